@@ -1,0 +1,12 @@
+// What users import.
+export type { Dictionary, Serializer } from '../serializers/serializer.js'
+export type { CookieOptions, ResponseCookie } from './cookie.js'
+export type { SessionEvent } from './events.js'
+export type { Merge, MergeRule, MergeRules } from './merge.js'
+export type { RedisSessionOptions } from './options.js'
+export { redisSession, redisSession as default } from './plugin.js'
+export type { Detached, Session, SessionData, SessionMethods } from './session.js'
+export type { Secret } from './session-id.js'
+export { MemoryStore, type MemoryStoreOptions } from './stores/memory.js'
+export { type RedisClient, RedisStore } from './stores/redis.js'
+export { type Outcome, REVISION, type Store, TOUCH } from './stores/store.js'

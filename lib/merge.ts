@@ -1,0 +1,76 @@
+// What becomes of a session that two requests changed at once: a three-way merge, top-level key by top-level key.
+import { isDeepStrictEqual } from 'node:util'
+import type { Dictionary } from '../serializers/serializer.js'
+
+/**
+ * Merges one key that both sides changed. Each value is `undefined` where the key is missing on that side.
+ * @param base The value as this request read it.
+ * @param mine The value as this request leaves it.
+ * @param theirs The value as another request has stored it meanwhile.
+ * @returns The value to store; `undefined` to delete the key.
+ */
+export type Merge = (base: unknown, mine: unknown, theirs: unknown) => unknown
+
+/** A rule for a key: a function, or `'conflict'` to fail with FST_SESSION_CONFLICT. */
+export type MergeRule = Merge | 'conflict'
+
+/** The rules of an application, by top-level key. */
+export type MergeRules = Readonly<Record<string, MergeRule>>
+
+/** The keys that both sides changed and whose rule is `'conflict'`. */
+export class MergeConflict extends Error {
+  constructor(readonly keys: readonly string[]) {
+    super(`two requests changed ${keys.join(', ')}`)
+  }
+}
+
+/**
+ * Base, mine and theirs in one. A key that one side changed, added or deleted is as on that side; a key that both
+ * changed is as its rule says, and as on mine, the later one, where it has none.
+ * @throws {MergeConflict}
+ */
+export function merge(base: Dictionary, mine: Dictionary, theirs: Dictionary, rules: MergeRules): Dictionary {
+  const merged: Dictionary = { ...theirs }
+  const conflicts: string[] = []
+  for (const key of new Set([...Object.keys(base), ...Object.keys(mine)])) {
+    const [was, is, other] = [own(base, key), own(mine, key), own(theirs, key)]
+    if (isDeepStrictEqual(was, is)) continue
+    const rule = isDeepStrictEqual(was, other) ? undefined : own(rules, key)
+    if (rule === 'conflict' && !isDeepStrictEqual(is, other)) conflicts.push(key)
+    // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
+    assign(merged, key, typeof rule === 'function' ? rule(was, is, other) : is)
+  }
+  if (conflicts.length > 0) throw new MergeConflict(conflicts)
+  return merged
+}
+
+/**
+ * The same where mine holds live values, as the request works with them: it is compared as it would come back from
+ * the store, and what is merged keeps its very objects wherever they are still right.
+ * @param normalize What comes back of data that is stored.
+ * @throws {MergeConflict}
+ */
+export function mergeLive(
+  base: Dictionary,
+  mine: Dictionary,
+  theirs: Dictionary,
+  rules: MergeRules,
+  normalize: (data: Dictionary) => Dictionary
+): Dictionary {
+  const stored = normalize(mine)
+  const merged = merge(normalize(base), stored, normalize(theirs), rules)
+  for (const key of Object.keys(merged)) {
+    if (Object.hasOwn(mine, key) && isDeepStrictEqual(merged[key], stored[key]))
+      assign(merged, key, mine[key])
+  }
+  return merged
+}
+
+function own<Value>(values: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(values, key) ? values[key] : undefined
+}
+
+function assign(data: Dictionary, key: string, value: unknown): void {
+  if (value === undefined) delete data[key]
+  else Object.defineProperty(data, key, { value, writable: true, enumerable: true, configurable: true })
+}

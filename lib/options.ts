@@ -1,0 +1,263 @@
+// The options: what each means, its default, and the check that it passes at start-up. Errors name the option.
+import type { RedisOptions } from 'ioredis'
+import { type SerializerName, serializers } from '../serializers/index.js'
+import type { Serializer } from '../serializers/serializer.js'
+import { type Cookie, type CookieOptions, resolveCookie } from './cookie.js'
+import { OptionError } from './errors.js'
+import type { Lifetimes } from './expiry.js'
+import type { MergeRules } from './merge.js'
+import type { Secret } from './session-id.js'
+import { CLIENT_METHODS, type RedisClient } from './stores/redis.js'
+import type { Store } from './stores/store.js'
+
+/** The options of the plugin. Durations are seconds. */
+export interface RedisSessionOptions {
+  /** An ioredis client (`Redis` or `Cluster`), a URL or ioredis options. Default `redis://localhost:6379`. */
+  redis?: RedisClient | string | RedisOptions
+  /** A store instead of Redis. */
+  store?: Store
+  /** What every key in the store begins with. Default: the decorator's name and a colon, `session:`. */
+  prefix?: string
+  /** What new records are written with: `'json'`, `'superjson'`, `'msgpack'` or your own. Default `'json'`. */
+  serializer?: SerializerName | Serializer
+  /** More serializers of your own whose records are read, such as the one that was used before. */
+  readSerializers?: readonly Serializer[]
+  /** Signs the session ids, so that forged cookies cost no Redis command: 32 characters or more; newest first. */
+  secret?: Secret | readonly Secret[]
+  /** Attributes of the session cookie. */
+  cookie?: CookieOptions
+  /** How long a session may stay unused. Default 86,400: a day. */
+  idleTimeout?: number
+  /** The same for a permanent session, and the Max-Age of its cookie. Default 2,678,400: 31 days. */
+  permanentLifetime?: number
+  /** How long a session lives at the most, however much it is used. Default: no such limit. */
+  absoluteTimeout?: number
+  /** How old the last extension must be before use extends a session again. Default 60, or a tenth of the idle timeout. */
+  touchAfter?: number
+  /** Whether use extends a permanent session, cookie and record alike. Default true. */
+  rolling?: boolean
+  /** How large a record may be, in bytes. Default 1,048,576. */
+  maxRecordBytes?: number
+  /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
+  saveOn5xx?: boolean
+  /** The name of the request property. Default `'session'`. */
+  decorator?: string
+  /** How long requests in flight may come with the old id after `regenerate()`. Default 30. */
+  graceAfterRegenerate?: number
+  /** What a request gets whose record cannot be decoded: an empty session, or an error. Default `'empty'`. */
+  onUndecodable?: 'empty' | 'error'
+  /** What becomes of a key that two requests changed at once, key by key. Default: the later commit wins. */
+  merge?: MergeRules
+}
+
+/** The options, complete and checked. */
+export interface Settings {
+  redis: RedisSessionOptions['redis']
+  store: Store | undefined
+  prefix: string
+  serializer: Serializer
+  readSerializers: readonly Serializer[]
+  secrets: readonly Secret[]
+  cookie: Cookie
+  lifetimes: Lifetimes
+  maxRecordBytes: number
+  saveOn5xx: boolean
+  decorator: string
+  graceAfterRegenerate: number
+  onUndecodable: 'empty' | 'error'
+  merge: MergeRules
+}
+
+const DEFAULTS = {
+  redis: 'redis://localhost:6379',
+  serializer: 'json',
+  idleTimeout: 86_400,
+  permanentLifetime: 31 * 86_400,
+  touchAfter: 60,
+  rolling: true,
+  maxRecordBytes: 1_048_576,
+  saveOn5xx: false,
+  decorator: 'session',
+  graceAfterRegenerate: 30,
+  onUndecodable: 'empty'
+} as const
+
+const NAMES: readonly string[] = [
+  ...Object.keys(DEFAULTS),
+  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge'],
+  // Fastify's own, which it passes on to every plugin.
+  ...['logLevel', 'logSerializers']
+]
+/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
+const MAX_COOKIE_AGE = 400 * 86_400
+/** What the header of a record has room for: about 136 years. */
+const MAX_SECONDS = 2 ** 32 - 1
+const MIN_SECRET_LENGTH = 32
+const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
+/** The tags of this package's own serializers. */
+const OWN_TAGS = 31
+
+/** @throws {OptionError} FST_SESSION_OPTION, naming the first option that cannot be used. */
+export function resolveOptions(options: RedisSessionOptions, production: boolean): Settings {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.includes(name)) throw new OptionError(name, `is not one of ${NAMES.join(', ')}`)
+  }
+  if (options.redis !== undefined && options.store !== undefined) {
+    throw new OptionError('store', 'excludes the option redis: a session has one store')
+  }
+  const decorator = text('decorator', options.decorator ?? DEFAULTS.decorator)
+  if (decorator === '') throw new OptionError('decorator', 'must not be empty')
+  const idleTimeout = seconds('idleTimeout', options.idleTimeout ?? DEFAULTS.idleTimeout)
+  const permanentLifetime = seconds(
+    'permanentLifetime',
+    options.permanentLifetime ?? DEFAULTS.permanentLifetime,
+    1,
+    MAX_COOKIE_AGE
+  )
+  const shortest = Math.min(idleTimeout, permanentLifetime)
+  const touchAfter = seconds(
+    'touchAfter',
+    options.touchAfter ?? Math.min(DEFAULTS.touchAfter, shortest / 10),
+    0
+  )
+  if (touchAfter >= shortest) {
+    throw new OptionError('touchAfter', 'must be less than idleTimeout and permanentLifetime')
+  }
+  return {
+    redis: options.store === undefined ? redis(options.redis ?? DEFAULTS.redis) : undefined,
+    store: store(options.store),
+    prefix: text('prefix', options.prefix ?? `${decorator}:`),
+    serializer: serializer(options.serializer ?? DEFAULTS.serializer),
+    readSerializers: (options.readSerializers ?? []).map((reader) =>
+      ownSerializer('readSerializers', reader)
+    ),
+    secrets: secrets(options.secret),
+    cookie: resolveCookie(options.cookie ?? {}, decorator, production),
+    lifetimes: {
+      idleTimeout,
+      permanentLifetime,
+      absoluteTimeout:
+        options.absoluteTimeout === undefined
+          ? undefined
+          : seconds('absoluteTimeout', options.absoluteTimeout),
+      touchAfter,
+      rolling: boolean('rolling', options.rolling ?? DEFAULTS.rolling)
+    },
+    maxRecordBytes: seconds('maxRecordBytes', options.maxRecordBytes ?? DEFAULTS.maxRecordBytes, 64),
+    saveOn5xx: boolean('saveOn5xx', options.saveOn5xx ?? DEFAULTS.saveOn5xx),
+    decorator,
+    graceAfterRegenerate: seconds(
+      'graceAfterRegenerate',
+      options.graceAfterRegenerate ?? DEFAULTS.graceAfterRegenerate,
+      0
+    ),
+    onUndecodable: oneOf('onUndecodable', options.onUndecodable ?? DEFAULTS.onUndecodable, [
+      'empty',
+      'error'
+    ]),
+    merge: mergeRules(options.merge ?? {})
+  }
+}
+
+/** Whether this is a client rather than the options of one. */
+export function isRedisClient(value: RedisSessionOptions['redis']): value is RedisClient {
+  return typeof value === 'object' && 'getBuffer' in value
+}
+
+function redis(value: NonNullable<RedisSessionOptions['redis']>): NonNullable<RedisSessionOptions['redis']> {
+  if (typeof value === 'string') {
+    // The URL may hold a password: the message does not repeat it.
+    if (!/^(rediss?|unix):\/\//.test(value) && !value.startsWith('/')) {
+      throw new OptionError('redis', 'must be a URL that begins with redis:// or rediss://')
+    }
+  } else if (typeof value !== 'object' || value === null) {
+    throw new OptionError('redis', 'must be an ioredis client, a URL or an object of ioredis options')
+  } else if ('sendCommand' in value || 'connect' in value) {
+    for (const method of CLIENT_METHODS) {
+      if (typeof value[method as keyof typeof value] !== 'function') {
+        throw new OptionError(
+          'redis',
+          `is a client without ${method}(): ioredis and iovalkey have it, node-redis has not`
+        )
+      }
+    }
+  }
+  return value
+}
+
+function store(value: Store | undefined): Store | undefined {
+  if (value === undefined) return undefined
+  for (const method of STORE_METHODS) {
+    if (typeof value?.[method] !== 'function') throw new OptionError('store', `has no method ${method}()`)
+  }
+  return value
+}
+
+function serializer(value: SerializerName | Serializer): Serializer {
+  if (typeof value !== 'string') return ownSerializer('serializer', value)
+  if (!Object.hasOwn(serializers, value)) {
+    throw new OptionError(
+      'serializer',
+      `${value} is not one of ${Object.keys(serializers).join(', ')}, nor an object`
+    )
+  }
+  return serializers[value]
+}
+
+function ownSerializer(option: string, value: Serializer): Serializer {
+  if (typeof value?.encode !== 'function' || typeof value.decode !== 'function') {
+    throw new OptionError(option, 'needs the methods encode() and decode()')
+  }
+  if (typeof value.name !== 'string' || value.name === '') throw new OptionError(option, 'needs a name')
+  const isOurs = Object.values<Serializer>(serializers).includes(value)
+  if (!isOurs && !(Number.isInteger(value.tag) && value.tag > OWN_TAGS && value.tag <= 255)) {
+    throw new OptionError(option, `${value.name} needs a tag from ${OWN_TAGS + 1} to 255`)
+  }
+  return value
+}
+
+function secrets(value: RedisSessionOptions['secret']): readonly Secret[] {
+  if (value === undefined) return []
+  const list: readonly Secret[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0) throw new OptionError('secret', 'is an empty list')
+  for (const secret of list) {
+    if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) {
+      throw new OptionError('secret', 'must be a string, a Buffer, or a list of them')
+    }
+    if (secret.length < MIN_SECRET_LENGTH) {
+      throw new OptionError('secret', `has ${secret.length} characters, fewer than ${MIN_SECRET_LENGTH}`)
+    }
+  }
+  return list
+}
+
+function mergeRules(rules: MergeRules): MergeRules {
+  for (const [key, rule] of Object.entries(rules)) {
+    if (typeof rule !== 'function' && rule !== 'conflict') {
+      throw new OptionError(`merge.${key}`, "must be a function or 'conflict'")
+    }
+  }
+  return rules
+}
+
+function text(option: string, value: string): string {
+  if (typeof value !== 'string') throw new OptionError(option, 'must be a string')
+  return value
+}
+
+function boolean(option: string, value: boolean): boolean {
+  if (typeof value !== 'boolean') throw new OptionError(option, 'must be true or false')
+  return value
+}
+
+function oneOf<Value extends string>(option: string, value: Value, values: readonly Value[]): Value {
+  if (!values.includes(value)) throw new OptionError(option, `must be one of ${values.join(', ')}`)
+  return value
+}
+
+function seconds(option: string, value: number, min = 1, max = MAX_SECONDS): number {
+  if (!Number.isFinite(value) || value < min || value > max) {
+    throw new OptionError(option, `must be a number from ${min} to ${max}`)
+  }
+  return value
+}

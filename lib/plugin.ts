@@ -1,0 +1,244 @@
+// The plugin: decorators and hooks. The only module that knows Fastify.
+import '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { Redis, type RedisOptions } from 'ioredis'
+import { serializers } from '../serializers/index.js'
+import { Codec } from './codec.js'
+import { type Cookie, findCookie } from './cookie.js'
+import { NotLoadedError, OptionError, UnavailableError } from './errors.js'
+import type { Log } from './events.js'
+import { FidelityCheck } from './fidelity.js'
+import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
+import { createSession, type Session } from './session.js'
+import { type Secret, signId, verifyId } from './session-id.js'
+import { MemoryStore } from './stores/memory.js'
+import { RedisStore } from './stores/redis.js'
+import type { Store } from './stores/store.js'
+import { type Context, type Response, Transaction } from './transaction.js'
+import { Turns } from './turns.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The session of this request: see the README of fastify-ioredis-session. */
+    session: Session
+  }
+  interface FastifyContextConfig {
+    /** `false`: this route has no session. `{ touch: false }`: its requests do not keep a session alive. */
+    session?: false | { touch?: boolean }
+  }
+}
+
+/** Seconds after which a client may try again when the store is unavailable. */
+const RETRY_AFTER = 1
+/** What a client of ours needs to fail fast, rather than to wait for a server that is away. */
+const CLIENT = {
+  enableAutoPipelining: true,
+  maxRetriesPerRequest: 1,
+  connectTimeout: 1_000,
+  commandTimeout: 1_000
+}
+const registrations = Symbol('fastify-ioredis-session.registrations')
+
+/**
+ * Gives every request a server-side session, `request.session`.
+ * @throws FST_SESSION_OPTION at start-up, naming the option.
+ */
+async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): Promise<void> {
+  const production = process.env.NODE_ENV === 'production'
+  const settings = resolveOptions(options, production)
+  refuseOverlap(fastify, settings)
+  const store = openStore(fastify, settings)
+  if (production && store instanceof MemoryStore) {
+    fastify.log.warn(
+      'sessions are kept in memory: they end with this process, and no other process knows them'
+    )
+  }
+  const codec = new Codec(
+    settings.serializer,
+    [...Object.values(serializers), ...settings.readSerializers],
+    settings.maxRecordBytes
+  )
+  await codec.load(settings.serializer.tag)
+  const context: Context = {
+    ...settings,
+    store,
+    codec,
+    turns: new Turns(),
+    fidelity: production ? undefined : new FidelityCheck()
+  }
+  addHooks(fastify, settings, context)
+}
+
+function addHooks(
+  fastify: FastifyInstance,
+  { cookie, decorator, saveOn5xx, secrets }: Settings,
+  context: Context
+): void {
+  const slot = Symbol(`fastify-ioredis-session.${decorator}`)
+  type Slotted = FastifyRequest & { [slot]: RequestSession | null }
+
+  fastify.decorateRequest(slot, null)
+  fastify.decorateRequest(decorator, {
+    getter(this: FastifyRequest): Session {
+      const current = (this as Slotted)[slot]
+      if (current === null) throw new NotLoadedError(decorator)
+      return current.session
+    }
+  })
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const current = new RequestSession(context, secrets, request, reply)
+    ;(request as Slotted)[slot] = current
+    if (request.routeOptions.config?.session === false) {
+      current.transaction.disable()
+      done()
+      return
+    }
+    const value = findCookie(request.headers.cookie, cookie.name)
+    const received = value === undefined ? undefined : verifyId(value, secrets)
+    if (received === undefined) {
+      done()
+      return
+    }
+    current.transaction.load(received).then(
+      () => done(),
+      (error) => {
+        if (error instanceof UnavailableError) reply.header('retry-after', RETRY_AFTER)
+        done(error)
+      }
+    )
+  })
+
+  fastify.addHook('onSend', (request, _reply, _payload, done) => {
+    const work = (request as Slotted)[slot]?.end(saveOn5xx)
+    if (work === undefined) done()
+    else work.then(() => done(), done)
+  })
+}
+
+/** The session of one request, and the response as its transaction sees it. */
+class RequestSession implements Response {
+  readonly #context: Context
+  readonly #secrets: readonly Secret[]
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  #transaction: Transaction | undefined
+  #session: Session | undefined
+  #isEnding = false
+
+  constructor(context: Context, secrets: readonly Secret[], request: FastifyRequest, reply: FastifyReply) {
+    this.#context = context
+    this.#secrets = secrets
+    this.#request = request
+    this.#reply = reply
+  }
+
+  get transaction(): Transaction {
+    this.#transaction ??= new Transaction(this.#context, this)
+    return this.#transaction
+  }
+
+  get session(): Session {
+    this.#session ??= createSession(this.transaction)
+    return this.#session
+  }
+
+  /** Commits, or discards where the response says that the request failed. */
+  end(saveOn5xx: boolean): Promise<void> | undefined {
+    if (this.#session !== undefined) varyByCookie(this.#reply)
+    if (this.#transaction === undefined) return undefined
+    if (this.#reply.statusCode >= 500 && !saveOn5xx) {
+      this.#transaction.discard()
+      return undefined
+    }
+    this.#isEnding = true
+    const config = this.#request.routeOptions.config?.session
+    return this.#transaction.commit(config === undefined || config === false || config.touch !== false)
+  }
+
+  get log(): Log {
+    return this.#request.log
+  }
+
+  // @fastify/websocket answers an upgrade without the headers of the reply.
+  get isOpen(): boolean {
+    const isUpgrade = (this.#request as { ws?: unknown }).ws === true
+    return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
+  }
+
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void {
+    this.#sendCookie(cookie, signId(id, this.#secrets), maxAge)
+  }
+
+  clearCookie(cookie: Cookie): void {
+    this.#sendCookie(cookie, '', 0)
+  }
+
+  onceClosed(callback: () => void): void {
+    this.#reply.raw.once('close', callback)
+  }
+
+  // In the header at once, where a hijacked reply finds it too, and in place of an earlier one of the same response.
+  #sendCookie({ name, ...attributes }: Cookie, value: string, maxAge: number | undefined): void {
+    const reply = this.#reply
+    const secure = attributes.secure === 'auto' ? this.#request.protocol === 'https' : attributes.secure
+    const lifetime = maxAge === undefined ? {} : maxAge === 0 ? { maxAge, expires: new Date(0) } : { maxAge }
+    const header = reply.server.serializeCookie(name, value, { ...attributes, secure, ...lifetime })
+    const others = [reply.getHeader('set-cookie') ?? []]
+      .flat()
+      .filter((other) => !String(other).startsWith(`${name}=`))
+    reply.removeHeader('set-cookie')
+    reply.header('set-cookie', others.length === 0 ? header : [...others.map(String), header])
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  }
+}
+
+function varyByCookie(reply: FastifyReply): void {
+  const fields = String(reply.getHeader('vary') ?? '')
+  if (/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields)) return
+  reply.header('vary', fields === '' ? 'Cookie' : `${fields}, Cookie`)
+}
+
+function openStore(fastify: FastifyInstance, { store, redis }: Settings): Store {
+  if (store !== undefined) return store
+  if (isRedisClient(redis)) return new RedisStore(redis)
+  const given = redis as string | Omit<RedisOptions, 'replyMapping'>
+  const client = typeof given === 'string' ? new Redis(given, CLIENT) : new Redis({ ...CLIENT, ...given })
+  client.on('error', ({ code, name }: NodeJS.ErrnoException) => {
+    fastify.log.error({ redis: code ?? name }, 'the connection to Redis failed')
+  })
+  fastify.addHook('onClose', async () => {
+    await client.quit().catch(() => client.disconnect())
+  })
+  return new RedisStore(client)
+}
+
+// Two kinds of sessions must not read each other's records, nor overwrite each other's cookies.
+function refuseOverlap(fastify: FastifyInstance, { cookie, prefix, redis, store }: Settings): void {
+  const registered = fastify as FastifyInstance & { [registrations]?: readonly Registration[] }
+  const earlier = registered[registrations] ?? []
+  const where = store ?? redis
+  for (const other of earlier) {
+    if (other.name === cookie.name)
+      throw new OptionError('cookie.name', `${cookie.name} belongs to another registration`)
+    if (other.where === where && other.prefix === prefix) {
+      throw new OptionError('prefix', `${prefix} belongs to another registration on the same store`)
+    }
+  }
+  // A property of this very instance: what encloses it and what stands beside it do not see the registration.
+  registered[registrations] = [...earlier, { name: cookie.name, prefix, where }]
+}
+
+interface Registration {
+  name: string
+  prefix: string
+  where: Settings['redis'] | Store
+}
+
+/** The plugin, with the metadata by which Fastify checks its versions and that @fastify/cookie comes before it. */
+export const redisSession = fp(plugin, {
+  fastify: '5.x',
+  name: 'fastify-ioredis-session',
+  dependencies: ['@fastify/cookie']
+})

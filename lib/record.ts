@@ -1,0 +1,119 @@
+// The bytes kept under one key: a header of fixed size that a script in Redis can compare and patch in place,
+// then the payload, exactly what the serializer returned. All numbers are big-endian.
+//
+//   offset  0  1 byte   0xF5, with which no text and no other common format starts
+//           1  1        version of this layout
+//           2  1        tag of the serializer that wrote the payload
+//           3  1        flags: 1 permanent, 2 moved
+//           4  4        schema version of the application's data (0: not used)
+//           8  6        createdAt
+//          14  4        revision: counter, +1 with every committed change
+//          18  4        revision: nonce, random with every write, so that no two writes look alike
+//          22  6        touchedAt
+//          28  4        idleTimeout
+//          32           the payload
+import { Buffer } from 'node:buffer'
+
+const MAGIC = 0xf5
+const LAYOUT = 1
+const PERMANENT = 1
+const MOVED = 2
+const HEADER_BYTES = 32
+const NONCES = 2 ** 32
+
+/** Where the revision stands in a record, in bytes: a store compares it as it is, counter and nonce. */
+export const REVISION = { offset: 14, length: 8 } as const
+/** Where a touch patches a record, in bytes: the nonce, touchedAt and idleTimeout. */
+export const TOUCH = { offset: 18, length: 14 } as const
+
+/** The header of a record. Instants are epoch milliseconds. */
+export interface Header {
+  /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
+  tag: number
+  permanent: boolean
+  /** Nothing but the mark that this session went on under a new id. */
+  moved: boolean
+  schemaVersion: number
+  createdAt: number
+  /** Counts the committed changes; starts at 1. */
+  counter: number
+  touchedAt: number
+  /** Seconds that this session may stay untouched. */
+  idleTimeout: number
+}
+
+/** A record as read: its bytes, its header, its revision (8 bytes, to compare only) and its payload. */
+export interface SessionRecord {
+  bytes: Buffer
+  header: Header
+  revision: Buffer
+  payload: Buffer
+}
+
+/** Why some bytes are no record of ours; the message holds nothing of them. */
+export class NotARecordError extends Error {}
+
+export function openRecord(bytes: Uint8Array): SessionRecord {
+  const record = view(bytes)
+  if (record[0] !== MAGIC) throw new NotARecordError('it is not a record of this package')
+  if (record[1] !== LAYOUT)
+    throw new NotARecordError(`its layout version ${record[1] ?? 'is missing'} is unknown`)
+  if (record.length < HEADER_BYTES) throw new NotARecordError('its header is cut off')
+  const flags = record.readUInt8(3)
+  return {
+    bytes: record,
+    header: {
+      tag: record.readUInt8(2),
+      permanent: (flags & PERMANENT) !== 0,
+      moved: (flags & MOVED) !== 0,
+      schemaVersion: record.readUInt32BE(4),
+      createdAt: record.readUIntBE(8, 6),
+      counter: record.readUInt32BE(14),
+      touchedAt: record.readUIntBE(22, 6),
+      idleTimeout: record.readUInt32BE(28)
+    },
+    revision: revisionOf(record),
+    payload: record.subarray(HEADER_BYTES)
+  }
+}
+
+/** The bytes of a record, under a revision of its own. */
+export function sealRecord(header: Header, payload: Uint8Array): Buffer {
+  const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
+  record[0] = MAGIC
+  record[1] = LAYOUT
+  record[2] = header.tag
+  record[3] = (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0)
+  record.writeUInt32BE(header.schemaVersion, 4)
+  record.writeUIntBE(header.createdAt, 8, 6)
+  record.writeUInt32BE(header.counter, 14)
+  record.writeUInt32BE(Math.floor(Math.random() * NONCES), 18)
+  record.writeUIntBE(header.touchedAt, 22, 6)
+  record.writeUInt32BE(header.idleTimeout, 28)
+  record.set(payload, HEADER_BYTES)
+  return record
+}
+
+/** The part of this record that a touch writes at `TOUCH.offset`. */
+export function touchOf(record: Buffer): Buffer {
+  return record.subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
+}
+
+/** The revision of a record: 8 bytes, equal only for the very same write. */
+export function revisionOf(bytes: Uint8Array): Buffer {
+  return view(bytes).subarray(REVISION.offset, REVISION.offset + REVISION.length)
+}
+
+/** Whether these bytes say only that the session went on under a new id. */
+export function isMark(bytes: Uint8Array): boolean {
+  return bytes[0] === MAGIC && ((bytes[3] ?? 0) & MOVED) !== 0
+}
+
+/** How many bytes a record takes whose payload takes this many. */
+export function recordBytes(payloadBytes: number): number {
+  return HEADER_BYTES + payloadBytes
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

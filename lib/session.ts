@@ -1,0 +1,371 @@
+// The session object that a route sees, and the draft behind it: what this request has made of its session so far.
+// No I/O here: what needs the store is asked of the transaction that the session belongs to.
+import { inspect } from 'node:util'
+import type { Dictionary } from '../serializers/serializer.js'
+import type { ResponseCookie } from './cookie.js'
+import { CallbackError, KeyError } from './errors.js'
+
+/** The keys of your sessions and their types: extend it by declaration merging. */
+// biome-ignore lint/suspicious/noEmptyInterface: it is filled by those who use the package
+export interface SessionData {}
+
+/** Which data stays when a session gets a new id: all, none, or these keys. */
+export type Keep = boolean | readonly string[]
+
+/** Why a session is empty and never saved. */
+export type Detached = 'disabled' | 'unavailable' | 'undecodable' | 'moved' | 'destroyed'
+
+/** Who is told of what happens to a draft. */
+export interface DraftObserver {
+  /** Before every change; may throw to refuse it. */
+  beforeChange(): void
+  /** When an object is first handed out, which its holder may change from then on. */
+  afterHandOut(): void
+}
+
+/** The data as this request has changed it, and what it asked for at commit. */
+export class Draft {
+  readonly #observer: DraftObserver
+  #read: (() => Dictionary) | undefined
+  #data: Dictionary = {}
+  #permanent: boolean
+  #written = false
+  #handedOut = false
+  #keep: Keep | undefined
+  /** The session is to be touched at commit, however short ago it last was. */
+  touch = false
+
+  /** @param read Decodes the stored data, when that is first looked at. */
+  constructor(observer: DraftObserver, permanent = false, read?: () => Dictionary) {
+    this.#observer = observer
+    this.#permanent = permanent
+    this.#read = read
+  }
+
+  /** A key was set or deleted. */
+  get written(): boolean {
+    return this.#written
+  }
+
+  /** An object was handed out. */
+  get handedOut(): boolean {
+    return this.#handedOut
+  }
+
+  /** Which data stays when the session gets a new id at commit; `undefined` if it keeps its id. */
+  get keep(): Keep | undefined {
+    return this.#keep
+  }
+
+  get permanent(): boolean {
+    return this.#permanent
+  }
+
+  set permanent(permanent: boolean) {
+    this.#observer.beforeChange()
+    this.#permanent = permanent
+  }
+
+  /** Stored data is never empty, so it need not be decoded to answer this. */
+  get isEmpty(): boolean {
+    return this.#read === undefined && Object.keys(this.#data).length === 0
+  }
+
+  /** The data itself; this does not count as handing it out. */
+  get data(): Dictionary {
+    if (this.#read !== undefined) {
+      this.#data = this.#read()
+      this.#read = undefined
+    }
+    return this.#data
+  }
+
+  /** Takes what a merge with the work of other requests has made of the data. */
+  rebase(permanent: boolean, data: Dictionary): void {
+    this.#permanent = permanent
+    this.#data = data
+    this.#written = true
+  }
+
+  /** Takes the work of other requests, where this one has neither changed nor handed out anything. */
+  showInstead(permanent: boolean, read: () => Dictionary): void {
+    this.#permanent = permanent
+    this.#read = read
+  }
+
+  /** The draft has been committed, and goes on from there. */
+  settle(): void {
+    this.#written = false
+    this.#keep = undefined
+    this.touch = false
+  }
+
+  keys(): string[] {
+    return Object.keys(this.data)
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.data, key)
+  }
+
+  get(key: string): unknown {
+    if (!Object.hasOwn(this.data, key)) return undefined
+    return this.#handOut(this.data[key])
+  }
+
+  all(): Dictionary {
+    return this.#handOut(this.data)
+  }
+
+  /** Setting a key to `undefined` deletes it: what comes back is then the same with every serializer. */
+  set(key: string, value: unknown): void {
+    if (value === undefined) {
+      this.delete(key)
+      return
+    }
+    if (typeof key !== 'string') throw new KeyError(String(key), 'is not a string')
+    if (key === '__proto__')
+      throw new KeyError(key, 'is refused: it would change the prototype of what holds it')
+    this.#observer.beforeChange()
+    this.data[key] = this.#handOut(value)
+    this.#written = true
+  }
+
+  delete(key: string): boolean {
+    if (!this.has(key)) return false
+    this.#observer.beforeChange()
+    this.#written = true
+    return delete this.data[key]
+  }
+
+  /** Drops at once what is not kept; the id changes at commit. A second call brings nothing back. */
+  regenerate(keep: Keep): void {
+    this.#observer.beforeChange()
+    if (keep !== true) {
+      this.#data = kept(this.data, keep)
+      this.#written = true
+    }
+    this.#keep = both(this.#keep ?? true, keep)
+  }
+
+  #handOut<T>(value: T): T {
+    if (typeof value === 'object' && value !== null && !this.#handedOut) {
+      this.#handedOut = true
+      this.#observer.afterHandOut()
+    }
+    return value
+  }
+}
+
+/** The part of this data that a regenerated session keeps. */
+export function kept(data: Dictionary, keep: Keep): Dictionary {
+  if (keep === true) return data
+  if (keep === false) return {}
+  return Object.fromEntries(Object.entries(data).filter(([key]) => keep.includes(key)))
+}
+
+function both(a: Keep, b: Keep): Keep {
+  if (a === true || b === false) return b
+  if (b === true || a === false) return a
+  return a.filter((key) => b.includes(key))
+}
+
+/** What a session asks of the transaction that it belongs to. */
+export interface SessionOwner {
+  readonly draft: Draft
+  readonly handle: string
+  readonly isNew: boolean
+  readonly isModified: boolean
+  readonly destroyed: boolean
+  readonly detached: Detached | undefined
+  save(): Promise<void>
+  reload(): Promise<void>
+  destroy(): Promise<void>
+  setCookie(attributes: ResponseCookie): void
+}
+
+const owner = Symbol('session.owner')
+
+/**
+ * The methods and properties of a session beside its data. Data is reached by `get`, `set`, `has`, `delete` and
+ * `data`, or as properties. A key that has the name of one of these is reached by `get` and `set` alone.
+ */
+export class SessionMethods<Data extends object = SessionData> {
+  readonly [owner]: SessionOwner
+
+  constructor(of: SessionOwner) {
+    this[owner] = of
+  }
+
+  /** The handle: a public name of this session, safe to log. It says nothing of the secret id in the cookie. */
+  get id(): string {
+    return this[owner].handle
+  }
+
+  /** The same as `id`, under the name that it has in @fastify/session. */
+  get sessionId(): string {
+    return this[owner].handle
+  }
+
+  /** Whether nothing is stored for this session yet. */
+  get isNew(): boolean {
+    return this[owner].isNew
+  }
+
+  /** Whether the stored session was found to be gone, ended by another request or by expiry. */
+  get destroyed(): boolean {
+    return this[owner].destroyed
+  }
+
+  /**
+   * Why this session is empty and never saved, if it is: `'disabled'` by the route, the store `'unavailable'`,
+   * the record `'undecodable'`, `'moved'` to a new id or `'destroyed'` by a request at the same time.
+   */
+  get detached(): Detached | undefined {
+    return this[owner].detached
+  }
+
+  /** Whether the session outlives the browser, for `permanentLifetime` seconds. Assign to change it. */
+  get permanent(): boolean {
+    return this[owner].draft.permanent
+  }
+
+  set permanent(permanent: boolean) {
+    this[owner].draft.permanent = Boolean(permanent)
+  }
+
+  /** The value of a key; `undefined` where there is none. Changes inside an object are noticed at commit. */
+  get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined {
+    return this[owner].draft.get(key) as Data[Key] | undefined
+  }
+
+  /**
+   * Sets a key; `undefined` deletes it.
+   * @throws FST_SESSION_KEY for `__proto__`; FST_SESSION_DETACHED on a route with `session: false`.
+   */
+  set<Key extends keyof Data & string>(key: Key, value: Data[Key] | undefined): void {
+    this[owner].draft.set(key, value)
+  }
+
+  has(key: keyof Data & string): boolean {
+    return this[owner].draft.has(key)
+  }
+
+  /** Deletes a key; false if there was none. A session without keys is deleted at commit, with its cookie. */
+  delete(key: keyof Data & string): boolean {
+    return this[owner].draft.delete(key)
+  }
+
+  /** All data, live: what is changed in it is changed in the session. */
+  data(): Partial<Data> {
+    return this[owner].draft.all() as Partial<Data>
+  }
+
+  /**
+   * Gives the session a new id at commit, as every login should. What is not kept is dropped at once.
+   * @param keep `true`, the default: all data stays; `false`: none; or the keys that stay.
+   */
+  async regenerate(keep: boolean | readonly (keyof Data & string)[] = true): Promise<void> {
+    refuseCallback('regenerate', keep)
+    this[owner].draft.regenerate(keep)
+  }
+
+  /**
+   * Ends the session at once, in the store too; the response clears its cookie, whatever its status. What is set
+   * afterwards begins a new session with a new id.
+   * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_CONFLICT
+   */
+  async destroy(callback?: never): Promise<void> {
+    refuseCallback('destroy', callback)
+    await this[owner].destroy()
+  }
+
+  /**
+   * Commits now what this request has changed so far: for hijacked and streamed replies and WebSockets, where no
+   * commit follows, and for whatever must not be undone by a later error.
+   * @throws FST_SESSION_HEADERS_SENT for a new session whose cookie can no longer be sent, and what a commit throws.
+   */
+  async save(callback?: never): Promise<void> {
+    refuseCallback('save', callback)
+    await this[owner].save()
+  }
+
+  /** Takes what the store holds now, and drops what this request has changed. */
+  async reload(callback?: never): Promise<void> {
+    refuseCallback('reload', callback)
+    await this[owner].reload()
+  }
+
+  /** Extends the session at commit even if `touchAfter` has not passed. */
+  touch(): void {
+    this[owner].draft.touch = true
+  }
+
+  /** Attributes for the session cookie of this response, which is then sent if the session lives. */
+  options(attributes: ResponseCookie): void {
+    this[owner].setCookie(attributes)
+  }
+
+  /** Whether a commit would store something now. Encodes the data if objects were handed out. */
+  isModified(): boolean {
+    return this[owner].isModified
+  }
+
+  /** Whether the store holds this session as it is now. */
+  isSaved(): boolean {
+    return !this[owner].isNew && !this[owner].isModified
+  }
+
+  /** What `console.log` shows: the handle and the data, and nothing of what is behind them. */
+  [inspect.custom](): string {
+    return `Session ${this[owner].handle} ${inspect(this[owner].draft.data)}`
+  }
+}
+
+/** A session: its methods, and its data as properties. */
+export type Session<Data extends object = SessionData> = SessionMethods<Data> &
+  Partial<Omit<Data, keyof SessionMethods>>
+
+export function createSession(of: SessionOwner): Session {
+  return new Proxy(new SessionMethods(of), dictionary) as Session
+}
+
+// A method is found before a key of the same name. Symbols are never keys.
+const dictionary: ProxyHandler<SessionMethods> = {
+  get(target, key) {
+    if (typeof key === 'symbol' || key in target) return Reflect.get(target, key)
+    return target[owner].draft.get(key)
+  },
+  set(target, key, value) {
+    if (typeof key === 'string' && !(key in target)) target[owner].draft.set(key, value)
+    else if (key === 'permanent') target.permanent = value
+    else throw new KeyError(String(key), 'is the name of a method: use session.set()')
+    return true
+  },
+  has(target, key) {
+    return key in target || (typeof key === 'string' && target[owner].draft.has(key))
+  },
+  deleteProperty(target, key) {
+    if (typeof key === 'symbol' || key in target) return false
+    target[owner].draft.delete(key)
+    return true
+  },
+  ownKeys(target) {
+    return target[owner].draft.keys()
+  },
+  getOwnPropertyDescriptor(target, key) {
+    const { draft } = target[owner]
+    if (typeof key === 'symbol' || !draft.has(key)) return undefined
+    return { value: draft.get(key), writable: true, enumerable: true, configurable: true }
+  },
+  defineProperty(_target, key) {
+    throw new KeyError(String(key), 'cannot be defined as a property: use session.set()')
+  },
+  setPrototypeOf() {
+    return false
+  }
+}
+
+function refuseCallback(method: string, argument: unknown): void {
+  if (typeof argument === 'function') throw new CallbackError(method)
+}

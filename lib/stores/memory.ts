@@ -1,0 +1,101 @@
+// Sessions in the memory of this process, for development and tests: gone when it ends, unknown to all others.
+import { Buffer } from 'node:buffer'
+import { LRUCache } from 'lru-cache'
+import { UnavailableError } from '../errors.js'
+import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
+
+export interface MemoryStoreOptions {
+  /** How many sessions to keep at the most. Default 100,000. */
+  maxEntries?: number
+  /** How many bytes of records to keep at the most. Default 64 MiB. */
+  maxBytes?: number
+}
+
+const PURGE_EVERY = 60_000
+
+/** Bounded: past either limit the session unused for longest goes, and the process says so once. */
+export class MemoryStore implements Store {
+  readonly #records: LRUCache<string, Buffer>
+  readonly #purge: NodeJS.Timeout
+  #warned = false
+
+  constructor({ maxEntries = 100_000, maxBytes = 64 * 1024 * 1024 }: MemoryStoreOptions = {}) {
+    this.#records = new LRUCache({
+      max: maxEntries,
+      maxSize: maxBytes,
+      sizeCalculation: (record) => record.length,
+      perf: Date,
+      ttl: 1,
+      ttlResolution: 0,
+      dispose: (_record, _key, reason) => {
+        if (reason === 'evict') this.#warnOnce()
+      }
+    })
+    this.#purge = setInterval(() => this.purge(), PURGE_EVERY).unref()
+  }
+
+  /** How many records are held, expired ones included until they are purged. */
+  get size(): number {
+    return this.#records.size
+  }
+
+  /** Frees what has expired. Happens by itself every minute. */
+  purge(): void {
+    this.#records.purgeStale()
+  }
+
+  async read(key: string): Promise<Buffer | undefined> {
+    const record = this.#records.get(key)
+    return record && Buffer.from(record)
+  }
+
+  async create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
+    if (this.#records.has(key)) return false
+    this.#keep(key, Buffer.from(record), expiresAt)
+    return true
+  }
+
+  async update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return this.#when(key, revision, () => this.#keep(key, Buffer.from(record), expiresAt))
+  }
+
+  async touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return this.#when(key, revision, (record) => {
+      record.set(patch, TOUCH.offset)
+      this.#keep(key, record, expiresAt)
+    })
+  }
+
+  async destroy(key: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#when(key, revision, () => this.#records.delete(key))
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#purge)
+    this.#records.clear()
+  }
+
+  #when(key: string, revision: Uint8Array, write: (record: Buffer) => void): Outcome {
+    const record = this.#records.get(key)
+    if (record === undefined) return 'missing'
+    const current = record.subarray(REVISION.offset, REVISION.offset + REVISION.length)
+    if (!current.equals(revision)) return Buffer.from(record)
+    write(record)
+    return 'done'
+  }
+
+  #keep(key: string, record: Buffer, expiresAt: number): void {
+    // The cache would drop such a record without a word.
+    if (record.length > this.#records.maxSize)
+      throw new UnavailableError('SET', 'a record larger than maxBytes')
+    this.#records.set(key, record, { ttl: Math.max(1, Math.ceil(expiresAt - Date.now())) })
+  }
+
+  #warnOnce(): void {
+    if (this.#warned) return
+    this.#warned = true
+    process.emitWarning('The memory store is full: sessions that are still alive are dropped', {
+      code: 'FST_SESSION_MEMORY_FULL'
+    })
+  }
+}

@@ -1,0 +1,40 @@
+// What a session store is. It deals in keys, bytes, revisions and instants, and knows nothing of sessions,
+// cookies or serializers.
+import type { Buffer } from 'node:buffer'
+
+/** Where a record holds its revision (8 bytes), and where a touch patches it (14 bytes). */
+export { REVISION, TOUCH } from '../record.js'
+
+/**
+ * What became of a conditional write.
+ * - `'done'`: the record had the expected revision, and the write took place.
+ * - `'missing'`: there is no record, and nothing was written.
+ * - bytes: the record as it is, since its revision is another than the expected one; nothing was written.
+ */
+export type Outcome = 'done' | 'missing' | Uint8Array
+
+/**
+ * Keeps records under keys until they expire. `test/contracts/store.ts` runs over every store.
+ *
+ * Each operation is atomic: no other operation on the same key, of any process, happens in its midst. A record
+ * whose `expiresAt` has passed is missing, for every operation alike. `expiresAt` is in epoch milliseconds, and
+ * one that has already passed keeps the record for an instant at most. A revision is the 8 bytes at
+ * `REVISION.offset` of a record; it is compared for equality and has no order.
+ *
+ * What is missing is never an error. An error means that the store failed, and that the operation may or may not
+ * have taken place. Every operation ends: a store that cannot reach what it stores in gives up by itself.
+ */
+export interface Store {
+  /** The record, byte for byte; `undefined` where there is none. The bytes are the caller's until it is done. */
+  read(key: string): Promise<Buffer | undefined>
+  /** Stores a record under a key that has none: true. Where there is one: false, and nothing is written. */
+  create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean>
+  /** Replaces the record that has this revision, and its expiry. */
+  update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome>
+  /** Overwrites the bytes at `TOUCH.offset` of the record that has this revision, and its expiry. */
+  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
+  /** Removes the record that has this revision. What is not there cannot come back: `'missing'` is success. */
+  destroy(key: string, revision: Uint8Array): Promise<Outcome>
+  /** Called once when the application closes, if the plugin made the store. */
+  close?(): Promise<void>
+}

@@ -1,0 +1,34 @@
+// The interface of a serializer: what turns the data of a session into bytes, and back.
+import { Buffer, isUtf8 } from 'node:buffer'
+
+/** The data of one session: an object whose top-level keys are the keys of the session. */
+export type Dictionary = Record<string, unknown>
+
+/**
+ * Encodes the data of sessions. A user's own serializer implements this very interface.
+ *
+ * The tag is written into every record, so that any process finds the serializer that wrote it: a tag, once
+ * used, belongs to its format for as long as records of it live.
+ */
+export interface Serializer {
+  /** The name, as in error messages and in the option `serializer`. */
+  readonly name: string
+  /** 1 to 255, and unique; 1 to 31 belong to this package, 32 to 255 to its users. */
+  readonly tag: number
+  /** Awaited once before the first use, if there is one: the place to import a library on demand. */
+  load?(): Promise<void>
+  /** Bytes that nobody changes afterwards. Does not change `data`. Throws on what it cannot encode. */
+  encode(data: Dictionary): Uint8Array
+  /**
+   * The data that `encode` was given. Throws on bytes that are not its own, in bounded time and memory:
+   * they come from a database that others may write to. Keeps no view of `bytes`, which may be a slice of
+   * a buffer that is shared with other sessions.
+   */
+  decode(bytes: Uint8Array): Dictionary
+}
+
+/** The text that these bytes are in UTF-8; throws where they are not, rather than replace what is damaged. */
+export function textOf(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new TypeError('not UTF-8')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
+}

@@ -1,0 +1,37 @@
+// A Fastify application with sessions, closed with its test.
+import cookie from '@fastify/cookie'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Test } from 'tap'
+import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
+
+declare module '../../lib/session.js' {
+  interface SessionData {
+    userId: number
+    name: string
+    count: number
+    cart: { items: string[] }
+    anything: unknown
+  }
+}
+
+/** Lines that the application has logged, at every level. */
+export type LogLines = { level: number; msg: string; [key: string]: unknown }[]
+
+export interface TestApp extends FastifyInstance {
+  logLines: LogLines
+}
+
+/** An application with this session plugin, ready for routes to be added. */
+export async function createApp(
+  t: Test,
+  options: RedisSessionOptions,
+  server: Omit<FastifyServerOptions, 'logger'> = {}
+): Promise<TestApp> {
+  const logLines: LogLines = []
+  const logger = { level: 'trace', stream: { write: (line: string) => void logLines.push(JSON.parse(line)) } }
+  const app = Fastify({ ...server, logger })
+  t.teardown(() => app.close())
+  await app.register(cookie)
+  await app.register(redisSession, options)
+  return Object.assign(app, { logLines }) as unknown as TestApp
+}

@@ -1,0 +1,130 @@
+// A Redis server of a test's own: free port, loopback, nothing persisted, a folder of its own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis, type RedisOptions } from 'ioredis'
+import type { Test } from 'tap'
+import { findRedisServer } from '../../scripts/redis-binary.js'
+
+export interface RedisServer {
+  port: number
+  url: string
+  /** A client that talks to this server, closed with the test. */
+  client: Redis
+  /** One more client, with these options, closed with the test. */
+  connect(options?: Omit<RedisOptions, 'replyMapping'>): Redis
+  /** How often each command was executed since the last call, without those of this bookkeeping. */
+  commands(): Promise<Record<string, number>>
+  /** Kills the server. */
+  stop(): Promise<void>
+  /** Starts it again on the same port, empty. */
+  restart(): Promise<void>
+}
+
+/** Starts a server that ends with this test, also where the process is killed: it holds the server's lifeline. */
+export async function startRedis(t: Test, ...args: string[]): Promise<RedisServer> {
+  const binary = findRedisServer()
+  if (binary === undefined)
+    throw new Error('No Redis server: run the tests by `npm test`, which provides one.')
+  const port = await freePort()
+  let child = await launch(binary, port, args)
+  const clients: Redis[] = []
+  const connect = (options: Omit<RedisOptions, 'replyMapping'> = {}): Redis => {
+    const client = new Redis({ port, host: '127.0.0.1', ...options })
+    client.on('error', () => {})
+    clients.push(client)
+    return client
+  }
+  const client = connect()
+  let seen: Record<string, number> = {}
+  t.teardown(async () => {
+    for (const open of clients) open.disconnect()
+    await halt(child)
+  })
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    client,
+    connect,
+    async commands() {
+      const now = await commandCounts(client)
+      const fresh = Object.entries(now)
+        .map(([name, calls]) => [name, calls - (seen[name] ?? 0)] as const)
+        .filter(([name, calls]) => calls > 0 && !BOOKKEEPING.has(name))
+      seen = now
+      return Object.fromEntries(fresh)
+    },
+    stop: () => halt(child),
+    async restart() {
+      child = await launch(binary, port, args)
+    }
+  }
+}
+
+const BOOKKEEPING = new Set(['info', 'client|setinfo', 'hello', 'ping', 'select'])
+
+async function commandCounts(client: Redis): Promise<Record<string, number>> {
+  const stats = await client.info('commandstats')
+  const lines = [...stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)]
+  return Object.fromEntries(lines.map(([, name, calls]) => [name, Number(calls)]))
+}
+
+// The server runs beside a shell that waits for the end of its input, which is the end of this process.
+const LIFELINE = '"$0" "$@" & server=$!; read -r _; kill -9 $server 2>/dev/null; wait $server'
+
+async function launch(binary: string, port: number, args: string[]): Promise<ChildProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'session-redis-'))
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    folder
+  ]
+  const child = spawn('sh', ['-c', LIFELINE, binary, ...settings, ...args], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true
+  })
+  child.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const probe = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
+  probe.on('error', () => {})
+  try {
+    await Promise.race([
+      probe.ping(),
+      once(child, 'exit').then(() => Promise.reject(new Error(`${binary} did not start`))),
+      sleep(20_000, undefined, { ref: false }).then(() =>
+        Promise.reject(new Error(`${binary} does not answer`))
+      )
+    ])
+  } finally {
+    probe.disconnect()
+  }
+  return child
+}
+
+async function halt(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, 'exit')
+  child.stdin?.end()
+  await exit
+}
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server: Server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
