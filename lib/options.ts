@@ -93,6 +93,7 @@ const MAX_COOKIE_AGE = 400 * 86_400
 /** What the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
 const MIN_SECRET_LENGTH = 32
+const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
 /** The tags of this package's own serializers. */
 const OWN_TAGS = 31
@@ -105,57 +106,55 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   if (options.redis !== undefined && options.store !== undefined) {
     throw new OptionError('store', 'excludes the option redis: a session has one store')
   }
-  const decorator = text('decorator', options.decorator ?? DEFAULTS.decorator)
-  if (decorator === '') throw new OptionError('decorator', 'must not be empty')
-  const idleTimeout = seconds('idleTimeout', options.idleTimeout ?? DEFAULTS.idleTimeout)
-  const permanentLifetime = seconds(
-    'permanentLifetime',
-    options.permanentLifetime ?? DEFAULTS.permanentLifetime,
-    1,
-    MAX_COOKIE_AGE
+  const decorator = text(
+    'decorator',
+    options.decorator === undefined ? DEFAULTS.decorator : options.decorator
   )
+  const {
+    redis = DEFAULTS.redis,
+    prefix = `${decorator}:`,
+    serializer = DEFAULTS.serializer,
+    readSerializers = [],
+    cookie = {},
+    idleTimeout = DEFAULTS.idleTimeout,
+    permanentLifetime = DEFAULTS.permanentLifetime,
+    absoluteTimeout,
+    rolling = DEFAULTS.rolling,
+    maxRecordBytes = DEFAULTS.maxRecordBytes,
+    saveOn5xx = DEFAULTS.saveOn5xx,
+    graceAfterRegenerate = DEFAULTS.graceAfterRegenerate,
+    onUndecodable = DEFAULTS.onUndecodable,
+    merge = {}
+  } = options
+  whole('idleTimeout', idleTimeout, 1, MAX_SECONDS)
+  whole('permanentLifetime', permanentLifetime, 1, MAX_COOKIE_AGE)
   const shortest = Math.min(idleTimeout, permanentLifetime)
-  const touchAfter = seconds(
-    'touchAfter',
-    options.touchAfter ?? Math.min(DEFAULTS.touchAfter, shortest / 10),
-    0
-  )
-  if (touchAfter >= shortest) {
+  const { touchAfter = Math.min(DEFAULTS.touchAfter, shortest / 10) } = options
+  if (number('touchAfter', touchAfter, 0, MAX_SECONDS) >= shortest) {
     throw new OptionError('touchAfter', 'must be less than idleTimeout and permanentLifetime')
   }
   return {
-    redis: options.store === undefined ? redis(options.redis ?? DEFAULTS.redis) : undefined,
-    store: store(options.store),
-    prefix: text('prefix', options.prefix ?? `${decorator}:`),
-    serializer: serializer(options.serializer ?? DEFAULTS.serializer),
-    readSerializers: (options.readSerializers ?? []).map((reader) =>
-      ownSerializer('readSerializers', reader)
-    ),
-    secrets: secrets(options.secret),
-    cookie: resolveCookie(options.cookie ?? {}, decorator, production),
+    redis: options.store === undefined ? checkRedis(redis) : undefined,
+    store: checkStore(options.store),
+    prefix: text('prefix', prefix),
+    serializer: checkSerializer(serializer),
+    readSerializers: readSerializers.map((reader) => ownSerializer('readSerializers', reader)),
+    secrets: secretsOf(options.secret),
+    cookie: resolveCookie(cookie, decorator, production),
     lifetimes: {
       idleTimeout,
       permanentLifetime,
       absoluteTimeout:
-        options.absoluteTimeout === undefined
-          ? undefined
-          : seconds('absoluteTimeout', options.absoluteTimeout),
+        absoluteTimeout === undefined ? undefined : whole('absoluteTimeout', absoluteTimeout, 1, MAX_SECONDS),
       touchAfter,
-      rolling: boolean('rolling', options.rolling ?? DEFAULTS.rolling)
+      rolling: boolean('rolling', rolling)
     },
-    maxRecordBytes: seconds('maxRecordBytes', options.maxRecordBytes ?? DEFAULTS.maxRecordBytes, 64),
-    saveOn5xx: boolean('saveOn5xx', options.saveOn5xx ?? DEFAULTS.saveOn5xx),
+    maxRecordBytes: whole('maxRecordBytes', maxRecordBytes, MIN_RECORD_BYTES, Number.MAX_SAFE_INTEGER),
+    saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
-    graceAfterRegenerate: seconds(
-      'graceAfterRegenerate',
-      options.graceAfterRegenerate ?? DEFAULTS.graceAfterRegenerate,
-      0
-    ),
-    onUndecodable: oneOf('onUndecodable', options.onUndecodable ?? DEFAULTS.onUndecodable, [
-      'empty',
-      'error'
-    ]),
-    merge: mergeRules(options.merge ?? {})
+    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 0, MAX_SECONDS),
+    onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
+    merge: checkMerge(merge)
   }
 }
 
@@ -164,7 +163,9 @@ export function isRedisClient(value: RedisSessionOptions['redis']): value is Red
   return typeof value === 'object' && 'getBuffer' in value
 }
 
-function redis(value: NonNullable<RedisSessionOptions['redis']>): NonNullable<RedisSessionOptions['redis']> {
+function checkRedis(
+  value: NonNullable<RedisSessionOptions['redis']>
+): NonNullable<RedisSessionOptions['redis']> {
   if (typeof value === 'string') {
     // The URL may hold a password: the message does not repeat it.
     if (!/^(rediss?|unix):\/\//.test(value) && !value.startsWith('/')) {
@@ -185,7 +186,7 @@ function redis(value: NonNullable<RedisSessionOptions['redis']>): NonNullable<Re
   return value
 }
 
-function store(value: Store | undefined): Store | undefined {
+function checkStore(value: Store | undefined): Store | undefined {
   if (value === undefined) return undefined
   for (const method of STORE_METHODS) {
     if (typeof value?.[method] !== 'function') throw new OptionError('store', `has no method ${method}()`)
@@ -193,7 +194,7 @@ function store(value: Store | undefined): Store | undefined {
   return value
 }
 
-function serializer(value: SerializerName | Serializer): Serializer {
+function checkSerializer(value: SerializerName | Serializer): Serializer {
   if (typeof value !== 'string') return ownSerializer('serializer', value)
   if (!Object.hasOwn(serializers, value)) {
     throw new OptionError(
@@ -216,7 +217,7 @@ function ownSerializer(option: string, value: Serializer): Serializer {
   return value
 }
 
-function secrets(value: RedisSessionOptions['secret']): readonly Secret[] {
+function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
   if (value === undefined) return []
   const list: readonly Secret[] = Array.isArray(value) ? value : [value]
   if (list.length === 0) throw new OptionError('secret', 'is an empty list')
@@ -231,7 +232,7 @@ function secrets(value: RedisSessionOptions['secret']): readonly Secret[] {
   return list
 }
 
-function mergeRules(rules: MergeRules): MergeRules {
+function checkMerge(rules: MergeRules): MergeRules {
   for (const [key, rule] of Object.entries(rules)) {
     if (typeof rule !== 'function' && rule !== 'conflict') {
       throw new OptionError(`merge.${key}`, "must be a function or 'conflict'")
@@ -241,7 +242,8 @@ function mergeRules(rules: MergeRules): MergeRules {
 }
 
 function text(option: string, value: string): string {
-  if (typeof value !== 'string') throw new OptionError(option, 'must be a string')
+  if (typeof value !== 'string' || value === '')
+    throw new OptionError(option, 'must be a string that is not empty')
   return value
 }
 
@@ -255,9 +257,15 @@ function oneOf<Value extends string>(option: string, value: Value, values: reado
   return value
 }
 
-function seconds(option: string, value: number, min = 1, max = MAX_SECONDS): number {
-  if (!Number.isFinite(value) || value < min || value > max) {
+function number(option: string, value: number, min: number, max: number): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
     throw new OptionError(option, `must be a number from ${min} to ${max}`)
   }
+  return value
+}
+
+function whole(option: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(number(option, value, min, max)))
+    throw new OptionError(option, 'must be a whole number')
   return value
 }

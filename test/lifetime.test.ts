@@ -1,0 +1,256 @@
+// When sessions end, on both sides of every boundary: by the header, in Redis, and in the browser.
+import t, { type Test } from 'tap'
+import type { RedisSessionOptions } from '../lib/index.js'
+import { openRecord } from '../lib/record.js'
+import { createApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { type RedisServer, startRedis } from './support/redis-server.js'
+
+/** Milliseconds that may pass between a commit and the look at its TTL. */
+const SLACK = 20_000
+
+/** A service whose clock the test holds; that of Redis goes on as it does. */
+async function service(t: Test, redis: RedisServer, options: RedisSessionOptions) {
+  const app = await createApp(t, { redis: redis.url, ...options })
+  app.get('/login', async ({ session }) => session.set('userId', 42))
+  app.get('/remember', async ({ session }) => {
+    session.userId = 42
+    session.permanent = true
+    return {}
+  })
+  app.get('/forget-me', async ({ session }) => {
+    session.permanent = false
+    return {}
+  })
+  app.get('/whoami', async ({ session }) => ({ userId: session.get('userId') ?? null }))
+  app.get('/write', async ({ session }) => session.set('count', Math.random()))
+  app.get('/touch', async ({ session }) => session.touch())
+  app.get(
+    '/poll',
+    { config: { session: { touch: false } } },
+    async ({ session }) => session.get('userId') ?? null
+  )
+  app.get('/poll-write', { config: { session: { touch: false } } }, async ({ session }) =>
+    session.set('count', Math.random())
+  )
+  app.get('/poll-touch', { config: { session: { touch: false } } }, async ({ session }) => session.touch())
+  app.get('/renew', async ({ session }) => session.regenerate())
+  app.get('/renew-empty', async ({ session }) => {
+    await session.regenerate([])
+    session.userId = 42
+    return {}
+  })
+  const start = Date.now()
+  let offset = 0
+  t.intercept(Date, 'now', { value: () => start + offset, configurable: true })
+  const browser = new Browser(app)
+  return {
+    app,
+    browser,
+    /** Moves the clock to so many milliseconds after the start. */
+    at: (milliseconds: number) => {
+      offset = milliseconds
+    },
+    isAlive: async () => (await browser.json<{ userId: number | null }>('/whoami')).userId === 42,
+    header: async () => {
+      const [key = ''] = await redis.client.keys('session:*')
+      const record = await redis.client.getBuffer(key)
+      return record === null ? undefined : openRecord(record).header
+    },
+    ttl: async () => {
+      const [key = ''] = await redis.client.keys('session:*')
+      return redis.client.pttl(key)
+    },
+    start
+  }
+}
+
+t.test('a session unused for idleTimeout is over, and one millisecond earlier it is not', async (t) => {
+  const redis = await startRedis(t)
+  for (const [after, alive] of [
+    [59_999, true],
+    [60_000, false],
+    [60_001, false]
+  ] as const) {
+    await redis.client.flushall()
+    const { at, browser, isAlive } = await service(t, redis, { idleTimeout: 60, touchAfter: 59 })
+    await browser.request('/login')
+    at(after)
+    t.equal(await isAlive(), alive, `after ${after} ms`)
+  }
+})
+
+t.test('use extends it, in Redis too, once touchAfter has passed', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, header, isAlive, start, ttl } = await service(t, redis, {
+    idleTimeout: 100,
+    touchAfter: 10
+  })
+  await browser.request('/login')
+  await redis.commands()
+  at(9_999)
+  t.equal(await isAlive(), true)
+  t.same(await redis.commands(), { get: 1 }, 'not due')
+  t.equal((await header())?.touchedAt, start)
+  at(10_000)
+  await redis.commands()
+  t.equal(await isAlive(), true)
+  t.match(await redis.commands(), { get: 1, evalsha: 1, setrange: 1, pexpire: 1 }, 'due')
+  t.equal((await header())?.touchedAt, start + 10_000)
+  t.ok((await ttl()) <= 100_000 && (await ttl()) > 100_000 - SLACK)
+  at(109_999)
+  t.equal(await isAlive(), true)
+})
+
+t.test('touch() extends it at once', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, header, start } = await service(t, redis, { idleTimeout: 100, touchAfter: 10 })
+  await browser.request('/login')
+  at(1)
+  await browser.request('/touch')
+  t.equal((await header())?.touchedAt, start + 1)
+  at(2)
+  await browser.request('/poll-touch')
+  t.equal((await header())?.touchedAt, start + 2, 'also where a route does not touch by itself')
+})
+
+t.test('polling does not keep it alive, not even by writing', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, header, isAlive, start, ttl } = await service(t, redis, {
+    idleTimeout: 100,
+    touchAfter: 10
+  })
+  await browser.request('/login')
+  at(50_000)
+  await browser.request('/poll')
+  t.equal((await header())?.touchedAt, start)
+  await browser.request('/poll-write')
+  t.equal((await header())?.touchedAt, start)
+  t.ok((await ttl()) <= 50_000, 'a write does not move the deadline in Redis either')
+  at(100_000)
+  t.equal(await isAlive(), false)
+})
+
+t.test('writing extends it', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, isAlive } = await service(t, redis, { idleTimeout: 100, touchAfter: 99 })
+  await browser.request('/login')
+  at(50_000)
+  await browser.request('/write')
+  at(149_999)
+  t.equal(await isAlive(), true)
+})
+
+t.test('absoluteTimeout ends it however much it is used, on both sides of the boundary', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, isAlive, ttl } = await service(t, redis, {
+    idleTimeout: 60,
+    absoluteTimeout: 100,
+    touchAfter: 1
+  })
+  await browser.request('/login')
+  at(50_000)
+  await browser.request('/write')
+  t.ok((await ttl()) <= 50_000, 'Redis ends it at the same instant')
+  at(99_999)
+  t.equal(await isAlive(), true)
+  at(100_000)
+  t.equal(await isAlive(), false)
+})
+
+t.test('a new id does not make it younger, dropped data does', async (t) => {
+  const redis = await startRedis(t)
+  const options = { idleTimeout: 99, absoluteTimeout: 100, graceAfterRegenerate: 0 }
+  const first = await service(t, redis, options)
+  await first.browser.request('/login')
+  first.at(50_000)
+  await first.browser.request('/renew')
+  first.at(100_000)
+  t.equal(await first.isAlive(), false)
+  const second = await service(t, redis, options)
+  await second.browser.request('/login')
+  second.at(50_000)
+  await second.browser.request('/renew-empty')
+  second.at(100_000)
+  t.equal(await second.isAlive(), true)
+})
+
+t.test(
+  'a session goes with the browser, a permanent one has the same lifetime there and in Redis',
+  async (t) => {
+    const redis = await startRedis(t)
+    const { browser, ttl } = await service(t, redis, { permanentLifetime: 1_000 })
+    t.equal(sessionCookie(await browser.request('/login'))?.maxAge, undefined)
+    t.ok((await ttl()) > 86_400_000 - SLACK)
+    const remembered = await browser.request('/remember')
+    t.equal(sessionCookie(remembered)?.maxAge, 1_000)
+    t.ok((await ttl()) <= 1_000_000 && (await ttl()) > 1_000_000 - SLACK)
+    const forgotten = await browser.request('/forget-me')
+    t.ok(sessionCookie(forgotten), 'sent again')
+    t.equal(sessionCookie(forgotten)?.maxAge, undefined)
+    t.ok((await ttl()) > 86_400_000 - SLACK)
+  }
+)
+
+t.test('use moves cookie and record of a permanent session together', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, isAlive, ttl } = await service(t, redis, { permanentLifetime: 1_000, touchAfter: 10 })
+  await browser.request('/remember')
+  at(9_999)
+  t.equal(sessionCookie(await browser.request('/whoami')), undefined)
+  at(500_000)
+  t.equal(sessionCookie(await browser.request('/whoami'))?.maxAge, 1_000)
+  t.ok((await ttl()) > 1_000_000 - SLACK)
+  at(1_499_999)
+  t.equal(await isAlive(), true)
+  at(2_400_000)
+  t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'writing does, too')
+})
+
+t.test('without rolling neither moves', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, isAlive, ttl } = await service(t, redis, {
+    permanentLifetime: 1_000,
+    touchAfter: 10,
+    rolling: false
+  })
+  await browser.request('/remember')
+  at(500_000)
+  for (const url of ['/whoami', '/write', '/touch']) {
+    t.equal(sessionCookie(await browser.request(url)), undefined, url)
+    t.ok((await ttl()) <= 1_000_000, url)
+  }
+  at(999_999)
+  t.equal(await isAlive(), true)
+  at(1_000_000)
+  t.equal(await isAlive(), false)
+})
+
+t.test('the cookie of a permanent session ends with absoluteTimeout, if that is earlier', async (t) => {
+  const redis = await startRedis(t)
+  const { browser, ttl } = await service(t, redis, { permanentLifetime: 1_000, absoluteTimeout: 300 })
+  t.equal(sessionCookie(await browser.request('/remember'))?.maxAge, 300)
+  t.ok((await ttl()) <= 300_000)
+})
+
+t.test('an expired session is as if it had never been: its id is not used again', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser } = await service(t, redis, { idleTimeout: 60 })
+  await browser.request('/login')
+  const before = browser.cookies.get('__Host-session')
+  at(60_000)
+  const response = await browser.request('/whoami')
+  t.equal(sessionCookie(response), undefined)
+  await browser.request('/login')
+  t.not(browser.cookies.get('__Host-session'), before)
+})
+
+t.test('Redis itself ends what nobody asks for', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createApp(t, { redis: redis.url, idleTimeout: 1 })
+  app.get('/', async ({ session }) => session.set('userId', 1))
+  await app.inject('/')
+  t.equal(await redis.client.dbsize(), 1)
+  while ((await redis.client.keys('*')).length > 0) await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal(await redis.client.dbsize(), 0)
+})

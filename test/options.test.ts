@@ -1,0 +1,140 @@
+// Every option that cannot be used is refused at start-up, by its name; the README lists them all.
+import { readFileSync } from 'node:fs'
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import t from 'tap'
+import redisSession, { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
+import { resolveOptions } from '../lib/options.js'
+import { createApp } from './support/app.js'
+import { startRedis } from './support/redis-server.js'
+
+const serializer = { name: 'own', tag: 200, encode: () => Buffer.alloc(0), decode: () => ({}) }
+const store = new MemoryStore()
+
+t.test('the defaults', (t) => {
+  const { cookie, lifetimes, ...settings } = resolveOptions({}, true)
+  t.match(settings, {
+    redis: 'redis://localhost:6379',
+    prefix: 'session:',
+    decorator: 'session',
+    secrets: []
+  })
+  t.equal(settings.serializer.name, 'json')
+  t.same(lifetimes, {
+    idleTimeout: 86_400,
+    permanentLifetime: 2_678_400,
+    absoluteTimeout: undefined,
+    touchAfter: 60,
+    rolling: true
+  })
+  t.equal(cookie.name, '__Host-session')
+  t.end()
+})
+
+t.test('one name decides property, prefix and cookie', (t) => {
+  const { prefix, cookie } = resolveOptions({ decorator: 'admin' }, true)
+  t.equal(prefix, 'admin:')
+  t.equal(cookie.name, '__Host-admin')
+  t.end()
+})
+
+t.test('a short idle timeout is touched accordingly', (t) => {
+  t.equal(resolveOptions({ idleTimeout: 20 }, true).lifetimes.touchAfter, 2)
+  t.end()
+})
+
+t.test('what cannot be used is refused by its name', (t) => {
+  const refused: [object, string][] = [
+    [{ idelTimeout: 5 }, 'idelTimeout'],
+    [{ redis: 'localhost' }, 'redis'],
+    [{ redis: 5 }, 'redis'],
+    [{ redis: null }, 'redis'],
+    [{ redis: { connect() {}, get() {} } }, 'redis'],
+    [{ store, redis: {} }, 'store'],
+    [{ store: {} }, 'store'],
+    [{ store: null }, 'store'],
+    [{ prefix: 5 }, 'prefix'],
+    [{ serializer: 'yaml' }, 'serializer'],
+    [{ serializer: 'toString' }, 'serializer'],
+    [{ serializer: null }, 'serializer'],
+    [{ serializer: { ...serializer, tag: 3 } }, 'serializer'],
+    [{ serializer: { ...serializer, tag: 256 } }, 'serializer'],
+    [{ serializer: { ...serializer, name: '' } }, 'serializer'],
+    [{ serializer: { ...serializer, encode: 5 } }, 'serializer'],
+    [{ readSerializers: [{}] }, 'readSerializers'],
+    [{ secret: 'short' }, 'secret'],
+    [{ secret: [] }, 'secret'],
+    [{ secret: ['x'.repeat(32), 'short'] }, 'secret'],
+    [{ secret: 5 }, 'secret'],
+    [{ idleTimeout: 0 }, 'idleTimeout'],
+    [{ idleTimeout: '60' }, 'idleTimeout'],
+    [{ idleTimeout: Number.NaN }, 'idleTimeout'],
+    [{ idleTimeout: 2 ** 32 }, 'idleTimeout'],
+    [{ permanentLifetime: 401 * 86_400 }, 'permanentLifetime'],
+    [{ absoluteTimeout: 0 }, 'absoluteTimeout'],
+    [{ touchAfter: -1 }, 'touchAfter'],
+    [{ touchAfter: 86_400 }, 'touchAfter'],
+    [{ rolling: 'yes' }, 'rolling'],
+    [{ maxRecordBytes: 1 }, 'maxRecordBytes'],
+    [{ saveOn5xx: 1 }, 'saveOn5xx'],
+    [{ decorator: '' }, 'decorator'],
+    [{ decorator: 5 }, 'decorator'],
+    [{ graceAfterRegenerate: -1 }, 'graceAfterRegenerate'],
+    [{ onUndecodable: 'ignore' }, 'onUndecodable'],
+    [{ merge: { cart: 'mine' } }, 'merge\\.cart']
+  ]
+  for (const [options, name] of refused) {
+    const expected = { code: 'FST_SESSION_OPTION', message: new RegExp(`^option ${name}: `) }
+    t.throws(
+      () => resolveOptions(options as RedisSessionOptions, true),
+      expected,
+      Object.keys(options).join()
+    )
+  }
+  t.end()
+})
+
+t.test('an error about an option shows no secret', (t) => {
+  for (const options of [{ secret: 'hunter2' }, { redis: 'http://user:hunter2@host' }]) {
+    try {
+      resolveOptions(options, true)
+      t.fail('not refused')
+    } catch (error) {
+      t.notMatch(String((error as Error).stack), /hunter2/)
+    }
+  }
+  t.end()
+})
+
+t.test('an application with an option that cannot be used does not start', async (t) => {
+  const app = Fastify()
+  await app.register(cookie)
+  await t.rejects(Promise.resolve(app.register(redisSession, { secret: 'short' })), {
+    code: 'FST_SESSION_OPTION'
+  })
+})
+
+t.test('Redis by URL, by options, by client, and what is given stays open', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  for (const option of [redis.url, { host: '127.0.0.1', port: redis.port }, client]) {
+    const app = await createApp(t, { redis: option })
+    app.get('/', async ({ session }) => {
+      session.set('userId', 1)
+      return session.id
+    })
+    t.equal((await app.inject('/')).statusCode, 200)
+    await app.close()
+  }
+  t.equal(await client.ping(), 'PONG')
+})
+
+t.test('the README names every option with its default', (t) => {
+  const readme = readFileSync('README.md', 'utf8')
+  const source = readFileSync('lib/options.ts', 'utf8')
+  const declared = /export interface RedisSessionOptions \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
+  const names = [...declared.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name)
+  t.ok(names.length > 15)
+  for (const name of names) t.match(readme, new RegExp(`^\\| \`${name}\` `, 'm'), name)
+  t.end()
+})

@@ -1,0 +1,196 @@
+// What an attacker would try, against a real Redis and real cookies.
+import t, { type Test } from 'tap'
+import type { RedisSessionOptions } from '../lib/index.js'
+import { newSessionId, signId } from '../lib/session-id.js'
+import { createApp, type TestApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { type RedisServer, startRedis } from './support/redis-server.js'
+
+const secret = 'newest secret, thirty-two characters'
+const oldSecret = 'oldest secret, thirty-two characters'
+const CANARY = 'canary-value-of-a-session'
+
+async function service(t: Test, redis: RedisServer, options: RedisSessionOptions = {}): Promise<TestApp> {
+  const app = await createApp(t, { redis: redis.url, secret, ...options })
+  app.get('/login', async ({ session }) => {
+    session.userId = 42
+    session.name = CANARY
+    await session.regenerate()
+    return {}
+  })
+  app.get('/whoami', async ({ session }) => ({ userId: session.get('userId') ?? null }))
+  app.get('/rotate', async ({ session }) => session.regenerate())
+  app.get('/logout', async ({ session }) => session.destroy())
+  return app
+}
+
+const withCookie = (value: string) => ({ headers: { cookie: `__Host-session=${value}` } })
+
+t.test('an id that the server did not issue is never adopted', async (t) => {
+  const redis = await startRedis(t)
+  const app = await service(t, redis, { secret: [secret] })
+  const chosen = signId(newSessionId(), [secret])
+  const response = await app.inject({ url: '/login', ...withCookie(chosen) })
+  const issued = sessionCookie(response)?.value ?? ''
+  t.not(issued, chosen)
+  t.same((await app.inject({ url: '/whoami', ...withCookie(chosen) })).json(), { userId: null })
+  t.same((await app.inject({ url: '/whoami', ...withCookie(issued) })).json(), { userId: 42 })
+})
+
+t.test('after regenerate() the old id is worthless, with and without a time of grace', async (t) => {
+  const redis = await startRedis(t)
+  for (const graceAfterRegenerate of [0, 30]) {
+    const app = await service(t, redis, { graceAfterRegenerate })
+    const browser = new Browser(app)
+    await browser.request('/login')
+    const old = browser.cookies.get('__Host-session') ?? ''
+    await browser.request('/rotate')
+    t.not(browser.cookies.get('__Host-session'), old)
+    const response = await app.inject({ url: '/whoami', ...withCookie(old) })
+    t.same(response.json(), { userId: null })
+    t.equal(sessionCookie(response), undefined, 'and does not take the new cookie from the browser')
+    t.same(await browser.json('/whoami'), { userId: 42 })
+    const marks = await redis.client.keys('session:*')
+    for (const key of marks) {
+      if ((await redis.client.strlen(key)) > 32) continue
+      t.equal(
+        (await redis.client.getBuffer(key))?.includes(CANARY),
+        false,
+        'what is left of it holds no data'
+      )
+      t.ok((await redis.client.pttl(key)) <= graceAfterRegenerate * 1000)
+    }
+  }
+})
+
+t.test('whoever reads Redis cannot use what is there as a cookie', async (t) => {
+  const redis = await startRedis(t)
+  for (const secrets of [{ secret }, {}]) {
+    const app = await createApp(t, { redis: redis.url, ...secrets })
+    app.get('/', async ({ session }) => {
+      session.userId = 42
+      return session.id
+    })
+    const response = await app.inject('/')
+    const value = sessionCookie(response)?.value ?? ''
+    const id = value.slice(0, 43)
+    for (const key of await redis.client.keys('*')) {
+      t.notMatch(key, id)
+      const record = await redis.client.getBuffer(key)
+      t.equal(record?.includes(id), false)
+      const handle = key.slice('session:'.length)
+      t.same((await app.inject({ url: '/', ...withCookie(handle) })).body.length, 43)
+    }
+    t.equal(
+      (await redis.client.keys('*')).includes(`session:${response.body}`),
+      true,
+      'the handle names the key'
+    )
+    await redis.client.flushall()
+  }
+})
+
+t.test('cookies that cannot be ours cost no Redis command', async (t) => {
+  const redis = await startRedis(t)
+  const app = await service(t, redis)
+  const login = await app.inject('/login')
+  const good = sessionCookie(login)?.value ?? ''
+  await redis.commands()
+  const [id = '', signature = ''] = good.split('.')
+  const bad = {
+    tampered: `${id.startsWith('A') ? 'B' : 'A'}${id.slice(1)}.${signature}`,
+    'signed by somebody else': signId(id, ['x'.repeat(32)]),
+    unsigned: id,
+    foreign: 's%3Aabc.def',
+    json: '{"userId":42}',
+    empty: '',
+    oversized: 'A'.repeat(8_000),
+    twice: `${good}; __Host-session=${good}`,
+    'twice, once empty': `; __Host-session=${good}`
+  }
+  for (const [name, value] of Object.entries(bad)) {
+    const response = await app.inject({ url: '/whoami', ...withCookie(value) })
+    t.same(response.json(), { userId: null }, name)
+    t.equal(sessionCookie(response), undefined, name)
+  }
+  t.same(await redis.commands(), {})
+  t.same((await app.inject({ url: '/whoami', ...withCookie(good) })).json(), { userId: 42 })
+})
+
+t.test('secrets rotate without logging anyone out', async (t) => {
+  const redis = await startRedis(t)
+  const browser = new Browser(await service(t, redis, { secret: oldSecret }))
+  await browser.request('/login')
+  const before = browser.cookies.get('__Host-session')
+  browser.visit(await service(t, redis, { secret: [secret, oldSecret] }))
+  t.same(await browser.json('/whoami'), { userId: 42 })
+  const after = browser.cookies.get('__Host-session')
+  t.not(after, before, 'the cookie is signed anew')
+  t.equal(after?.slice(0, 43), before?.slice(0, 43), 'around the same id')
+  t.equal(sessionCookie(await browser.request('/whoami')), undefined, 'once')
+  browser.visit(await service(t, redis, { secret: [secret] }))
+  t.same(await browser.json('/whoami'), { userId: 42 }, 'also when the old secret is gone')
+})
+
+t.test('the cookie has the attributes that OWASP asks for', async (t) => {
+  const redis = await startRedis(t)
+  const response = await (await service(t, redis)).inject('/login')
+  t.match(
+    response.headers['set-cookie'],
+    /^__Host-session=[\w-]{43}\.[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/
+  )
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.equal(response.headers.vary, 'Cookie')
+})
+
+t.test("secure: 'auto' follows the connection, also behind a proxy", async (t) => {
+  const redis = await startRedis(t)
+  const app = await createApp(t, { redis: redis.url, cookie: { secure: 'auto' } }, { trustProxy: true })
+  app.get('/', async ({ session }) => session.set('userId', 1))
+  t.notOk(sessionCookie(await app.inject('/'))?.secure)
+  const response = await app.inject({ url: '/', headers: { 'x-forwarded-proto': 'https' } })
+  t.equal(sessionCookie(response)?.secure, true)
+})
+
+t.test('neither ids nor payloads reach the log or an error', async (t) => {
+  const redis = await startRedis(t)
+  const app = await service(t, redis, { maxRecordBytes: 500, onUndecodable: 'error' })
+  app.get('/huge', async ({ session }) => session.set('anything', CANARY.repeat(50)))
+  app.get('/refused', async ({ session }) => session.set('anything', { [CANARY]: 1n }))
+  app.get('/lossy', async ({ session }) => session.set('anything', new Map([[CANARY, 1]])))
+  app.get('/late', async ({ session }, reply) => {
+    reply.send({})
+    await reply
+    session.set('anything', CANARY)
+  })
+  const browser = new Browser(app)
+  await browser.request('/login')
+  const bodies = []
+  for (const url of ['/huge', '/refused', '/lossy', '/late', '/rotate'])
+    bodies.push((await browser.request(url)).body)
+  for (const key of await redis.client.keys('*')) await redis.client.setrange(key, 2, Buffer.from([222]))
+  bodies.push((await browser.request('/whoami')).body)
+  await redis.stop()
+  bodies.push((await browser.request('/login')).body)
+  const log = JSON.stringify(app.logLines)
+  const codes = ['TOO_LARGE', 'ENCODE', 'UNDECODABLE', 'UNAVAILABLE']
+  for (const code of codes) t.match(bodies.join(), `FST_SESSION_${code}`)
+  t.match(log, 'lossy')
+  const id = (browser.cookies.get('__Host-session') ?? '').slice(0, 43)
+  for (const text of [log, bodies.join()]) {
+    t.notMatch(text, CANARY)
+    t.notMatch(text, id)
+    t.notMatch(text, secret)
+  }
+})
+
+t.test('another kind of session in the same store is out of reach', async (t) => {
+  const redis = await startRedis(t)
+  const users = await createApp(t, { redis: redis.url })
+  users.get('/', async ({ session }) => session.set('userId', 1))
+  const admins = await createApp(t, { redis: redis.url, decorator: 'admin' })
+  admins.get('/', async (request) => (request as unknown as { admin: object }).admin)
+  const value = sessionCookie(await users.inject('/'))?.value
+  const response = await admins.inject({ url: '/', headers: { cookie: `__Host-admin=${value}` } })
+  t.same(response.json(), {})
+})

@@ -1,0 +1,68 @@
+// The session id: made, signed, verified, and never readable from what is derived of it.
+import fc from 'fast-check'
+import t from 'tap'
+import { handleOf, newSessionId, signId, verifyId } from '../lib/session-id.js'
+
+const [first, second] = ['a'.repeat(32), 'b'.repeat(32)]
+
+t.test('an id has 32 random bytes, and no two are the same', (t) => {
+  const ids = new Set(Array.from({ length: 1000 }, newSessionId))
+  t.equal(ids.size, 1000)
+  for (const id of ids) t.equal(Buffer.from(id, 'base64url').length, 32)
+  t.end()
+})
+
+t.test('what is issued is accepted, with and without a secret', (t) => {
+  const id = newSessionId()
+  t.same(verifyId(signId(id, []), []), { id, outdated: false })
+  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false })
+  t.same(
+    verifyId(signId(id, [Buffer.from(first)]), [first]),
+    { id, outdated: false },
+    'a Buffer is the same secret'
+  )
+  t.end()
+})
+
+t.test('an older secret still verifies, and says that the cookie is to be renewed', (t) => {
+  const id = newSessionId()
+  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true })
+  t.equal(verifyId(signId(id, [first]), [second]), undefined)
+  t.end()
+})
+
+t.test('nothing else is accepted', (t) => {
+  const id = newSessionId()
+  const signed = signId(id, [first])
+  const wrong = [
+    '',
+    '.',
+    id,
+    `${id}.`,
+    `${signed}x`,
+    ` ${signed}`,
+    signed.slice(0, -1),
+    signed.replace('.', ';'),
+    `${id}${signed}`
+  ]
+  for (const value of wrong) t.equal(verifyId(value, [first]), undefined, value)
+  t.equal(verifyId(signed, []), undefined, 'a signature where none is expected')
+  t.equal(verifyId('A'.repeat(42), []), undefined)
+  t.equal(verifyId('A'.repeat(42).concat('B'), []), undefined, 'bits that base64url does not use')
+  t.equal(verifyId('x'.repeat(1_000_000), [first]), undefined)
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => verifyId(value, [first]) === undefined))
+  fc.assert(
+    fc.property(fc.nat(signed.length - 1), fc.constantFrom(...'Aa0_-.'), (at, character) => {
+      const tampered = signed.slice(0, at) + character + signed.slice(at + 1)
+      return tampered === signed || verifyId(tampered, [first]) === undefined
+    })
+  )
+  t.end()
+})
+
+t.test('a handle is the same for the same id, and holds nothing of it', (t) => {
+  const id = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+  t.equal(handleOf(id), 'DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo', 'base64url(SHA-256(id))')
+  t.not(handleOf(newSessionId()), handleOf(newSessionId()))
+  t.end()
+})

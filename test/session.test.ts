@@ -1,0 +1,321 @@
+// The session object, as a route meets it.
+import { inspect } from 'node:util'
+import t, { type Test } from 'tap'
+import type { RedisSessionOptions, Session } from '../lib/index.js'
+import { MemoryStore } from '../lib/index.js'
+import { createApp, type TestApp } from './support/app.js'
+import { Browser } from './support/browser.js'
+
+type Route = (session: Session) => unknown
+
+/** An application that runs, for each request, the function that the test hands it. */
+async function visitor(t: Test, options: RedisSessionOptions = {}) {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const app: TestApp = await createApp(t, { store, ...options })
+  let next: Route = () => undefined
+  app.get('/', async ({ session }, reply) => {
+    const result = await next(session)
+    return reply.send({ result })
+  })
+  const browser = new Browser(app)
+  /** Runs this within a request, and gives what it returned as JSON brings it. */
+  const visit = async (route: Route): Promise<unknown> => {
+    next = route
+    const response = await browser.request('/')
+    return response.statusCode === 200 ? response.json().result : response.json()
+  }
+  return { app, browser, store, visit }
+}
+
+t.test('keys are set, read, asked for and deleted by methods', async (t) => {
+  const { visit } = await visitor(t)
+  t.same(
+    await visit((session) => {
+      session.set('userId', 42)
+      session.set('name', 'Ada')
+      return [
+        session.get('userId'),
+        session.has('name'),
+        session.delete('name'),
+        session.delete('name'),
+        session.has('name')
+      ]
+    }),
+    [42, true, true, false, false]
+  )
+  t.same(await visit((session) => session.data()), { userId: 42 })
+})
+
+t.test('and as properties of a plain object', async (t) => {
+  const { visit } = await visitor(t)
+  t.same(
+    await visit((session) => {
+      session.userId = 42
+      session.name = 'Ada'
+      delete session.name
+      return [
+        'userId' in session,
+        'name' in session,
+        Object.keys(session),
+        { ...session },
+        JSON.stringify(session)
+      ]
+    }),
+    [true, false, ['userId'], { userId: 42 }, '{"userId":42}']
+  )
+  t.equal(await visit((session) => session.userId), 42)
+  t.equal(await visit((session) => Object.getOwnPropertyDescriptor(session, 'name')), undefined)
+  t.equal(await visit((session) => Object.hasOwn(session, 'userId')), true)
+})
+
+t.test('setting undefined deletes, with every serializer alike', async (t) => {
+  const { visit } = await visitor(t, { serializer: 'msgpack' })
+  await visit((session) => {
+    session.set('userId', 42)
+    session.set('name', 'Ada')
+  })
+  await visit((session) => session.set('name', undefined))
+  t.same(await visit((session) => Object.keys(session)), ['userId'])
+})
+
+t.test('a key never shadows a method', async (t) => {
+  const { visit } = await visitor(t)
+  t.match(await visit((session) => Object.assign(session, { save: 1 })), { code: 'FST_SESSION_KEY' })
+  t.match(await visit((session) => Object.assign(session, { id: 'mine' })), { code: 'FST_SESSION_KEY' })
+  await visit((session) => session.set('save' as 'anything', 'data'))
+  t.same(await visit((session) => [typeof session.save, session.get('save' as 'anything')]), [
+    'function',
+    'data'
+  ])
+  t.equal(await visit((session) => Reflect.deleteProperty(session, 'save')), false)
+})
+
+t.test('what would change the object itself is refused', async (t) => {
+  const { visit } = await visitor(t)
+  const refused: Route[] = [
+    (session) => session.set('__proto__' as 'anything', { isAdmin: true }),
+    (session) => session.set(7 as unknown as 'anything', 1),
+    (session) => Object.assign(session, { [Symbol('key')]: 1 }),
+    (session) => Object.defineProperty(session, 'userId', { get: () => 1 })
+  ]
+  for (const route of refused) t.match(await visit(route), { code: 'FST_SESSION_KEY', statusCode: 500 })
+  t.equal(await visit((session) => Reflect.setPrototypeOf(session, null)), false)
+  t.equal(await visit((session) => session.get('toString' as 'anything')), undefined)
+  t.equal(await visit((session) => session.has('constructor' as 'anything')), false)
+})
+
+t.test('a change inside an object is kept', async (t) => {
+  for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
+    const { visit } = await visitor(t, { serializer })
+    await visit((session) => session.set('cart', { items: [] }))
+    await visit((session) => session.cart?.items.push('tea'))
+    await visit((session) => session.get('cart')?.items.push('milk'))
+    await visit((session) => session.data().cart?.items.push('rice'))
+    t.same(await visit((session) => session.cart), { items: ['tea', 'milk', 'rice'] }, serializer)
+  }
+})
+
+t.test('the session says what it is', async (t) => {
+  const { visit } = await visitor(t)
+  const state: Route = ({ isNew, id, sessionId, permanent, destroyed, detached }) => ({
+    isNew,
+    handles: [id.length, id === sessionId],
+    permanent,
+    destroyed,
+    detached
+  })
+  const fresh = { isNew: true, handles: [43, true], permanent: false, destroyed: false }
+  t.same(await visit(state), fresh)
+  await visit((session) => {
+    session.userId = 1
+    session.permanent = true
+  })
+  t.same(await visit(state), { ...fresh, isNew: false, permanent: true })
+})
+
+t.test('a handle stays the same while the session does', async (t) => {
+  const { visit } = await visitor(t)
+  const first = await visit((session) => {
+    session.userId = 1
+    return session.id
+  })
+  t.equal(await visit((session) => session.id), first)
+  await visit((session) => session.regenerate())
+  t.not(await visit((session) => session.id), first)
+})
+
+t.test('isModified and isSaved tell whether a commit would store something', async (t) => {
+  const { visit } = await visitor(t)
+  const ask = (session: Session) => [session.isModified(), session.isSaved()]
+  t.same(await visit(ask), [false, false])
+  t.same(
+    await visit((session) => {
+      session.cart = { items: [] }
+      return ask(session)
+    }),
+    [true, false]
+  )
+  t.same(await visit(ask), [false, true])
+  t.same(
+    await visit((session) => {
+      const before = ask(session)
+      session.cart?.items.push('tea')
+      return [before, ask(session)]
+    }),
+    [
+      [false, true],
+      [true, false]
+    ]
+  )
+})
+
+t.test('save() commits at once, and later changes commit at the end', async (t) => {
+  const { visit } = await visitor(t)
+  t.match(
+    await visit(async (session) => {
+      session.userId = 1
+      await session.save()
+      session.name = 'lost'
+      throw Object.assign(new Error('after the save'), { statusCode: 500 })
+    }),
+    { message: 'after the save' }
+  )
+  t.same(await visit((session) => session.data()), { userId: 1 })
+  await visit(async (session) => {
+    session.userId = 2
+    await session.save()
+    session.name = 'Ada'
+  })
+  t.same(await visit((session) => session.data()), { userId: 2, name: 'Ada' })
+})
+
+t.test('reload() takes what the store holds, and drops what this request changed', async (t) => {
+  const { visit } = await visitor(t)
+  await visit((session) => session.set('userId', 1))
+  t.same(
+    await visit(async (session) => {
+      session.userId = 2
+      session.name = 'Ada'
+      await session.reload()
+      return session.data()
+    }),
+    { userId: 1 }
+  )
+  t.same(await visit((session) => session.data()), { userId: 1 })
+  const { visit: visitFresh } = await visitor(t)
+  t.same(
+    await visitFresh(async (session) => {
+      session.userId = 2
+      await session.reload()
+      return session.data()
+    }),
+    {}
+  )
+})
+
+t.test('destroy() ends the session, and what is set afterwards begins another', async (t) => {
+  const { browser, store, visit } = await visitor(t)
+  const first = await visit((session) => {
+    session.userId = 1
+    return session.id
+  })
+  t.same(
+    await visit(async (session) => {
+      await session.destroy()
+      return [session.data(), session.destroyed, session.isNew]
+    }),
+    [{}, true, true]
+  )
+  t.equal(store.size, 0)
+  t.equal(browser.cookies.size, 0)
+  await visit((session) => session.set('userId', 1))
+  const second = await visit(async (session) => {
+    await session.destroy()
+    session.set('name', 'Ada')
+    return session.id
+  })
+  t.not(second, first)
+  t.same(await visit((session) => session.data()), { name: 'Ada' })
+  t.equal(store.size, 1)
+})
+
+t.test('regenerate() keeps all data, or what it is told to keep', async (t) => {
+  const kept: [boolean | ('userId' | 'name')[] | undefined, object][] = [
+    [undefined, { userId: 1, name: 'Ada' }],
+    [true, { userId: 1, name: 'Ada' }],
+    [['name'], { name: 'Ada' }],
+    [[], {}],
+    [false, {}]
+  ]
+  for (const [keep, data] of kept) {
+    const { visit, store } = await visitor(t, { graceAfterRegenerate: 0 })
+    await visit((session) => {
+      session.userId = 1
+      session.name = 'Ada'
+    })
+    await visit((session) => session.regenerate(keep))
+    t.same(await visit((session) => session.data()), data, JSON.stringify(keep))
+    t.equal(store.size, Object.keys(data).length === 0 ? 0 : 1)
+  }
+})
+
+t.test('a second regenerate() in one request brings nothing back', async (t) => {
+  const { visit } = await visitor(t)
+  await visit((session) => {
+    session.userId = 1
+    session.name = 'Ada'
+    session.count = 2
+  })
+  t.same(
+    await visit(async (session) => {
+      await session.regenerate(['userId', 'name'])
+      await session.regenerate(['name', 'count'])
+      await session.regenerate()
+      return session.data()
+    }),
+    { name: 'Ada' }
+  )
+})
+
+t.test('a callback is refused rather than never called', async (t) => {
+  const { visit } = await visitor(t)
+  const methods = ['save', 'reload', 'destroy', 'regenerate'] as const
+  for (const method of methods) {
+    const route: Route = (session) => (session[method] as (callback: unknown) => unknown)(() => {})
+    t.match(await visit(route), { code: 'FST_SESSION_CALLBACK', message: new RegExp(method) })
+  }
+})
+
+t.test('console.log shows data and handle, and neither the id nor what is behind the session', async (t) => {
+  const { browser, visit } = await visitor(t)
+  await visit((session) => session.set('userId', 42))
+  const [shown, id] = (await visit((session) => [
+    inspect(session, { depth: 9, showHidden: true }),
+    session.id
+  ])) as string[]
+  t.match(shown, 'userId: 42')
+  t.match(shown, id)
+  t.notMatch(shown, [...browser.cookies.values()][0])
+})
+
+t.test('a response may have cookie attributes of its own', async (t) => {
+  const { app } = await visitor(t, { cookie: { secure: 'auto' } })
+  app.get('/strict', async ({ session }) => {
+    session.userId = 1
+    session.options({ sameSite: 'strict', path: '/strict' })
+    return {}
+  })
+  app.get('/wrong', async ({ session }) => session.options({ sameSite: 'none' }))
+  t.match((await app.inject('/strict')).cookies[0], { sameSite: 'Strict', path: '/strict' })
+  t.match((await app.inject('/wrong')).json(), { code: 'FST_SESSION_OPTION', message: /cookie\.sameSite/ })
+})
+
+t.test('attributes of a response are sent for a session that is otherwise left alone', async (t) => {
+  const { browser, visit } = await visitor(t)
+  await visit((session) => session.set('userId', 1))
+  const before = [...browser.cookies]
+  browser.cookies.set('other', '1')
+  await visit((session) => session.options({ sameSite: 'strict' }))
+  t.same([...browser.cookies].slice(0, 1), before, 'the same id')
+})

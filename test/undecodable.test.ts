@@ -1,0 +1,123 @@
+// Records that cannot be read: nobody is let in, nothing is overwritten, and somebody is told.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import t, { type Test } from 'tap'
+import type { RedisSessionOptions, SessionEvent } from '../lib/index.js'
+import { createApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { startRedis } from './support/redis-server.js'
+
+const header = (tag: number, layout = 1) => {
+  const bytes = Buffer.alloc(32)
+  bytes.set([0xf5, layout, tag, 0])
+  bytes.writeUIntBE(Date.now(), 8, 6)
+  bytes.writeUIntBE(Date.now(), 22, 6)
+  bytes.writeUInt32BE(3600, 28)
+  return bytes
+}
+
+const RECORDS = {
+  'a tag that nobody has': Buffer.concat([header(222), Buffer.from('{"userId":1}')]),
+  'damaged JSON': Buffer.concat([header(1), Buffer.from('{"userId":')]),
+  'not an object': Buffer.concat([header(1), Buffer.from('[1]')]),
+  'JSON under the tag of msgpack': Buffer.concat([header(3), Buffer.from('{"userId":1}')]),
+  'a layout of the future': Buffer.concat([header(1, 2), Buffer.from('{"userId":1}')]),
+  'a header cut off': header(1).subarray(0, 20),
+  'the record of another library': Buffer.from('{"cookie":{"path":"/"},"userId":1}'),
+  'nothing at all': Buffer.alloc(0),
+  'too many bytes': Buffer.concat([header(1), Buffer.from(JSON.stringify({ userId: 'x'.repeat(2_000) }))])
+}
+
+async function service(t: Test, options: RedisSessionOptions = {}) {
+  const redis = await startRedis(t)
+  const app = await createApp(t, { redis: redis.url, maxRecordBytes: 1_000, ...options })
+  app.get('/login', async ({ session }) => {
+    await session.regenerate()
+    session.userId = 42
+    return {}
+  })
+  app.get('/look', async ({ session }) => ({ data: session.data(), detached: session.detached ?? null }))
+  app.get('/count', async ({ session }) => session.set('count', 1))
+  app.get('/save', async ({ session }) => {
+    session.userId = 1
+    await session.save()
+  })
+  app.get('/logout', async ({ session }) => session.destroy())
+  app.get('/unused', async () => ({}))
+  const browser = new Browser(app)
+  await browser.request('/login')
+  const [key = ''] = await redis.client.keys('*')
+  return { app, browser, key, redis }
+}
+
+t.test('the request gets an empty session, and the record stays as it is', async (t) => {
+  const { app, browser, key, redis } = await service(t)
+  const events: SessionEvent[] = []
+  const listen = (event: unknown) => events.push(event as SessionEvent)
+  subscribe('fastify-ioredis-session', listen)
+  t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
+  for (const [name, record] of Object.entries(RECORDS)) {
+    await redis.client.set(key, record, 'PX', 60_000)
+    app.logLines.length = 0
+    events.length = 0
+    t.same(await browser.json('/look'), { data: {}, detached: 'undecodable' }, name)
+    const handle = key.slice('session:'.length)
+    t.match(events, [{ type: 'undecodable', handle }], 'an event says why')
+    t.match(
+      app.logLines.find(({ level }) => level === 50)?.msg,
+      `record of session ${handle} cannot be decoded`
+    )
+    const response = await browser.request('/count')
+    t.equal(response.statusCode, 200)
+    t.equal(sessionCookie(response), undefined)
+    t.match(events.at(-1), { type: 'unsaved', handle }, 'the change is lost, and not without a word')
+    t.match((await browser.request('/save')).json(), { code: 'FST_SESSION_DETACHED' })
+    t.same(await redis.client.getBuffer(key), record, 'byte for byte')
+  }
+})
+
+t.test('or an error, where the application wants that', async (t) => {
+  const { browser, key, redis } = await service(t, { onUndecodable: 'error' })
+  for (const [name, record] of Object.entries(RECORDS)) {
+    await redis.client.set(key, record, 'PX', 60_000)
+    t.match(
+      (await browser.request('/look')).json(),
+      { statusCode: 500, code: 'FST_SESSION_UNDECODABLE' },
+      name
+    )
+    t.same(await redis.client.getBuffer(key), record)
+  }
+})
+
+t.test('a sign-in begins another session and leaves the record where it is', async (t) => {
+  const { browser, key, redis } = await service(t)
+  for (const [name, record] of Object.entries(RECORDS)) {
+    await redis.client.set(key, record, 'PX', 60_000)
+    const cookies = new Map(browser.cookies)
+    t.ok(sessionCookie(await browser.request('/login')), name)
+    t.match(await browser.json('/look'), { data: { userId: 42 }, detached: null })
+    t.same(await redis.client.getBuffer(key), record)
+    for (const [cookie, value] of cookies) browser.cookies.set(cookie, value)
+  }
+})
+
+t.test('a sign-out removes it', async (t) => {
+  const { browser, key, redis } = await service(t)
+  for (const [name, record] of Object.entries(RECORDS)) {
+    await redis.client.set(key, record, 'PX', 60_000)
+    const cookies = new Map(browser.cookies)
+    t.equal((await browser.request('/logout')).statusCode, 200, name)
+    t.equal(await redis.client.exists(key), 0)
+    t.equal(browser.cookies.size, 0)
+    for (const [cookie, value] of cookies) browser.cookies.set(cookie, value)
+  }
+})
+
+t.test('a route that does not look at its session does not notice damaged data', async (t) => {
+  const { app, browser, key, redis } = await service(t)
+  await redis.client.set(key, RECORDS['damaged JSON'], 'PX', 60_000)
+  t.equal((await browser.request('/unused')).statusCode, 200)
+  t.equal(
+    app.logLines.find(({ level }) => level === 50),
+    undefined
+  )
+})
