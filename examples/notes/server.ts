@@ -27,9 +27,6 @@ async function start(): Promise<void> {
 
   app.addHook('onClose', async () => redis?.disconnect())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
-  redis?.on('error', ({ code, name }: NodeJS.ErrnoException) => {
-    app.log.error({ redis: code ?? name }, 'the connection to Redis failed')
-  })
   await app.listen({ host: HOST, port: portNumber(PORT) })
 
   const where = redis ? await describe(redis) : IN_PROCESS
@@ -60,7 +57,11 @@ function portNumber(text: string): number {
 // Commands that fail fast: a page that says what is wrong is better than one that never comes.
 function connect(url: string): Redis {
   if (!/^rediss?:\/\//.test(url)) throw new Error('REDIS_URL must begin with redis:// or rediss://.')
-  return new Redis(url, { maxRetriesPerRequest: 1, connectTimeout: 1_000, commandTimeout: 1_000 })
+  const redis = new Redis(url, { maxRetriesPerRequest: 1, connectTimeout: 1_000, commandTimeout: 1_000 })
+  redis.on('error', ({ code, name }: NodeJS.ErrnoException) => {
+    console.error(`The connection to Redis failed: ${code ?? name}`)
+  })
+  return redis
 }
 
 // Host and port, not the URL: that may hold a password.
