@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
-import redisSession, { type RedisSessionOptions, type Store } from 'fastify-ioredis-session'
+import redisSession, { MemoryStore, type RedisSessionOptions, type Store } from 'fastify-ioredis-session'
 import { inspectSession } from './inspect.js'
 import { errorPage, notesPage, signInPage } from './pages.js'
 
@@ -33,6 +33,7 @@ const ABSOLUTE_TIMEOUT = 90 * 86_400
 const MAX_NOTES = 50
 
 export async function createApp({ store, serializer, secret }: Choices): Promise<FastifyInstance> {
+  const keeper = store instanceof MemoryStore ? 'this process' : 'Redis'
   const app = Fastify({ logger: { level: 'warn' } })
 
   // Most applications need no more than this, with `redis: 'redis://…'` in place of the store. This one makes its own
@@ -66,7 +67,8 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
 
   app.get('/', async ({ session }, reply) => {
     const account = session.get('account')
-    const page = account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [])
+    const page =
+      account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [], keeper)
     return reply.type('text/html').send(page)
   })
 

@@ -22,7 +22,8 @@ export function signInPage(problem = ''): string {
   )
 }
 
-export function notesPage(name: string, notes: readonly Note[]): string {
+/** @param keeper Who keeps the sessions, as people call it. */
+export function notesPage(name: string, notes: readonly Note[], keeper: string): string {
   return page(
     'Notes',
     html`<main class="columns">
@@ -41,7 +42,7 @@ export function notesPage(name: string, notes: readonly Note[]): string {
         <ol class="notes">${notes.map(noteItem)}</ol>
         <p class="quiet">Your notes live in your session: signing out deletes them.</p>
       </section>
-      ${INSPECTOR}
+      ${inspector(keeper)}
     </main>
     <script type="module" src="/inspector.js"></script>`,
     html`<span class="who">Signed in as <strong>${name}</strong></span>
@@ -69,8 +70,9 @@ function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
 }
 
 // Filled by inspector.js, every second.
-const INSPECTOR = html`<section class="card" id="inspector" aria-labelledby="holds">
-  <h2 id="holds"><span class="pulse" aria-hidden="true"></span>What the store holds for this session</h2>
+function inspector(keeper: string): Html {
+  return html`<section class="card" id="inspector" aria-labelledby="holds">
+  <h2 id="holds"><span class="pulse" aria-hidden="true"></span>What ${keeper} holds for this session</h2>
   <p class="quiet">Read again every second. Looking does not keep the session alive: this route says
   <code>touch: false</code>, so the idle time runs down until you do something.</p>
   <noscript><p class="problem">The live view needs JavaScript; the notes do not.</p></noscript>
@@ -93,6 +95,7 @@ const INSPECTOR = html`<section class="card" id="inspector" aria-labelledby="hol
     <pre class="code" id="data" tabindex="0" role="region" aria-label="The data of the session"></pre>
   </div>
 </section>`
+}
 
 /** @param retry Whether the page may load itself again: a form is not sent twice. */
 export function errorPage(status: number, retry: boolean): string {
@@ -103,8 +106,11 @@ export function errorPage(status: number, retry: boolean): string {
       <h1>${isAway ? 'Your session is out of reach' : 'That did not work'}</h1>
       ${
         isAway
-          ? html`<p>The session store does not answer, so nobody can tell who you are. Nothing was changed. This is
-            temporary${retry ? ': the page tries again by itself' : ''}.</p>`
+          ? html`<p>The session store does not answer, so nobody can tell who you are. ${
+              retry
+                ? 'This page tries again by itself.'
+                : 'Whether your change was kept will show when it is back.'
+            }</p>`
           : html`<p>Nothing was changed.</p>`
       }
       <p><a class="button" href="/">Try again</a></p>

@@ -47,8 +47,8 @@ function drawSizes(sizes, writer) {
   const largest = Math.max(...sizes.map(({ bytes }) => bytes))
   const items = sizes.map(({ name, bytes, isExact, isUsed }) => {
     const notes = [
-      isUsed ? 'wrote this record' : name === writer ? 'writes the next change' : '',
-      isExact ? '' : 'loses types'
+      isUsed ? 'in use' : name === writer ? 'next in use' : '',
+      isExact ? 'keeps every type' : 'loses types'
     ]
     const bar = element('div', 'bar', element('i'))
     bar.firstChild.style.width = `${(100 * bytes) / largest}%`
