@@ -1,6 +1,6 @@
 // What the store holds for one session, for people to look at: the record field by field, its bytes, its deadlines.
 import { inspect, isDeepStrictEqual } from 'node:util'
-import type { Session, Store } from 'fastify-ioredis-session'
+import type { Dictionary, Session, Store } from 'fastify-ioredis-session'
 import { serializers } from '../../serializers/index.js'
 
 export type SerializerName = keyof typeof serializers
@@ -56,7 +56,7 @@ export async function inspectSession(
   const key = prefix + session.id
   const record = session.isNew ? undefined : await store.read(key)
   if (record === undefined) return { session: null }
-  const data = session.data()
+  const data: Dictionary = { ...session.data() }
   const tag = record.readUInt8(2)
   const [createdAt, touchedAt] = [record.readUIntBE(8, 6), record.readUIntBE(22, 6)]
   const [idle, absolute] = [record.readUInt32BE(28) * 1000, absoluteTimeout * 1000]
@@ -87,12 +87,12 @@ function fieldsOf(record: Buffer): Inspection['fields'] {
   })
 }
 
-function sizeIn(name: SerializerName, data: object): { name: string; bytes: number; isExact: boolean } {
-  const bytes = serializers[name].encode({ ...data })
+function sizeIn(name: SerializerName, data: Dictionary): { name: string; bytes: number; isExact: boolean } {
+  const bytes = serializers[name].encode(data)
   return {
     name,
     bytes: bytes.length,
-    isExact: isDeepStrictEqual(serializers[name].decode(bytes), { ...data })
+    isExact: isDeepStrictEqual(serializers[name].decode(bytes), data)
   }
 }
 

@@ -26,7 +26,8 @@ async function start(): Promise<void> {
   const app = await createApp({ store, serializer, secret })
 
   app.addHook('onClose', async () => redis?.disconnect())
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
+  // Not `once`: npm passes on a Ctrl+C that the terminal has already sent to all.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.close())
   await app.listen({ host: HOST, port: portNumber(PORT) })
 
   const where = redis ? await describe(redis) : IN_PROCESS
