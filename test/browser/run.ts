@@ -178,6 +178,12 @@ async function drive(): Promise<void> {
     }
   })
 
+  await step('a session that ends elsewhere leaves the page too, with a way back', async () => {
+    await redis.client.del((await other.locator('#key').textContent()) ?? '')
+    await other.getByRole('link', { name: 'Sign in again' }).click()
+    await signIn(other, url, 'Grace')
+  })
+
   await step('while Redis is away the page says so, and asking for it is answered with 503', async () => {
     await redis.stop()
     await other.locator('#status').getByText('The store does not answer (status 503)').waitFor()
