@@ -1,4 +1,5 @@
 // What users import.
+export { type SerializerName, serializers } from '../serializers/index.js'
 export type { Dictionary, Serializer } from '../serializers/serializer.js'
 export type { CookieOptions, ResponseCookie } from './cookie.js'
 export type { SessionEvent } from './events.js'

@@ -42,7 +42,7 @@ export interface RedisSessionOptions {
   saveOn5xx?: boolean
   /** The name of the request property. Default `'session'`. */
   decorator?: string
-  /** How long requests in flight may come with the old id after `regenerate()`. Default 30. */
+  /** How long a mark stands where a session was that got a new id, for requests in flight. Default 30. */
   graceAfterRegenerate?: number
   /** What a request gets whose record cannot be decoded: an empty session, or an error. Default `'empty'`. */
   onUndecodable?: 'empty' | 'error'
@@ -152,7 +152,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     maxRecordBytes: whole('maxRecordBytes', maxRecordBytes, MIN_RECORD_BYTES, Number.MAX_SAFE_INTEGER),
     saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
-    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 0, MAX_SECONDS),
+    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge)
   }

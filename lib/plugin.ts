@@ -110,10 +110,11 @@ function addHooks(
     )
   })
 
+  // The promise goes to Fastify, which takes care of what it throws where a reply is sent twice.
   fastify.addHook('onSend', (request, _reply, _payload, done) => {
     const work = (request as Slotted)[slot]?.end(saveOn5xx)
     if (work === undefined) done()
-    else work.then(() => done(), done)
+    return work
   })
 }
 
@@ -126,6 +127,7 @@ class RequestSession implements Response {
   #transaction: Transaction | undefined
   #session: Session | undefined
   #isEnding = false
+  #commit: Promise<void> | undefined
 
   constructor(context: Context, secrets: readonly Secret[], request: FastifyRequest, reply: FastifyReply) {
     this.#context = context
@@ -148,13 +150,18 @@ class RequestSession implements Response {
   end(saveOn5xx: boolean): Promise<void> | undefined {
     if (this.#session !== undefined) varyByCookie(this.#reply)
     if (this.#transaction === undefined) return undefined
+    // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
+    if (this.#commit !== undefined) return this.#commit.catch(() => {})
     if (this.#reply.statusCode >= 500 && !saveOn5xx) {
       this.#transaction.discard()
       return undefined
     }
     this.#isEnding = true
     const config = this.#request.routeOptions.config?.session
-    return this.#transaction.commit(config === undefined || config === false || config.touch !== false)
+    this.#commit = this.#transaction.commit(
+      config === undefined || config === false || config.touch !== false
+    )
+    return this.#commit
   }
 
   get log(): Log {
@@ -176,7 +183,11 @@ class RequestSession implements Response {
   }
 
   onceClosed(callback: () => void): void {
-    this.#reply.raw.once('close', callback)
+    const reply = this.#reply
+    // Where the client has gone away before the response, that is yet to come, and its commit with it.
+    reply.raw.once('close', () => {
+      if (reply.sent || reply.raw.headersSent) callback()
+    })
   }
 
   // In the header at once, where a hijacked reply finds it too, and in place of an earlier one of the same response.

@@ -167,10 +167,11 @@ export class Transaction implements SessionOwner, DraftObserver {
     return this.#inTurn(async () => {
       this.#refuseIfDetached('reload')
       const id = this.#stored && this.#id
+      const { handle } = this
       this.#forget()
       if (id === undefined) return
       await this.#read(id)
-      if (this.#stored === undefined && this.detached === undefined) this.#vanish()
+      if (this.#stored === undefined && this.detached === undefined) this.#vanish(handle)
     })
   }
 
@@ -368,12 +369,13 @@ export class Transaction implements SessionOwner, DraftObserver {
   async #change(mayTouch: boolean, left: Left): Promise<Left> {
     const key = this.#key
     try {
-      if (left !== undefined) await this.#absorb(left)
+      // What this request read may be newer: another process, another connection.
+      if (left !== undefined && this.#isNewer(left)) await this.#absorb(left)
       for (let tries = 1; tries <= MAX_TRIES; tries++) {
         const outcome = await this.#attempt(mayTouch)
         if (outcome === 'done') return this.#stored && this.#key === key ? this.#stored.bytes : undefined
         if (outcome === 'missing') {
-          this.#vanish()
+          this.#vanish(this.handle)
           return undefined
         }
         await sleep(Math.random() * Math.min(tries - 1, MAX_JITTER))
@@ -418,17 +420,13 @@ export class Transaction implements SessionOwner, DraftObserver {
   // First the new record, then the mark in place of the old one: at no instant is there no session, and once the old
   // id leads nowhere the new one is known to nobody but this response.
   async #move(stored: SessionRecord): Promise<Outcome> {
-    const { store, graceAfterRegenerate } = this.#context
     const id = newSessionId()
     const key = this.#context.prefix + handleOf(id)
     const record = this.#seal(this.#payload, this.#nextHeader(stored, 'move', true), stored)
     await this.#dropSuccessor()
-    await this.#createRecord(key, record)
     this.#successor = { key, record }
-    const outcome =
-      graceAfterRegenerate === 0
-        ? await store.destroy(this.#key, stored.revision)
-        : await this.#leaveMark(stored)
+    await this.#createRecord(key, record)
+    const outcome = await this.#leaveMark(stored)
     if (outcome === 'done') {
       this.#successor = undefined
       this.#adopt(id, openRecord(record))
@@ -466,8 +464,8 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { codec } = this.#context
     const { draft } = this
     const base = this.#stored
-    const theirs = openRecord(bytes)
-    if (base === undefined || theirs.revision.equals(base.revision)) return
+    const theirs = this.#openOther(bytes)
+    if (base === undefined) return
     if (theirs.header.moved) {
       if (draft.keep !== undefined) throw this.#movedError()
       this.#stored = undefined
@@ -479,6 +477,19 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (draft.written || draft.handedOut) draft.rebase(permanent, this.#merge(base, theirs))
     else draft.showInstead(permanent, () => this.#decode(theirs))
     this.#stored = theirs
+  }
+
+  #isNewer(bytes: Uint8Array): boolean {
+    return this.#openOther(bytes).header.counter > (this.#stored?.header.counter ?? 0)
+  }
+
+  #openOther(bytes: Uint8Array): SessionRecord {
+    try {
+      return openRecord(bytes)
+    } catch (error) {
+      if (error instanceof NotARecordError) throw new UndecodableError(this.handle, error.message)
+      throw error
+    }
   }
 
   #merge(base: SessionRecord, theirs: SessionRecord): Dictionary {
@@ -540,8 +551,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (this.detached !== undefined) throw new DetachedError(action, this.detached)
   }
 
-  #vanish(): void {
-    const { handle } = this
+  #vanish(handle: string): void {
     this.#stored = undefined
     this.detached = 'destroyed'
     this.destroyed = true
@@ -587,11 +597,19 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (this.#watched) return
     this.#watched = true
     this.#response.onceClosed(() => {
-      const isLost =
-        this.#phase === 'open' ? this.isModified : this.#phase === 'committed' && this.draft.written
-      if (isLost && this.detached === undefined)
+      if (this.detached === undefined && this.#isLost())
         this.#reportUnsaved('it was changed without a commit: call save()')
     })
+  }
+
+  // Asked by an event of the response, where an error would end the process.
+  #isLost(): boolean {
+    if (this.#phase !== 'open') return this.#phase === 'committed' && this.draft.written
+    try {
+      return this.isModified
+    } catch {
+      return true
+    }
   }
 
   #reportUnsaved(reason: string): void {

@@ -79,7 +79,7 @@ t.test('what cannot be used is refused by its name', (t) => {
     [{ saveOn5xx: 1 }, 'saveOn5xx'],
     [{ decorator: '' }, 'decorator'],
     [{ decorator: 5 }, 'decorator'],
-    [{ graceAfterRegenerate: -1 }, 'graceAfterRegenerate'],
+    [{ graceAfterRegenerate: 0 }, 'graceAfterRegenerate'],
     [{ onUndecodable: 'ignore' }, 'onUndecodable'],
     [{ merge: { cart: 'mine' } }, 'merge\\.cart']
   ]
