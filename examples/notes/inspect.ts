@@ -1,9 +1,13 @@
 // What the store holds for one session, for people to look at: the record field by field, its bytes, its deadlines.
 import { inspect, isDeepStrictEqual } from 'node:util'
-import type { Dictionary, Session, Store } from 'fastify-ioredis-session'
-import { serializers } from 'fastify-ioredis-session'
+import {
+  type Dictionary,
+  type SerializerName,
+  type Session,
+  type Store,
+  serializers
+} from 'fastify-ioredis-session'
 
-export type SerializerName = keyof typeof serializers
 export const serializerNames = Object.keys(serializers) as SerializerName[]
 for (const { load } of Object.values(serializers)) await load?.()
 

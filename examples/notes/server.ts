@@ -1,9 +1,9 @@
 // `npm start`: reads the environment, says what it chose, serves the notes, and ends cleanly.
 import { randomBytes } from 'node:crypto'
-import { MemoryStore, RedisStore, type Store } from 'fastify-ioredis-session'
+import { MemoryStore, RedisStore, type SerializerName, type Store } from 'fastify-ioredis-session'
 import { Redis } from 'ioredis'
 import { createApp } from './app.js'
-import { type SerializerName, serializerNames } from './inspect.js'
+import { serializerNames } from './inspect.js'
 
 const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, HOST = 'localhost', PORT = '3000' } = process.env
 
