@@ -236,6 +236,15 @@ t.test('a reply that is sent twice', async (t) => {
   })
 })
 
+t.test('app.inject() takes the cookie that an earlier response set', async (t) => {
+  const { app } = await createService(t)
+  const { cookies } = await app.inject('/login')
+  const [cookie] = cookies
+  t.equal(cookies.length, 1)
+  const response = await app.inject({ url: '/data', cookies: { [cookie?.name ?? '']: cookie?.value ?? '' } })
+  t.same(response.json(), { name: 'Ada' })
+})
+
 t.test('a redirect arrives when the session is stored', async (t) => {
   const { app, browser } = await createService(t)
   app.get('/redirect', async ({ session }, reply) => {
@@ -434,7 +443,10 @@ t.test('an error', async (t) => {
     t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_TOO_LARGE' })
     t.equal(sessionCookie(response), undefined)
     t.equal(await redis.client.dbsize(), 0)
-    t.same(events(service, 'unsaved'), [])
+    await browser.request('/login')
+    t.match((await browser.request('/large')).json(), { statusCode: 500, code: 'FST_SESSION_TOO_LARGE' })
+    t.same(await browser.json('/data'), { name: 'Ada' })
+    t.same(events(service, 'unsaved'), [], 'the error has said it')
   })
 })
 

@@ -13,10 +13,10 @@ declare module 'fastify-ioredis-session' {
 }
 declare module 'fastify' {
   interface FastifyRequest {
-    admin: Session<AdminData>
+    backOffice: Session<BackOfficeData>
   }
 }
-interface AdminData {
+interface BackOfficeData {
   level: 1 | 2
 }
 
@@ -133,14 +133,14 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   void flags
 }
 
-export function twoKinds({ admin, session }: FastifyRequest): void {
-  const level = admin.get('level')
+export function twoKinds({ backOffice, session }: FastifyRequest): void {
+  const level = backOffice.get('level')
   same<typeof level, 1 | 2 | undefined>(true)
-  admin.level = 2
+  backOffice.level = 2
   // @ts-expect-error: not a level
-  admin.set('level', 3)
+  backOffice.set('level', 3)
   // @ts-expect-error: a key of the other kind
-  admin.get('visits')
+  backOffice.get('visits')
   // @ts-expect-error: a key of the other kind
   session.get('level')
 }
