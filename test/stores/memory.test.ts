@@ -17,9 +17,13 @@ function createStore(t: Test, ...options: ConstructorParameters<typeof MemorySto
 
 /** A clock that stands still until it is moved. */
 function stopClock(t: Test): { advance(milliseconds: number): void } {
-  let now = Date.now()
-  t.intercept(Date, 'now', { value: () => now })
-  return { advance: (milliseconds) => (now += milliseconds) }
+  const { now: realNow } = Date
+  let now = realNow()
+  Date.now = () => now
+  t.teardown(() => {
+    Date.now = realNow
+  })
+  return { advance: (milliseconds) => void (now += milliseconds) }
 }
 
 function catchWarnings(t: Test): unknown[] {
