@@ -80,12 +80,12 @@ export class Codec {
     try {
       return weigh(data, this.#maxRecordBytes, new Set()) < 0 ? undefined : serializer.encode(data)
     } catch {
-      const refused = Object.entries(data).filter(
-        ([key, value]) => !this.#accepts({ [key]: value }, serializer)
-      )
+      const keys = Object.entries(data)
+      const refused = keys.filter(([key, value]) => !this.#accepts({ [key]: value }, serializer))
+      const named = refused.length > 0 ? refused : keys
       throw new EncodeError(
         serializer.name,
-        refused.map(([key, value]) => `${key} (${typeName(value)})`).join(', ')
+        named.map(([key, value]) => `${key} (${typeName(value)})`).join(', ')
       )
     }
   }
