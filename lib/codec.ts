@@ -146,5 +146,6 @@ function weigh(value: unknown, budget: number, ancestors: Set<object>): number {
 
 function valuesOf(value: object): Iterable<unknown> {
   if (value instanceof Map) return [...value].flat()
-  return value instanceof Set ? value : Object.values(value)
+  // A list with gaps counts as long as it is: JSON writes every gap.
+  return value instanceof Set || Array.isArray(value) ? value : Object.values(value)
 }

@@ -99,6 +99,15 @@ t.test('the limit counts binary data before it is encoded', async (t) => {
   }
 })
 
+t.test('a list with gaps counts as long as it is', async (t) => {
+  const gaps: number[] = []
+  gaps[2 ** 32 - 2] = 1
+  for (const serializer of all) {
+    const codec = await codecFor(serializer)
+    t.throws(() => codec.encode({ gaps }), { code: 'FST_SESSION_TOO_LARGE' }, serializer.name)
+  }
+})
+
 t.test('three keys are named, the largest first', async (t) => {
   const codec = await codecFor(json, 100)
   const data = { a: 'x'.repeat(10), b: 'x'.repeat(30), c: 'x'.repeat(20), d: 'x'.repeat(20) }

@@ -18,8 +18,8 @@ export interface Report {
 
 const known: Record<string, Serializer> = { ...serializers, v8 }
 const serializer = known[process.argv[2] ?? ''] ?? v8
-const codec = new Codec(serializer, [], 1_048_576)
-await codec.load(serializer.tag)
+const codec = new Codec(serializer, Object.values(serializers), 1_048_576)
+for (const { tag } of Object.values(known)) await codec.load(tag)
 
 for (const data of Object.values(sessions)) codec.encode(data)
 const sample = Buffer.from(codec.encode(sessions['cart of 20']))
@@ -32,8 +32,8 @@ function suffer({ name, bytes }: Attack): Report {
   try {
     const data = codec.decode(serializer.tag, bytes)
     outcome = 'decoded'
-    // What decodes is worked with: it is stored again, as after any change.
-    codec.encode({ ...data })
+    // What decodes is worked with: it is stored again, by another serializer too after the next deployment.
+    for (const tag of [1, 3, serializer.tag]) codec.encode({ ...data }, tag)
   } catch (cause) {
     error = `${(cause as Error).constructor.name} ${(cause as Error).message}`
   }

@@ -40,3 +40,32 @@ t.test('superjson: what is shared within binary data, errors and keys with dots 
   t.equal((back.again as typeof data).error, back.error)
   t.equal((back.again as { self: unknown }).self, back)
 })
+
+t.test('superjson: a path leads to what is there by its one name, and a value has one type', async (t) => {
+  const json = { a: { b: [[1], [2]] }, n: 5, 'x.y': { z: 1 } }
+  const read = (meta: object): Dictionary =>
+    serializers.superjson.decode(Buffer.from(JSON.stringify({ json, meta: { ...meta, v: 1 } })))
+  t.same(read({ values: { 'a.b.0': ['set'] } }), { ...json, a: { b: [new Set([1]), [2]] } })
+  t.same(read({ values: { 'a.b': { 1: ['set'] } } }), { ...json, a: { b: [[1], new Set([2])] } })
+  t.same(read({ referentialEqualities: { 'x\\.y': ['a.b.0'] } }), { ...json, a: { b: [{ z: 1 }, [2]] } })
+  for (const path of [
+    'a.b.00',
+    'a.b.2',
+    'a.b.-1',
+    'a.b.length',
+    'a.b.map',
+    'a.c',
+    'a.b.0.0.0',
+    'x.y',
+    'toString',
+    ''
+  ]) {
+    t.throws(() => read({ values: { [path]: ['undefined'] } }), path)
+    t.throws(() => read({ referentialEqualities: { n: [path] } }), path)
+    t.throws(() => read({ referentialEqualities: { [path]: ['n'] } }), path)
+  }
+  t.throws(() => read({ values: { 'a.b.0': ['set'], 'a.b': { 0: ['set'] } } }), 'twice a Set')
+  t.throws(() => read({ values: { n: ['Date'], '': { n: ['Date'] } } }), 'twice a Date')
+  t.throws(() => read({ values: { a: ['set'] } }), 'a Set of an object')
+  t.throws(() => read({ values: { a: ['map'], 'a.b': ['Error', { b: ['Error'] }] } }), 'a Map of an object')
+})
