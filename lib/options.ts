@@ -138,7 +138,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     store: checkStore(options.store),
     prefix: text('prefix', prefix),
     serializer: checkSerializer(serializer),
-    readSerializers: readSerializers.map((reader) => ownSerializer('readSerializers', reader)),
+    readSerializers: checkReaders(readSerializers, serializer),
     secrets: secretsOf(options.secret),
     cookie: resolveCookie(cookie, decorator, production),
     lifetimes: {
@@ -205,6 +205,22 @@ function checkSerializer(value: SerializerName | Serializer): Serializer {
   return serializers[value]
 }
 
+function checkReaders(
+  readers: readonly Serializer[],
+  writer: SerializerName | Serializer
+): readonly Serializer[] {
+  if (!Array.isArray(readers)) throw new OptionError('readSerializers', 'must be a list of serializers')
+  const byTag = new Map<number, unknown>(typeof writer === 'string' ? [] : [[writer.tag, writer]])
+  for (const reader of readers) {
+    const { name, tag } = ownSerializer('readSerializers', reader)
+    if (byTag.has(tag) && byTag.get(tag) !== reader) {
+      throw new OptionError('readSerializers', `${name} has the tag ${tag} of another serializer`)
+    }
+    byTag.set(tag, reader)
+  }
+  return readers
+}
+
 function ownSerializer(option: string, value: Serializer): Serializer {
   if (typeof value?.encode !== 'function' || typeof value.decode !== 'function') {
     throw new OptionError(option, 'needs the methods encode() and decode()')
@@ -233,6 +249,7 @@ function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
 }
 
 function checkMerge(rules: MergeRules): MergeRules {
+  if (typeof rules !== 'object' || rules === null) throw new OptionError('merge', 'must be an object')
   for (const [key, rule] of Object.entries(rules)) {
     if (typeof rule !== 'function' && rule !== 'conflict') {
       throw new OptionError(`merge.${key}`, "must be a function or 'conflict'")

@@ -10,6 +10,7 @@ import { NotLoadedError, OptionError, UnavailableError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck } from './fidelity.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
+import { Records } from './records.js'
 import { createSession, type Session } from './session.js'
 import { type Secret, signId, verifyId } from './session-id.js'
 import { MemoryStore } from './stores/memory.js'
@@ -29,8 +30,6 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds after which a client may try again when the store is unavailable. */
-const RETRY_AFTER = 1
 /** What a client of ours needs to fail fast, rather than to wait for a server that is away. */
 const CLIENT = {
   enableAutoPipelining: true,
@@ -62,7 +61,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   await codec.load(settings.serializer.tag)
   const context: Context = {
     ...settings,
-    store,
+    records: new Records({ ...settings, store }),
     codec,
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck()
@@ -103,10 +102,7 @@ function addHooks(
     }
     current.transaction.load(received).then(
       () => done(),
-      (error) => {
-        if (error instanceof UnavailableError) reply.header('retry-after', RETRY_AFTER)
-        done(error)
-      }
+      (error) => done(withHeaders(error, reply))
     )
   })
 
@@ -203,6 +199,12 @@ class RequestSession implements Response {
     reply.header('set-cookie', others.length === 0 ? header : [...others.map(String), header])
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   }
+}
+
+// Fastify's own error handler sends the headers of an error, another one may not.
+function withHeaders(error: Error, reply: FastifyReply): Error {
+  if (error instanceof UnavailableError) reply.headers(error.headers)
+  return error
 }
 
 function varyByCookie(reply: FastifyReply): void {

@@ -147,14 +147,17 @@ const binaryTypes = {
 type Binary = InstanceType<(typeof binaryTypes)[keyof typeof binaryTypes]>
 
 function isBinary(value: unknown): value is Binary {
-  return (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) && value.constructor.name in binaryTypes
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 
 function binaryToText(value: Binary): [string, string] {
+  const { name } = value.constructor
+  // A subclass, say: nothing that could not be read back is stored.
+  if (!Object.hasOwn(binaryTypes, name)) throw new TypeError('an unknown type of binary data')
   const bytes = ArrayBuffer.isView(value)
     ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
     : Buffer.from(value)
-  return [value.constructor.name, bytes.toString('base64')]
+  return [name, bytes.toString('base64')]
 }
 
 function textToBinary([name, text]: [string, unknown]): Binary {

@@ -36,6 +36,4 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record that has this revision. What is not there cannot come back: `'missing'` is success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
-  /** Called once when the application closes, if the plugin made the store. */
-  close?(): Promise<void>
 }

@@ -115,13 +115,9 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   session.touch()
   const flags: [boolean, boolean] = [session.isModified(), session.isSaved()]
 
-  session.options({
-    domain: 'example.com',
-    path: '/',
-    secure: 'auto',
-    sameSite: 'strict',
-    partitioned: false
-  })
+  session.options({ secure: 'auto', sameSite: 'strict' })
+  // @ts-expect-error: that would be a second cookie
+  session.options({ path: '/' })
   // @ts-expect-error: it follows from the lifetime of the session
   session.options({ maxAge: 1 })
   // @ts-expect-error: every response has the same name
