@@ -299,7 +299,11 @@ export class Ledger {
     this.#claim(account, now !== undefined, `goes on from ${show(data)}, which was never there`)
     if (now === undefined) return
     const { intent } = account
-    this.#claim(account, !intent.regenerate && intent.isShownBy(now.content), 'saved, and its changes are lost')
+    this.#claim(
+      account,
+      !intent.regenerate && intent.isShownBy(now.content),
+      'saved, and its changes are lost'
+    )
     account.intent = new Intent(now.content)
     account.baseAt = Math.max(account.baseAt, now.from)
   }
