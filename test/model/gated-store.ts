@@ -1,0 +1,46 @@
+// A store whose every operation waits for the scheduler: before it takes place, and before its answer arrives.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Buffer } from 'node:buffer'
+import type { Outcome, Store } from '../../lib/index.js'
+
+/** One operation, as the ledger books it. */
+export type Operation =
+  | { name: 'read'; key: string }
+  | { name: 'create' | 'update'; key: string; record: Uint8Array }
+  | { name: 'touch' | 'destroy'; key: string }
+
+/** Who calls the store. */
+export interface Caller {
+  perform<T>(operation: Operation, act: (store: Store) => Promise<T>): Promise<T>
+}
+
+export const caller = new AsyncLocalStorage<Caller>()
+
+/** Hands each operation to the request that wants it. */
+export class GatedStore implements Store {
+  read(key: string): Promise<Buffer | undefined> {
+    return perform({ name: 'read', key }, (store) => store.read(key))
+  }
+
+  create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
+    return perform({ name: 'create', key, record }, (store) => store.create(key, record, expiresAt))
+  }
+
+  update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return perform({ name: 'update', key, record }, (store) => store.update(key, revision, record, expiresAt))
+  }
+
+  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return perform({ name: 'touch', key }, (store) => store.touch(key, revision, patch, expiresAt))
+  }
+
+  destroy(key: string, revision: Uint8Array): Promise<Outcome> {
+    return perform({ name: 'destroy', key }, (store) => store.destroy(key, revision))
+  }
+}
+
+function perform<T>(operation: Operation, act: (store: Store) => Promise<T>): Promise<T> {
+  const current = caller.getStore()
+  if (current === undefined) throw new Error('the store was called outside of a request')
+  return current.perform(operation, act)
+}

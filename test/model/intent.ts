@@ -1,0 +1,80 @@
+// What one request means to change, in the words of the application: what a commit must add to whatever is there.
+import { isDeepStrictEqual } from 'node:util'
+import type { Dictionary } from '../../serializers/serializer.js'
+
+/** What a store holds of a session at one instant. */
+export interface Content {
+  data: Dictionary
+  permanent: boolean
+}
+
+export const EMPTY: Content = { data: {}, permanent: false }
+
+export class Intent {
+  /** The keys that stay, where a regenerate drops the others. */
+  keep: readonly string[] | undefined
+  regenerate = false
+  /** Keys without a rule, and the one whose rule is `'conflict'`; `undefined` deletes. */
+  readonly assigned = new Map<string, unknown>()
+  count = 0
+  readonly log: string[] = []
+  readonly tags: string[] = []
+  best: number | undefined
+  permanent: boolean | undefined
+
+  /** @param base What the request has read. */
+  constructor(readonly base: Content = EMPTY) {}
+
+  assign(key: string, value: unknown): void {
+    // To set what is there already is no change.
+    if (isDeepStrictEqual(this.kept(this.base.data)[key], value)) this.assigned.delete(key)
+    else this.assigned.set(key, value)
+  }
+
+  drop(keep: readonly string[]): void {
+    this.keep = this.keep?.filter((key) => keep.includes(key)) ?? keep
+    for (const key of this.assigned.keys()) if (!keep.includes(key)) this.assigned.delete(key)
+    if (!keep.includes('count')) this.count = 0
+    if (!keep.includes('log')) this.log.length = 0
+    if (!keep.includes('tags')) this.tags.length = 0
+    if (!keep.includes('best')) this.best = undefined
+  }
+
+  /** What is there after this request, if this is there before it. */
+  applyTo({ data, permanent }: Content): Content {
+    const after = { ...this.kept(data) }
+    for (const [key, value] of this.assigned) {
+      if (value === undefined) delete after[key]
+      else after[key] = value
+    }
+    if (this.count > 0) after.count = Number(after.count ?? 0) + this.count
+    if (this.log.length > 0) after.log = [...listOf(after.log), ...this.log]
+    const tags = this.tags.filter((tag) => !listOf(after.tags).includes(tag))
+    if (tags.length > 0) after.tags = [...listOf(after.tags), ...tags]
+    if (this.best !== undefined) after.best = Math.max(Number(after.best ?? 0), this.best)
+    return { data: after, permanent: this.permanent ?? permanent }
+  }
+
+  /** Whether this content shows every change, those of counters and lists apart, as it would without a write. */
+  isShownBy({ data, permanent }: Content): boolean {
+    return (
+      this.count === 0 &&
+      this.log.length === 0 &&
+      this.tags.every((tag) => listOf(data.tags).includes(tag)) &&
+      (this.best === undefined || Number(data.best) >= this.best) &&
+      (this.permanent === undefined || this.permanent === permanent) &&
+      [...this.assigned].every(([key, value]) => isDeepStrictEqual(data[key], value))
+    )
+  }
+
+  kept(data: Dictionary): Dictionary {
+    const { keep } = this
+    return keep === undefined
+      ? data
+      : Object.fromEntries(Object.entries(data).filter(([key]) => keep.includes(key)))
+  }
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value : []
+}

@@ -1,0 +1,79 @@
+// Parallel requests against the model, in whatever order the scheduler finds.
+// MODEL_RUNS=5000 hunts for long; MODEL_SEED and MODEL_PATH repeat what a failure names.
+import fc from 'fast-check'
+import t from 'tap'
+import { MemoryStore, RedisStore } from '../../lib/index.js'
+import { startRedis } from '../support/redis-server.js'
+import { plan } from './plan.js'
+import { type Backend, carryOut, Fleet } from './run.js'
+
+const RUNS = Number(process.env.MODEL_RUNS ?? 150)
+/** Runs that failed once. */
+const FAILED_ONCE: { seed: number; path: string }[] = []
+
+t.test('whatever the order, what parallel requests leave is what they together made', async (t) => {
+  const redis = await startRedis(t)
+  const fleet = new Fleet()
+  t.teardown(() => fleet.close())
+  const backends = { redis: inRedis(redis.client), memory: inMemory() }
+  t.teardown(() => backends.memory.store.close?.())
+
+  const orders = new Set<string>()
+  const totals = { runs: 0, operations: 0, conflicts: 0, merges: 0, moved: 0, vanished: 0, clashes: 0 }
+  const property = fc.asyncProperty(plan, fc.scheduler(), async (plan, scheduler) => {
+    const { violations, operations, seen } = await carryOut(plan, scheduler, backends[plan.store], fleet)
+    totals.runs++
+    totals.operations += operations
+    for (const [name, count] of Object.entries(seen)) totals[name as keyof typeof seen] += count
+    orders.add(String(scheduler))
+    if (violations.length > 0) throw new Error(violations.join('\n'))
+  })
+  const check = (parameters: fc.Parameters<[Parameters<typeof carryOut>[0], fc.Scheduler]>) =>
+    fc.assert(property, { includeErrorInReport: true, ...parameters })
+
+  for (const { seed, path } of FAILED_ONCE) {
+    await t.resolves(check({ seed, path, numRuns: 1, endOnFailure: true }), `${seed} ${path}`)
+  }
+  const { MODEL_SEED, MODEL_PATH } = process.env
+  await t.resolves(
+    check({
+      numRuns: RUNS,
+      ...(MODEL_SEED === undefined ? {} : { seed: Number(MODEL_SEED) }),
+      ...(MODEL_PATH === undefined ? {} : { path: MODEL_PATH, endOnFailure: true })
+    })
+  )
+  t.comment(`${orders.size} orders, ${JSON.stringify(totals)}`)
+  t.ok(RUNS < 100 || (totals.merges > 0 && totals.moved > 0 && totals.vanished > 0 && totals.clashes > 0))
+})
+
+function inRedis(client: Awaited<ReturnType<typeof startRedis>>['client']): Backend {
+  return {
+    store: new RedisStore(client),
+    clear: async () => void (await client.flushdb()),
+    async dump() {
+      const found = new Map<string, Uint8Array>()
+      for (const key of await client.keys('*')) {
+        const record = await client.getBuffer(key)
+        if (record !== null) found.set(key, record)
+      }
+      return found
+    }
+  }
+}
+
+function inMemory(): Backend {
+  const store = new MemoryStore()
+  return {
+    store,
+    // Ids are never used twice: what earlier runs left is in nobody's way.
+    clear: async () => {},
+    async dump(keys) {
+      const found = new Map<string, Uint8Array>()
+      for (const key of keys) {
+        const record = await store.read(key)
+        if (record !== undefined) found.set(key, record)
+      }
+      return found
+    }
+  }
+}

@@ -1,0 +1,372 @@
+// Carries out one plan: real Fastify instances, a real store, and a scheduler that decides what happens next.
+import { setImmediate as turn } from 'node:timers/promises'
+import cookie from '@fastify/cookie'
+import type { Scheduler } from 'fast-check'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import redisSession, { type Session, type Store } from '../../lib/index.js'
+import { append, larger, sum, union } from '../../lib/merge-rules.js'
+import { isMark, revisionOf } from '../../lib/record.js'
+import { handleOf } from '../../lib/session-id.js'
+import { serializers } from '../../serializers/index.js'
+import type { Dictionary, Serializer } from '../../serializers/serializer.js'
+import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
+import { Account, Ledger } from './ledger.js'
+import { KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
+
+const COOKIE = '__Host-session'
+/** Milliseconds; a request that goes on is back at its store within a few. */
+const LOST_AFTER = 100
+const FIRST_VISIT: Visit = { app: 0, steps: [{ do: 'login' }, { do: 'append' }, { do: 'nested' }], end: 'ok' }
+
+export interface Outcome {
+  violations: string[]
+  operations: number
+  seen: Ledger['seen']
+}
+
+/** The store that all processes share, and a look into it beside them. */
+export interface Backend {
+  store: Store
+  clear(): Promise<void>
+  dump(keys: string[]): Promise<Map<string, Uint8Array>>
+}
+
+/** Processes that are built once and serve all runs. */
+export class Fleet {
+  readonly #apps = new Map<string, Promise<FastifyInstance>>()
+
+  get(plan: Plan, index: number): Promise<FastifyInstance> {
+    const { touchAfter, graceAfterRegenerate } = plan
+    const serializer = plan.serializers[index] ?? 'json'
+    const name = `${index} ${serializer} ${touchAfter} ${graceAfterRegenerate}`
+    let app = this.#apps.get(name)
+    if (app === undefined) {
+      app = createProcess({ serializer, touchAfter, graceAfterRegenerate })
+      this.#apps.set(name, app)
+    }
+    return app
+  }
+
+  async close(): Promise<void> {
+    for (const app of this.#apps.values()) await (await app).close()
+  }
+}
+
+async function createProcess(options: {
+  serializer: 'json' | 'superjson' | 'msgpack'
+  touchAfter: number
+  graceAfterRegenerate: number
+}): Promise<FastifyInstance> {
+  const app = Fastify()
+  await app.register(cookie)
+  const store = new GatedStore()
+  const merge = { count: sum, log: append, tags: union, best: larger, guard: 'conflict' } as const
+  await app.register(redisSession, { store, merge, ...options })
+  await Promise.all(Object.values(serializers).map((serializer: Serializer) => serializer.load?.()))
+  const current = () => caller.getStore() as Request
+  app.get('/', async (request, reply) => current().handle(request.session, reply))
+  return app
+}
+
+/** One request on its way. */
+class Request implements Caller {
+  readonly account: Account
+  readonly app: FastifyInstance
+  isWaiting = false
+  /** The client is gone. */
+  isAbandoned = false
+  /** The operation that it stands before or behind. */
+  operation: Operation | undefined
+  session: Session | undefined
+  isAnswered = false
+  #reply: FastifyReply | undefined
+  #runsSince = Date.now()
+  readonly #run: Run
+
+  constructor(name: string, visit: Visit, app: FastifyInstance, run: Run) {
+    this.account = new Account(name, visit, run.ledger)
+    this.app = app
+    this.#run = run
+  }
+
+  async perform<T>(operation: Operation, act: (store: Store) => Promise<T>): Promise<T> {
+    const { name } = this.account
+    this.operation = operation
+    await this.#gate(`${name}: ${operation.name}`)
+    const outcome = await act(this.#run.backend.store)
+    this.#run.ledger.book(this.account, operation, outcome)
+    await this.#gate(`${name}: answer of ${operation.name}`)
+    this.operation = undefined
+    return outcome
+  }
+
+  async #gate(label: string): Promise<void> {
+    this.isWaiting = true
+    await this.#run.scheduler.schedule(Promise.resolve(), label)
+    this.isWaiting = false
+    this.#runsSince = Date.now()
+  }
+
+  /** It goes on without the scheduler, or waits for its turn. */
+  get isRunning(): boolean {
+    return !this.isWaiting && !this.isAnswered && this.#reply?.raw.writableEnded !== true
+  }
+
+  /** The client is gone, and Fastify has not called its handler or has answered nobody: it shows neither. */
+  get isLost(): boolean {
+    return this.isAbandoned && (this.session === undefined || Date.now() - this.#runsSince > LOST_AFTER)
+  }
+
+  /** Whether another request of the same process has its turn, which this one may be waiting for. */
+  mayWaitFor(other: Request): boolean {
+    return (
+      other !== this &&
+      other.app === this.app &&
+      other.account.cameWith === this.account.cameWith &&
+      other.isWaiting &&
+      other.operation?.name !== 'read'
+    )
+  }
+
+  async handle(session: Session, reply: FastifyReply): Promise<unknown> {
+    this.session = session
+    this.#reply = reply
+    const { visit } = this.account
+    try {
+      for (const step of visit.steps) {
+        this.account.step = step.do
+        await this.#take(step, session)
+      }
+    } finally {
+      this.account.step = undefined
+    }
+    if (visit.end === 'fail') throw Object.assign(new Error('as the plan says'), { code: 'MEANT' })
+    if (visit.end === 'refuse') reply.code(400)
+    return {}
+  }
+
+  async #take(step: Step, session: Session): Promise<void> {
+    const { account } = this
+    const { ledger } = this.#run
+    const data = session as unknown as Dictionary
+    switch (step.do) {
+      case 'read':
+        ledger.checkView(account, structuredClone(session.data()))
+        break
+      case 'set':
+        data[step.key] = this.#run.unique()
+        account.intent.assign(step.key, data[step.key])
+        break
+      case 'delete':
+        delete data[step.key]
+        account.intent.assign(step.key, undefined)
+        break
+      case 'toggle':
+        data.flag = step.value
+        account.intent.assign('flag', step.value)
+        break
+      case 'guard':
+        data.guard = this.#run.unique()
+        account.intent.assign('guard', data.guard)
+        break
+      case 'nested': {
+        data.cart ??= { items: [] }
+        const { items } = data.cart as { items: string[] }
+        items.push(this.#run.unique())
+        account.intent.assign('cart', structuredClone(data.cart))
+        break
+      }
+      case 'append': {
+        const entry = this.#run.unique()
+        if (data.log === undefined) data.log = [entry]
+        else (data.log as string[]).push(entry)
+        account.intent.log.push(entry)
+        break
+      }
+      case 'add':
+        data.count = Number(data.count ?? 0) + step.by
+        account.intent.count += step.by
+        break
+      case 'join': {
+        const tags = (data.tags ?? []) as string[]
+        if (!tags.includes(step.tag)) {
+          data.tags = [...tags, step.tag]
+          account.intent.tags.push(step.tag)
+        }
+        break
+      }
+      case 'raise':
+        if (step.to > Number(data.best ?? 0)) {
+          data.best = step.to
+          account.intent.best = step.to
+        }
+        break
+      case 'permanent':
+        session.permanent = step.value
+        account.intent.permanent = step.value === account.intent.base.permanent ? undefined : step.value
+        break
+      case 'regenerate':
+        await this.#regenerate(session, step.keep)
+        break
+      case 'login':
+        await this.#regenerate(session, 'all')
+        data.userId = this.#run.unique()
+        account.intent.assign('userId', data.userId)
+        break
+      case 'touch':
+        session.touch()
+        break
+      case 'empty':
+        account.isLoose = true
+        for (const key of Object.keys(session)) delete data[key]
+        break
+      case 'destroy':
+        await session.destroy()
+        ledger.checkDestroyed(account)
+        break
+      case 'save':
+        await session.save()
+        ledger.checkSaved(account, structuredClone(session.data()), session.permanent)
+        break
+      case 'reload': {
+        account.isLoose = false
+        const isStored = !session.isNew
+        await session.reload()
+        if (!isStored) account.begin({ data: {}, permanent: false }, ledger)
+        break
+      }
+    }
+  }
+
+  async #regenerate(session: Session, keep: 'all' | 'none' | 'some'): Promise<void> {
+    const kept = { all: true, none: false, some: KEEP_SOME as unknown as [] }[keep]
+    await session.regenerate(kept)
+    const { intent } = this.account
+    intent.regenerate = true
+    if (kept !== true) intent.drop(kept === false ? [] : KEEP_SOME)
+  }
+}
+
+class Run {
+  readonly ledger: Ledger
+  readonly #jars: string[] = ['', '']
+  readonly #requests: Request[] = []
+  #apps: FastifyInstance[] = []
+  readonly #abandoned: Request[] = []
+  #count = 0
+
+  constructor(
+    readonly plan: Plan,
+    readonly scheduler: Scheduler,
+    readonly backend: Backend,
+    readonly fleet: Fleet
+  ) {
+    this.ledger = new Ledger(plan.graceAfterRegenerate > 0)
+  }
+
+  unique(): string {
+    this.#count++
+    return `v${this.#count}`
+  }
+
+  async carryOut(): Promise<Outcome> {
+    await this.backend.clear()
+    this.#apps = await Promise.all(this.plan.serializers.map((_, index) => this.fleet.get(this.plan, index)))
+    // One session that all tabs of the first browser share from the beginning.
+    await this.#together([{ browser: 0, visits: [FIRST_VISIT] }])
+    await this.#together(this.plan.lanes)
+    for (const { account } of this.#abandoned) this.ledger.checkAnswer(account, undefined)
+    this.ledger.checkEnd(await this.backend.dump(this.ledger.keys))
+    const { violations, clock, seen } = this.ledger
+    return { violations, operations: clock, seen }
+  }
+
+  async #together(lanes: Lane[]): Promise<void> {
+    let failure: unknown
+    for (const [index, lane] of lanes.entries()) {
+      this.#follow(lane, index).catch((error) => {
+        failure = error
+      })
+    }
+    for (;;) {
+      await this.#settle(() => failure)
+      if (failure !== undefined) throw failure
+      if (this.scheduler.count() === 0) return
+      await this.scheduler.waitNext(1)
+    }
+  }
+
+  // Until every request waits for the scheduler, or for one that does.
+  async #settle(failed: () => unknown): Promise<void> {
+    const giveUpAt = Date.now() + 5_000
+    for (let quiet = 0; quiet < 4; ) {
+      await turn()
+      const active = this.#requests.filter(({ isRunning }) => isRunning)
+      const isQuiet = active.every(
+        (request) => request.isLost || this.#requests.some((other) => request.mayWaitFor(other))
+      )
+      // A lane that is between two requests is about to ask for the next.
+      quiet = isQuiet ? quiet + 1 : 0
+      if (failed() !== undefined) return
+      if (Date.now() > giveUpAt)
+        throw new Error(`stuck: ${active.map(({ account }) => account.name).join(', ')}`)
+    }
+  }
+
+  async #follow({ browser, visits }: Lane, index: number): Promise<void> {
+    for (const [number, visit] of visits.entries()) {
+      const name = `tab ${index} request ${number}`
+      await this.scheduler.schedule(Promise.resolve(), `${name} begins`)
+      if (visit === 'expire') await this.#expire(browser)
+      else await this.#send(name, browser, visit)
+    }
+  }
+
+  async #expire(browser: number): Promise<void> {
+    const { store } = this.backend
+    const key = `session:${handleOf(this.#jars[browser] ?? '')}`
+    const record = await store.read(key)
+    if (record === undefined || isMark(record)) return
+    await store.destroy(key, revisionOf(record))
+    this.ledger.bury(key)
+  }
+
+  async #send(name: string, browser: number, visit: Visit): Promise<void> {
+    const app = this.#apps[visit.app % this.#apps.length] as FastifyInstance
+    const request = new Request(name, visit, app, this)
+    const { account } = request
+    this.#requests.push(request)
+    const jar = this.#jars[browser] ?? ''
+    const headers = jar === '' ? {} : { cookie: `${COOKIE}=${jar}` }
+    const client = new AbortController()
+    const response = caller.run(request, async () => app.inject({ url: '/', headers, signal: client.signal }))
+    if (visit.end === 'leave') {
+      await this.scheduler.schedule(Promise.resolve(), `${name}: the client leaves`)
+      request.isAbandoned = true
+      client.abort()
+      const isServed = await response.then(
+        () => true,
+        () => false
+      )
+      if (!isServed) {
+        this.#abandoned.push(request)
+        return
+      }
+    }
+    const { statusCode, cookies, body } = await response
+    request.isAnswered = true
+    const set = cookies.find((cookie) => cookie.name === COOKIE)
+    if (set !== undefined) this.#jars[browser] = set.maxAge === 0 ? '' : set.value
+    this.ledger.checkAnswer(account, {
+      status: statusCode,
+      code: JSON.parse(body).code,
+      detached: request.session?.detached,
+      destroyed: request.session?.destroyed ?? false,
+      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : `session:${handleOf(set.value)}`
+    })
+  }
+}
+
+export function carryOut(plan: Plan, scheduler: Scheduler, backend: Backend, fleet: Fleet): Promise<Outcome> {
+  return new Run(plan, scheduler, backend, fleet).carryOut()
+}
