@@ -82,7 +82,10 @@ async function mixedBrowsers(): Promise<void> {
   const changes = browsers.flatMap((browser) =>
     Array.from({ length: each }, () => async () => {
       const kind = random()
-      if (kind < 0.4) return send('/increment', browser.cookie, void browser.increments++)
+      if (kind < 0.4) {
+        browser.increments++
+        return send('/increment', browser.cookie)
+      }
       if (kind < 0.7) return send(`/insert?key=k${browser.keys++}`, browser.cookie)
       return send(`/append?entry=e${browser.entries++}`, browser.cookie)
     })
@@ -153,7 +156,7 @@ async function look(cookie: string): Promise<Record<string, unknown>> {
 }
 
 /** To any of the processes. */
-function send(path: string, cookie: string, _effect?: void): Promise<Answer> {
+function send(path: string, cookie: string): Promise<Answer> {
   const { address } = children[Math.floor(random() * children.length)] as Child
   return new Promise((resolve, reject) => {
     const request = get(`${address}${path}`, { agent, headers: { cookie } }, (response) => {

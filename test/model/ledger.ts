@@ -270,6 +270,13 @@ export class Ledger {
     this.#claim(account, isPermanent, `wrote permanent ${written.permanent}`)
   }
 
+  // Without a write of its own: each change is what the store held at some instant since the request read it, as if
+  // this request had come right before what made it otherwise.
+  #isShown(account: Account): boolean {
+    const { intent } = account
+    return intent.signs.every((test) => test(intent.base) || this.#wasSeen(account, test))
+  }
+
   // Whether the session has been like this at any time since the request read it.
   #wasSeen(account: Account, test: (content: Content) => boolean): boolean {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
@@ -298,8 +305,7 @@ export class Ledger {
     const now = seen.findLast(({ content }) => isDeepStrictEqual(content, { data, permanent }))
     this.#claim(account, now !== undefined, `goes on from ${show(data)}, which was never there`)
     if (now === undefined) return
-    const { intent } = account
-    this.#claim(account, !intent.regenerate && intent.isShownBy(now.content), 'saved, and its changes are lost')
+    this.#claim(account, this.#isShown(account), 'saved, and its changes are lost')
     account.intent = new Intent(now.content)
     account.baseAt = Math.max(account.baseAt, now.from)
   }
@@ -354,8 +360,7 @@ export class Ledger {
     if (account.isLoose) return
     const { intent } = account
     const isKept = account.isLoaded
-      ? !intent.regenerate &&
-        (intent.isShownBy(intent.base) || this.#wasSeen(account, (at) => intent.isShownBy(at)))
+      ? this.#isShown(account)
       : Object.keys(intent.applyTo(EMPTY).data).length === 0
     this.#claim(account, isKept, `succeeded, and its changes are lost: ${show([...intent.assigned])}`)
     if (account.writes > 0 && entry?.end === undefined && account.key !== account.cameWith) {

@@ -10,6 +10,7 @@ import { handleOf } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
+import { EMPTY } from './intent.js'
 import { Account, Ledger } from './ledger.js'
 import { KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
@@ -217,7 +218,8 @@ class Request implements Caller {
         session.touch()
         break
       case 'empty':
-        account.isLoose = true
+        if (account.isLoaded) account.isLoose = true
+        else account.intent.drop([])
         for (const key of Object.keys(session)) delete data[key]
         break
       case 'destroy':
@@ -232,7 +234,7 @@ class Request implements Caller {
         account.isLoose = false
         const isStored = !session.isNew
         await session.reload()
-        if (!isStored) account.begin({ data: {}, permanent: false }, ledger)
+        if (!isStored) account.begin(EMPTY, ledger)
         break
       }
     }
