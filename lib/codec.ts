@@ -75,24 +75,24 @@ export class Codec {
   }
 
   // `undefined`: so large that nobody should try. A graph with shared parts can take exponentially long to encode,
-  // so its weight, which no encoding can undercut, is taken first.
+  // so its weight is taken first.
   #encode(data: Dictionary, serializer: Serializer): Uint8Array | undefined {
     try {
-      return weigh(data, this.#maxRecordBytes, []) < 0 ? undefined : serializer.encode(data)
+      return weigh(data, this.#maxRecordBytes, new Set()) < 0 ? undefined : serializer.encode(data)
     } catch {
-      const refused = Object.entries(data).filter(
-        ([key, value]) => !this.#accepts({ [key]: value }, serializer)
-      )
+      const keys = Object.entries(data)
+      const refused = keys.filter(([key, value]) => !this.#accepts({ [key]: value }, serializer))
+      const named = refused.length > 0 ? refused : keys
       throw new EncodeError(
         serializer.name,
-        refused.map(([key, value]) => `${key} (${typeName(value)})`).join(', ')
+        named.map(([key, value]) => `${key} (${typeName(value)})`).join(', ')
       )
     }
   }
 
   #accepts(data: Dictionary, serializer: Serializer): boolean {
     try {
-      return weigh(data, this.#maxRecordBytes, []) < 0 || serializer.encode(data) !== undefined
+      return weigh(data, this.#maxRecordBytes, new Set()) < 0 || serializer.encode(data) !== undefined
     } catch {
       return false
     }
@@ -118,32 +118,34 @@ function isDictionary(value: unknown): value is Dictionary {
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
-  return value.constructor?.name ?? 'object'
+  // Of the prototype: a key `constructor` of the value itself is data.
+  return Object.getPrototypeOf(value)?.constructor?.name ?? 'object'
 }
 
 const MAX_DEPTH = 2_000
 
 // What remains of a budget of bytes after these values, each as often as it occurs; below 0 when it is spent.
 // A byte for every value, and the length of texts and binary data: no encoding takes less. A value inside itself
-// counts once: to take cycles or to refuse them is the serializer's business.
-function weigh(value: unknown, budget: number, ancestors: object[]): number {
+// counts once: to take cycles or to refuse them is the serializer's business. What is shared counts each time, also
+// where the serializer would store it once: another one may have to write it tomorrow.
+function weigh(value: unknown, budget: number, ancestors: Set<object>): number {
   if (typeof value === 'string') return budget - value.length
   if (typeof value !== 'object' || value === null) return budget - 1
-  if (ArrayBuffer.isView(value)) return budget - value.byteLength
-  if (ancestors.includes(value) || ('toJSON' in value && typeof value.toJSON === 'function'))
-    return budget - 1
-  if (ancestors.length === MAX_DEPTH) throw new RangeError('nested too deep')
-  ancestors.push(value)
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return budget - value.byteLength
+  if (ancestors.has(value) || ('toJSON' in value && typeof value.toJSON === 'function')) return budget - 1
+  if (ancestors.size === MAX_DEPTH) throw new RangeError('nested too deep')
+  ancestors.add(value)
   let left = budget - 1
   for (const inner of valuesOf(value)) {
     left = weigh(inner, left, ancestors)
     if (left < 0) break
   }
-  ancestors.pop()
+  ancestors.delete(value)
   return left
 }
 
 function valuesOf(value: object): Iterable<unknown> {
   if (value instanceof Map) return [...value].flat()
-  return value instanceof Set ? value : Object.values(value)
+  // A list with gaps counts as long as it is: JSON writes every gap.
+  return value instanceof Set || Array.isArray(value) ? value : Object.values(value)
 }

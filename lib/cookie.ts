@@ -20,8 +20,8 @@ export interface CookieOptions {
   httpOnly?: true
 }
 
-/** The attributes that one response may change. */
-export type ResponseCookie = Omit<CookieOptions, 'name' | 'httpOnly'>
+/** The attributes that one response may change; any other would make it a second cookie beside the first. */
+export type ResponseCookie = Pick<CookieOptions, 'secure' | 'sameSite'>
 
 /** Complete and checked. */
 export interface Cookie {
@@ -36,9 +36,10 @@ export interface Cookie {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i
-const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/
-const RESPONSE_NAMES = ['domain', 'path', 'secure', 'sameSite', 'partitioned']
-const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES]
+const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/
+const RESPONSE_NAMES = ['secure', 'sameSite']
+const IDENTITY_NAMES = ['domain', 'path', 'partitioned']
+const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES, ...IDENTITY_NAMES]
 
 /**
  * The cookie with its defaults.
@@ -46,6 +47,7 @@ const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES]
  * @throws {OptionError} FST_SESSION_OPTION for what browsers reject or OWASP forbids, naming the option.
  */
 export function resolveCookie(options: CookieOptions, baseName: string, production: boolean): Cookie {
+  if (typeof options !== 'object' || options === null) throw new OptionError('cookie', 'must be an object')
   for (const name of Object.keys(options)) {
     if (name === 'maxAge' || name === 'expires') {
       refuse(name, 'follows from the lifetime of the session: set permanentLifetime and session.permanent')
@@ -68,16 +70,26 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
   })
 }
 
-/** The cookie with the attributes that one response gives it; checked like the options. Takes no others: plugins pass theirs along. */
+/**
+ * The cookie with the attributes that one response gives it; checked like the options. What is no attribute is left
+ * alone: plugins pass their own options along.
+ */
 export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cookie {
-  const given = Object.entries(attributes).filter(([name]) => RESPONSE_NAMES.includes(name))
-  return checkCookie({ ...cookie, ...Object.fromEntries(given) })
+  const given = Object.entries(attributes)
+  const own = { ...cookie, ...Object.fromEntries(given.filter(([name]) => RESPONSE_NAMES.includes(name))) }
+  for (const [name, value] of given) {
+    if (IDENTITY_NAMES.includes(name) && value !== cookie[name as 'path']) {
+      refuse(name, 'cannot differ in one response: the browser would keep two cookies of one name')
+    }
+  }
+  return checkCookie(own)
 }
 
 function checkCookie(cookie: Cookie): Cookie {
   const { name, domain, path, secure, sameSite, partitioned, httpOnly } = cookie
   if (typeof name !== 'string' || !TOKEN.test(name)) refuse('name', 'must be a token of RFC 6265')
-  if (domain !== undefined && !DOMAIN.test(domain)) refuse('domain', 'must be a domain name')
+  if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain)))
+    refuse('domain', 'must be a domain name')
   if (typeof path !== 'string' || !PATH.test(path))
     refuse('path', 'must begin with / and be free of ; and of control characters')
   if (secure !== true && secure !== false && secure !== 'auto')

@@ -71,9 +71,17 @@ export const UndecodableError = createError<[string, string]>(
 /** Other requests changed the session in between. Arguments: the handle, what happened. */
 export const ConflictError = createError<[string, string]>('FST_SESSION_CONFLICT', 'session %s: %s', 409)
 
-/** The store did not answer, or refused. Arguments: the command, the kind of failure. */
-export const UnavailableError = createError<[string, string]>(
+/** Seconds after which a client may try again when the store is unavailable. */
+const RETRY_AFTER = 1
+
+const Unavailable = createError<[string, string]>(
   'FST_SESSION_UNAVAILABLE',
   'the session store is unavailable: %s failed with %s',
   503
 )
+
+/** The store did not answer, or refused. Arguments: the command, the kind of failure. */
+export class UnavailableError extends Unavailable {
+  /** Fastify sends them with the error. */
+  readonly headers = { 'retry-after': RETRY_AFTER }
+}

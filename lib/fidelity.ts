@@ -2,15 +2,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, typeName } from './codec.js'
+import { EncodeError } from './errors.js'
 import { type Log, report } from './events.js'
 
 export class FidelityCheck {
   readonly #warned = new Set<string>()
 
-  /** Warns, once for each key, of what the payload lost of the data. */
+  /**
+   * Warns, once for each key, of what the payload lost of the data.
+   * @throws {EncodeError} for a payload that cannot be decoded at all.
+   */
   check(data: Dictionary, payload: Uint8Array, codec: Codec, log: Log): void {
-    const { name, tag } = codec.writer
-    const back = codec.decode(tag, payload)
+    const { name } = codec.writer
+    const back = decodeOwn(payload, codec, data)
     for (const [key, value] of Object.entries(data)) {
       if (this.#warned.has(key) || isDeepStrictEqual(value, back[key])) continue
       this.#warned.add(key)
@@ -22,6 +26,17 @@ export class FidelityCheck {
         `session key ${loss.path}: serializer ${name} does not bring back this ${loss.type} as it was`
       )
     }
+  }
+}
+
+function decodeOwn(payload: Uint8Array, codec: Codec, data: Dictionary): Dictionary {
+  try {
+    return codec.decode(codec.writer.tag, payload)
+  } catch {
+    throw new EncodeError(
+      codec.writer.name,
+      `${Object.keys(data).join(', ')}: it does not decode what it encodes`
+    )
   }
 }
 

@@ -1,8 +1,10 @@
 // What users import.
+export { type SerializerName, serializers } from '../serializers/index.js'
 export type { Dictionary, Serializer } from '../serializers/serializer.js'
 export type { CookieOptions, ResponseCookie } from './cookie.js'
 export type { SessionEvent } from './events.js'
 export type { Merge, MergeRule, MergeRules } from './merge.js'
+export * as mergeRules from './merge-rules.js'
 export type { RedisSessionOptions } from './options.js'
 export { redisSession, redisSession as default } from './plugin.js'
 export type { Detached, Session, SessionData, SessionMethods } from './session.js'

@@ -9,7 +9,7 @@ export const sum: Merge = (base = 0, mine = 0, theirs = 0) => {
   return BigInt(mine as bigint) - BigInt(base as bigint) + BigInt(theirs as bigint)
 }
 
-/** For whatever only grows, numbers, dates, version strings of one length: the larger one. */
+/** For what only grows, such as the time of the last visit: the larger of the two. */
 export const larger: Merge = (_base, mine, theirs) => {
   if (mine === undefined) return theirs
   return theirs !== undefined && (theirs as number) > (mine as number) ? theirs : mine
@@ -38,7 +38,8 @@ function listOf(value: unknown): readonly unknown[] {
 // What `items` has beyond `others`, each as often as it has it more. A common beginning, the usual case, is skipped.
 function without(items: readonly unknown[], others: readonly unknown[]): unknown[] {
   let common = 0
-  while (common < items.length && common < others.length && isDeepStrictEqual(items[common], others[common])) common++
+  while (common < items.length && common < others.length && isDeepStrictEqual(items[common], others[common]))
+    common++
   const left = others.slice(common)
   return items.slice(common).filter((item) => {
     const at = left.findIndex((other) => isDeepStrictEqual(other, item))

@@ -17,7 +17,7 @@ export type MergeRule = Merge | 'conflict'
 /** The rules of an application, by top-level key. */
 export type MergeRules = Readonly<Record<string, MergeRule>>
 
-/** The keys that both sides changed and whose rule is `'conflict'`. */
+/** The keys that both sides changed and whose rule is `'conflict'`, or fails. */
 export class MergeConflict extends Error {
   constructor(readonly keys: readonly string[]) {
     super(`two requests changed ${keys.join(', ')}`)
@@ -36,9 +36,16 @@ export function merge(base: Dictionary, mine: Dictionary, theirs: Dictionary, ru
     const [was, is, other] = [own(base, key), own(mine, key), own(theirs, key)]
     if (isDeepStrictEqual(was, is)) continue
     const rule = isDeepStrictEqual(was, other) ? undefined : own(rules, key)
-    if (rule === 'conflict' && !isDeepStrictEqual(is, other)) conflicts.push(key)
-    // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
-    assign(merged, key, typeof rule === 'function' ? rule(was, is, other) : is)
+    if (rule === 'conflict') {
+      if (!isDeepStrictEqual(is, other)) conflicts.push(key)
+    } else if (rule === undefined) {
+      assign(merged, key, is)
+    } else {
+      // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
+      const value = attempt(rule, was, is, other)
+      if (value instanceof Failure) conflicts.push(`${key} (${value.message})`)
+      else assign(merged, key, value)
+    }
   }
   if (conflicts.length > 0) throw new MergeConflict(conflicts)
   return merged
@@ -64,6 +71,18 @@ export function mergeLive(
       assign(merged, key, mine[key])
   }
   return merged
+}
+
+/** Why a rule of the application gave nothing to store. What it says itself may quote values, and is dropped. */
+class Failure extends Error {}
+
+function attempt(rule: Merge, was: unknown, is: unknown, other: unknown): unknown {
+  try {
+    const value = rule(was, is, other)
+    return value instanceof Promise ? new Failure('its rule is async') : value
+  } catch {
+    return new Failure('its rule failed')
+  }
 }
 
 function own<Value>(values: Readonly<Record<string, Value>>, key: string): Value | undefined {

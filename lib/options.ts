@@ -42,7 +42,7 @@ export interface RedisSessionOptions {
   saveOn5xx?: boolean
   /** The name of the request property. Default `'session'`. */
   decorator?: string
-  /** How long requests in flight may come with the old id after `regenerate()`. Default 30. */
+  /** How long a mark stands where a session was that got a new id, for requests in flight. Default 30. */
   graceAfterRegenerate?: number
   /** What a request gets whose record cannot be decoded: an empty session, or an error. Default `'empty'`. */
   onUndecodable?: 'empty' | 'error'
@@ -138,7 +138,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     store: checkStore(options.store),
     prefix: text('prefix', prefix),
     serializer: checkSerializer(serializer),
-    readSerializers: readSerializers.map((reader) => ownSerializer('readSerializers', reader)),
+    readSerializers: checkReaders(readSerializers, serializer),
     secrets: secretsOf(options.secret),
     cookie: resolveCookie(cookie, decorator, production),
     lifetimes: {
@@ -152,7 +152,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     maxRecordBytes: whole('maxRecordBytes', maxRecordBytes, MIN_RECORD_BYTES, Number.MAX_SAFE_INTEGER),
     saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
-    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 0, MAX_SECONDS),
+    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge)
   }
@@ -205,6 +205,22 @@ function checkSerializer(value: SerializerName | Serializer): Serializer {
   return serializers[value]
 }
 
+function checkReaders(
+  readers: readonly Serializer[],
+  writer: SerializerName | Serializer
+): readonly Serializer[] {
+  if (!Array.isArray(readers)) throw new OptionError('readSerializers', 'must be a list of serializers')
+  const byTag = new Map<number, unknown>(typeof writer === 'string' ? [] : [[writer.tag, writer]])
+  for (const reader of readers) {
+    const { name, tag } = ownSerializer('readSerializers', reader)
+    if (byTag.has(tag) && byTag.get(tag) !== reader) {
+      throw new OptionError('readSerializers', `${name} has the tag ${tag} of another serializer`)
+    }
+    byTag.set(tag, reader)
+  }
+  return readers
+}
+
 function ownSerializer(option: string, value: Serializer): Serializer {
   if (typeof value?.encode !== 'function' || typeof value.decode !== 'function') {
     throw new OptionError(option, 'needs the methods encode() and decode()')
@@ -233,6 +249,7 @@ function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
 }
 
 function checkMerge(rules: MergeRules): MergeRules {
+  if (typeof rules !== 'object' || rules === null) throw new OptionError('merge', 'must be an object')
   for (const [key, rule] of Object.entries(rules)) {
     if (typeof rule !== 'function' && rule !== 'conflict') {
       throw new OptionError(`merge.${key}`, "must be a function or 'conflict'")

@@ -10,6 +10,7 @@ import { NotLoadedError, OptionError, UnavailableError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck } from './fidelity.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
+import { Records } from './records.js'
 import { createSession, type Session } from './session.js'
 import { type Secret, signId, verifyId } from './session-id.js'
 import { MemoryStore } from './stores/memory.js'
@@ -29,8 +30,6 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds after which a client may try again when the store is unavailable. */
-const RETRY_AFTER = 1
 /** What a client of ours needs to fail fast, rather than to wait for a server that is away. */
 const CLIENT = {
   enableAutoPipelining: true,
@@ -62,7 +61,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   await codec.load(settings.serializer.tag)
   const context: Context = {
     ...settings,
-    store,
+    records: new Records({ ...settings, store }),
     codec,
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck()
@@ -103,17 +102,15 @@ function addHooks(
     }
     current.transaction.load(received).then(
       () => done(),
-      (error) => {
-        if (error instanceof UnavailableError) reply.header('retry-after', RETRY_AFTER)
-        done(error)
-      }
+      (error) => done(withHeaders(error, reply))
     )
   })
 
+  // The promise goes to Fastify, which takes care of what it throws where a reply is sent twice.
   fastify.addHook('onSend', (request, _reply, _payload, done) => {
     const work = (request as Slotted)[slot]?.end(saveOn5xx)
     if (work === undefined) done()
-    else work.then(() => done(), done)
+    return work
   })
 }
 
@@ -126,6 +123,7 @@ class RequestSession implements Response {
   #transaction: Transaction | undefined
   #session: Session | undefined
   #isEnding = false
+  #commit: Promise<void> | undefined
 
   constructor(context: Context, secrets: readonly Secret[], request: FastifyRequest, reply: FastifyReply) {
     this.#context = context
@@ -148,13 +146,18 @@ class RequestSession implements Response {
   end(saveOn5xx: boolean): Promise<void> | undefined {
     if (this.#session !== undefined) varyByCookie(this.#reply)
     if (this.#transaction === undefined) return undefined
+    // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
+    if (this.#commit !== undefined) return this.#commit.catch(() => {})
     if (this.#reply.statusCode >= 500 && !saveOn5xx) {
       this.#transaction.discard()
       return undefined
     }
     this.#isEnding = true
     const config = this.#request.routeOptions.config?.session
-    return this.#transaction.commit(config === undefined || config === false || config.touch !== false)
+    this.#commit = this.#transaction.commit(
+      config === undefined || config === false || config.touch !== false
+    )
+    return this.#commit
   }
 
   get log(): Log {
@@ -176,7 +179,11 @@ class RequestSession implements Response {
   }
 
   onceClosed(callback: () => void): void {
-    this.#reply.raw.once('close', callback)
+    const reply = this.#reply
+    // Where the client has gone away before the response, that is yet to come, and its commit with it.
+    reply.raw.once('close', () => {
+      if (reply.sent || reply.raw.headersSent) callback()
+    })
   }
 
   // In the header at once, where a hijacked reply finds it too, and in place of an earlier one of the same response.
@@ -192,6 +199,12 @@ class RequestSession implements Response {
     reply.header('set-cookie', others.length === 0 ? header : [...others.map(String), header])
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   }
+}
+
+// Fastify's own error handler sends the headers of an error, another one may not.
+function withHeaders(error: Error, reply: FastifyReply): Error {
+  if (error instanceof UnavailableError) reply.headers(error.headers)
+  return error
 }
 
 function varyByCookie(reply: FastifyReply): void {

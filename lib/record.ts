@@ -60,6 +60,8 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     throw new NotARecordError(`its layout version ${record[1] ?? 'is missing'} is unknown`)
   if (record.length < HEADER_BYTES) throw new NotARecordError('its header is cut off')
   const flags = record.readUInt8(3)
+  // A later version may encrypt or compress the payload: this one must not take that for data.
+  if ((flags & ~(PERMANENT | MOVED)) !== 0) throw new NotARecordError(`its flags ${flags} are unknown`)
   return {
     bytes: record,
     header: {

@@ -32,6 +32,7 @@ export class Draft {
   #written = false
   #handedOut = false
   #keep: Keep | undefined
+  #changes = 0
   /** The session is to be touched at commit, however short ago it last was. */
   touch = false
 
@@ -80,10 +81,16 @@ export class Draft {
     return this.#data
   }
 
-  /** Takes what a merge with the work of other requests has made of the data. */
+  /** How often it was changed. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** Takes what a merge with the work of other requests has made of the data; what was handed out goes on to be it. */
   rebase(permanent: boolean, data: Dictionary): void {
     this.#permanent = permanent
-    this.#data = data
+    for (const key of Object.keys(this.#data)) delete this.#data[key]
+    Object.defineProperties(this.#data, Object.getOwnPropertyDescriptors(data))
     this.#written = true
   }
 
@@ -93,11 +100,16 @@ export class Draft {
     this.#read = read
   }
 
-  /** The draft has been committed, and goes on from there. */
-  settle(): void {
-    this.#written = false
-    this.#keep = undefined
-    this.touch = false
+  /** The draft as it is now, which a commit is about to store. */
+  snapshot(): Snapshot {
+    return { changes: this.#changes, keep: this.#keep, touch: this.touch }
+  }
+
+  /** This much has been committed. What was changed since is still to be. */
+  settle({ changes, keep, touch }: Snapshot): void {
+    if (changes === this.#changes) this.#written = false
+    if (keep === this.#keep) this.#keep = undefined
+    if (touch) this.touch = false
   }
 
   keys(): string[] {
@@ -128,24 +140,32 @@ export class Draft {
       throw new KeyError(key, 'is refused: it would change the prototype of what holds it')
     this.#observer.beforeChange()
     this.data[key] = this.#handOut(value)
-    this.#written = true
+    this.#change()
   }
 
   delete(key: string): boolean {
     if (!this.has(key)) return false
     this.#observer.beforeChange()
-    this.#written = true
+    this.#change()
     return delete this.data[key]
   }
 
   /** Drops at once what is not kept; the id changes at commit. A second call brings nothing back. */
   regenerate(keep: Keep): void {
     this.#observer.beforeChange()
-    if (keep !== true) {
-      this.#data = kept(this.data, keep)
-      this.#written = true
+    if (keep === false && this.#read !== undefined) {
+      // What is to go need not be decoded, nor be decodable.
+      this.#read = undefined
+      this.#change()
+    } else if (keep !== true) {
+      for (const key of this.keys()) if (keep === false || !keep.includes(key)) this.delete(key)
     }
     this.#keep = both(this.#keep ?? true, keep)
+  }
+
+  #change(): void {
+    this.#written = true
+    this.#changes++
   }
 
   #handOut<T>(value: T): T {
@@ -155,6 +175,13 @@ export class Draft {
     }
     return value
   }
+}
+
+/** How far a draft had come. */
+export interface Snapshot {
+  changes: number
+  keep: Keep | undefined
+  touch: boolean
 }
 
 /** The part of this data that a regenerated session keeps. */
@@ -181,6 +208,7 @@ export interface SessionOwner {
   save(): Promise<void>
   reload(): Promise<void>
   destroy(): Promise<void>
+  regenerate(keep: Keep): void
   setCookie(attributes: ResponseCookie): void
 }
 
@@ -264,10 +292,14 @@ export class SessionMethods<Data extends object = SessionData> {
   /**
    * Gives the session a new id at commit, as every login should. What is not kept is dropped at once.
    * @param keep `true`, the default: all data stays; `false`: none; or the keys that stay.
+   * @throws FST_SESSION_CONFLICT where another request has just done the same, FST_SESSION_DETACHED, FST_SESSION_KEY
    */
   async regenerate(keep: boolean | readonly (keyof Data & string)[] = true): Promise<void> {
     refuseCallback('regenerate', keep)
-    this[owner].draft.regenerate(keep)
+    if (typeof keep !== 'boolean' && !Array.isArray(keep)) {
+      throw new KeyError(String(keep), 'is not a list of keys to keep')
+    }
+    this[owner].regenerate(keep)
   }
 
   /**
@@ -275,9 +307,9 @@ export class SessionMethods<Data extends object = SessionData> {
    * afterwards begins a new session with a new id.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_CONFLICT
    */
-  async destroy(callback?: never): Promise<void> {
+  destroy(callback?: never): Promise<void> {
     refuseCallback('destroy', callback)
-    await this[owner].destroy()
+    return this[owner].destroy()
   }
 
   /**
@@ -285,15 +317,15 @@ export class SessionMethods<Data extends object = SessionData> {
    * commit follows, and for whatever must not be undone by a later error.
    * @throws FST_SESSION_HEADERS_SENT for a new session whose cookie can no longer be sent, and what a commit throws.
    */
-  async save(callback?: never): Promise<void> {
+  save(callback?: never): Promise<void> {
     refuseCallback('save', callback)
-    await this[owner].save()
+    return this[owner].save()
   }
 
   /** Takes what the store holds now, and drops what this request has changed. */
-  async reload(callback?: never): Promise<void> {
+  reload(callback?: never): Promise<void> {
     refuseCallback('reload', callback)
-    await this[owner].reload()
+    return this[owner].reload()
   }
 
   /** Extends the session at commit even if `touchAfter` has not passed. */
@@ -339,7 +371,10 @@ const dictionary: ProxyHandler<SessionMethods> = {
   set(target, key, value) {
     if (typeof key === 'string' && !(key in target)) target[owner].draft.set(key, value)
     else if (key === 'permanent') target.permanent = value
-    else throw new KeyError(String(key), 'is the name of a method: use session.set()')
+    else {
+      const why = typeof key === 'symbol' ? 'is a symbol' : 'is the name of a method: use session.set()'
+      throw new KeyError(String(key), why)
+    }
     return true
   },
   has(target, key) {

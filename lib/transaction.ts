@@ -1,10 +1,11 @@
 // One request's dealings with its session: load, commit, and what the session asks for in between.
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, PayloadError } from './codec.js'
 import { decide, type Step } from './commit.js'
-import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
+import type { Cookie, ResponseCookie } from './cookie.js'
 import { ConflictError, DetachedError, EncodeError, HeadersSentError, UndecodableError } from './errors.js'
 import { type Log, report } from './events.js'
 import {
@@ -18,37 +19,28 @@ import {
 } from './expiry.js'
 import type { FidelityCheck } from './fidelity.js'
 import { MergeConflict, type MergeRules, mergeLive } from './merge.js'
-import {
-  type Header,
-  isMark,
-  NotARecordError,
-  openRecord,
-  revisionOf,
-  type SessionRecord,
-  sealRecord,
-  touchOf
-} from './record.js'
-import { type Detached, Draft, type DraftObserver, kept, type SessionOwner } from './session.js'
+import { type Header, NotARecordError, openRecord, type SessionRecord, sealRecord } from './record.js'
+import type { Records } from './records.js'
+import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
+import { type CookieHeaders, SessionCookie } from './session-cookie.js'
 import { handleOf, newSessionId, type ReceivedId } from './session-id.js'
-import type { Outcome, Store } from './stores/store.js'
+import type { Outcome } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
 
 /** How often a commit is tried before it gives up, since other processes were faster each time. */
 const MAX_TRIES = 100
-/** Milliseconds that a commit waits at the most before it tries again. */
-const MAX_JITTER = 20
-const NOTHING = Buffer.alloc(0)
+/** After so many tries a commit waits a little, so that processes fall out of step. */
+const TRIES_IN_STEP = 8
+/** Milliseconds that it then waits at the most. */
+const MAX_JITTER = 10
 
 /** What all transactions of one registration share. */
 export interface Context {
-  store: Store
-  prefix: string
+  records: Records
   cookie: Cookie
   codec: Codec
   lifetimes: Lifetimes
   merge: MergeRules
-  /** Seconds. */
-  graceAfterRegenerate: number
   onUndecodable: 'empty' | 'error'
   turns: Turns
   /** Undefined in production. */
@@ -56,13 +48,8 @@ export interface Context {
 }
 
 /** The response, as far as a transaction knows it. */
-export interface Response {
+export interface Response extends CookieHeaders {
   readonly log: Log
-  /** Whether a Set-Cookie header can still be sent. */
-  readonly isOpen: boolean
-  /** @param maxAge Seconds; `undefined` for a cookie that goes with the browser. */
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void
-  clearCookie(cookie: Cookie): void
   /** Calls back when the response has been sent or has failed. */
   onceClosed(callback: () => void): void
 }
@@ -70,6 +57,7 @@ export interface Response {
 export class Transaction implements SessionOwner, DraftObserver {
   readonly #context: Context
   readonly #response: Response
+  readonly #cookie: SessionCookie
   draft: Draft = new Draft(this)
   detached: Detached | undefined
   destroyed = false
@@ -80,20 +68,17 @@ export class Transaction implements SessionOwner, DraftObserver {
   #stored: SessionRecord | undefined
   /** What the draft encodes to, where that differs from the record. */
   #payload: Uint8Array | undefined
-  /** The record under the new id, while the session moves there. */
-  #successor: { key: string; record: Buffer } | undefined
-  /** What the browser has, and the instant at which that expires if it is not when the browser closes. */
-  #received: ReceivedId | undefined
-  #receivedExpiresAt: number | undefined
-  /** The cookie with the attributes that this response is to give it, if they are its own. */
-  #ownCookie: Cookie | undefined
+  /** A record whose write was not answered: it may be in the store all the same. */
+  #unanswered: Buffer | undefined
+  #failedDestroy: unknown
   #phase: 'open' | 'committed' | 'over' = 'open'
-  #watched = false
+  #isWatched = false
   #lastTurn: Promise<void> | undefined
 
   constructor(context: Context, response: Response) {
     this.#context = context
     this.#response = response
+    this.#cookie = new SessionCookie(context.cookie, response)
   }
 
   get handle(): string {
@@ -112,14 +97,9 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   /** Reads the session of this id. Where there is none the session is a new one, and will have an id of its own. */
   async load(received: ReceivedId): Promise<void> {
-    this.#received = received
-    try {
-      await this.#read(received.id)
-    } catch (error) {
-      this.detached ??= 'unavailable'
-      throw error
-    }
-    this.#receivedExpiresAt = this.#stored && this.#cookieExpiry(this.#stored)
+    this.#cookie.receive(received)
+    await this.#read(received.id)
+    if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -141,6 +121,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
     return this.#inTurn(async () => {
       try {
+        if (this.#failedDestroy !== undefined) throw this.#failedDestroy
         await this.#perform(mayTouch)
       } catch (error) {
         this.#phase = 'over'
@@ -164,34 +145,46 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   reload(): Promise<void> {
+    const { changes } = this.draft
     return this.#inTurn(async () => {
       this.#refuseIfDetached('reload')
       const id = this.#stored && this.#id
-      this.#forget()
+      const { handle } = this
+      this.#forgetAll(changes)
       if (id === undefined) return
       await this.#read(id)
-      if (this.#stored === undefined && this.detached === undefined) this.#vanish()
+      if (this.#stored === undefined && this.detached === undefined) this.#vanish(handle)
     })
   }
 
   destroy(): Promise<void> {
+    const { changes } = this.draft
     return this.#inTurn(async () => {
       if (this.detached === 'moved') throw this.#movedError()
       if (this.detached === 'disabled' || this.detached === 'unavailable') this.#refuseIfDetached('destroy')
       if (this.#stored !== undefined || this.detached === 'undecodable') {
-        const revision = this.#stored?.revision ?? NOTHING
-        await this.#context.turns.take(this.#key, () => this.#destroyRecord(revision))
+        // Until it is known to be gone, a response that says so would be wrong.
+        await this.#destroyRecord().catch((error) => {
+          this.#failedDestroy = error
+          throw error
+        })
+        this.#failedDestroy = undefined
         this.destroyed = true
       }
       this.detached = undefined
-      this.#forget()
-      this.#clearCookie()
+      this.#forgetAll(changes)
+      this.#cookie.clear()
     })
   }
 
+  regenerate(keep: Keep): void {
+    if (this.detached === 'moved') throw this.#movedError()
+    if (this.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
+    this.draft.regenerate(keep)
+  }
+
   setCookie(attributes: ResponseCookie): void {
-    this.#ownCookie = withAttributes(this.#ownCookie ?? this.#context.cookie, attributes)
-    this.#received = this.#received && { ...this.#received, outdated: true }
+    this.#cookie.setAttributes(attributes)
   }
 
   beforeChange(): void {
@@ -205,10 +198,6 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // ---------------------------------------------------------------- the record
 
-  get #key(): string {
-    return this.#context.prefix + this.handle
-  }
-
   #ensureId(): string {
     this.#id ??= newSessionId()
     return this.#id
@@ -221,27 +210,36 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#payload = undefined
   }
 
-  // Back to a session without id, record and data.
-  #forget(): void {
+  // Back to a session without id, record and data. What was changed since then, while this was under way, is lost.
+  #forgetAll(changes: number): void {
+    if (this.draft.changes !== changes) {
+      this.#reportUnsaved('it was changed while reload() or destroy() was under way')
+    }
     this.#adopt(undefined, undefined)
     this.draft = new Draft(this)
   }
 
   async #read(id: string): Promise<void> {
+    const { codec, lifetimes, records } = this.#context
     this.#adopt(id, undefined)
-    const bytes = await this.#context.store.read(this.#key)
-    const record = bytes && this.#open(bytes)
-    if (this.detached !== undefined) return
-    if (record === undefined || isExpired(record.header, this.#context.lifetimes, Date.now())) this.#forget()
-    else if (record.header.moved) this.detached = 'moved'
-    else await this.#beginWith(record)
-  }
-
-  async #beginWith(record: SessionRecord): Promise<void> {
-    const { codec } = this.#context
-    if (!codec.isReady(record.header.tag)) await codec.load(record.header.tag)
-    this.#stored = record
-    this.draft = new Draft(this, record.header.permanent, () => this.#decode(record))
+    try {
+      const bytes = await records.read(this.handle)
+      const record = bytes && this.#open(bytes)
+      if (this.detached !== undefined) return
+      if (record === undefined || isExpired(record.header, lifetimes, Date.now())) {
+        this.#adopt(undefined, undefined)
+      } else if (record.header.moved) {
+        this.detached = 'moved'
+      } else {
+        if (!codec.isReady(record.header.tag)) await codec.load(record.header.tag)
+        this.#stored = record
+        this.draft = new Draft(this, record.header.permanent, () => this.#decode(record))
+      }
+    } catch (error) {
+      // Nothing is written after a read that failed.
+      this.detached = 'unavailable'
+      throw error
+    }
   }
 
   #open(bytes: Buffer): SessionRecord | undefined {
@@ -249,7 +247,8 @@ export class Transaction implements SessionOwner, DraftObserver {
       return openRecord(bytes)
     } catch (error) {
       if (!(error instanceof NotARecordError)) throw error
-      this.#detachUndecodable(error.message)
+      this.detached = 'undecodable'
+      this.draft = new Draft(this, false, () => this.#undecodable(error))
       return undefined
     }
   }
@@ -259,24 +258,27 @@ export class Transaction implements SessionOwner, DraftObserver {
       return this.#context.codec.decode(record.header.tag, record.payload)
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error
-      this.#detachUndecodable(error.message)
-      return {}
+      return this.#undecodable(error)
     }
   }
 
-  #detachUndecodable(reason: string): void {
+  // Said when the session is looked at: who does not look does not mind.
+  #undecodable({ message: reason }: Error): Dictionary {
     this.detached = 'undecodable'
     this.#stored = undefined
     const error = new UndecodableError(this.handle, reason)
     report(this.#response.log, 'error', { type: 'undecodable', handle: this.handle, reason }, error.message)
     if (this.#context.onUndecodable === 'error') throw error
+    return {}
   }
 
-  #seal(payload: Uint8Array | undefined, header: Header, old?: SessionRecord): Buffer {
+  // A payload that the draft still has from the store is stored again as it is, under the tag of its writer.
+  #seal(header: Header, payload: Uint8Array | undefined): Buffer {
     const { codec, fidelity } = this.#context
-    if (payload === undefined && old !== undefined) return sealRecord(header, old.payload)
-    const encoded = payload ?? codec.encode(this.draft.data)
-    fidelity?.check(this.draft.data, encoded, codec, this.#response.log)
+    if (payload === undefined && this.#stored !== undefined) return sealRecord(header, this.#stored.payload)
+    const { data } = this.draft
+    const encoded = payload ?? codec.encode(data)
+    fidelity?.check(data, encoded, codec, this.#response.log)
     return sealRecord({ ...header, tag: codec.writer.tag }, encoded)
   }
 
@@ -297,25 +299,28 @@ export class Transaction implements SessionOwner, DraftObserver {
     })
   }
 
-  // Compared in the encoding of the record: nothing counts as changed because another serializer would write it.
   #differs({ header, payload }: SessionRecord): boolean {
     const { draft } = this
     const { codec } = this.#context
     this.#payload = undefined
     if (draft.written || draft.handedOut) {
-      if (header.tag === codec.writer.tag) {
+      if (header.tag !== codec.writer.tag) {
+        if (!this.#isAsWritten(payload, header.tag)) this.#payload = codec.encode(draft.data)
+      } else {
         const encoded = codec.encode(draft.data)
         if (!payload.equals(encoded)) this.#payload = encoded
-      } else if (!this.#encodesTo(payload, header.tag)) {
-        this.#payload = codec.encode(draft.data)
       }
     }
     return this.#payload !== undefined || draft.permanent !== header.permanent
   }
 
-  #encodesTo(payload: Buffer, tag: number): boolean {
+  // Where another serializer wrote the record: nothing counts as changed because of that alone, and nothing as
+  // unchanged because that one cannot tell it apart.
+  #isAsWritten(payload: Buffer, tag: number): boolean {
+    const { codec } = this.#context
+    const { data } = this.draft
     try {
-      return payload.equals(this.#context.codec.encode(this.draft.data, tag))
+      return payload.equals(codec.encode(data, tag)) && isDeepStrictEqual(codec.decode(tag, payload), data)
     } catch (error) {
       if (error instanceof EncodeError) return false
       throw error
@@ -330,135 +335,119 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // ---------------------------------------------------------------- the commit
 
-  // What a request asks for happens one after the other, also where it does not wait for it.
+  // What a request asks for happens one after the other, also where it does not wait for it. Where it never looks at
+  // the promise either, the commit still has to succeed, and no error is left for the process to end by.
   #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#lastTurn === undefined ? work() : this.#lastTurn.then(work, work)
     this.#lastTurn = turn
+    turn.catch(() => {})
     return turn
   }
 
   async #perform(mayTouch: boolean): Promise<void> {
     const step = this.#decide(mayTouch)
-    if ((step === 'create' || step === 'move') && !this.#response.isOpen) throw new HeadersSentError()
+    if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
     if (step === 'create') await this.#create()
-    else if (step !== 'nothing')
-      await this.#context.turns.take(this.#key, (left) => this.#change(mayTouch, left))
-    if (this.detached === undefined) this.draft.settle()
+    else if (step !== 'nothing') {
+      await this.#context.turns.take(this.handle, (left) => this.#change(mayTouch, left))
+    }
     this.#sendCookie()
   }
 
   async #create(): Promise<void> {
+    const { lifetimes, records } = this.#context
     if (this.detached === 'undecodable') this.#adopt(undefined, undefined)
-    const record = this.#seal(undefined, newHeader(this.draft.permanent, this.#context.lifetimes, Date.now()))
-    await this.#createRecord(this.#key, record)
+    const { draft } = this
+    const seen = draft.snapshot()
+    const header = newHeader(draft.permanent, lifetimes, Date.now())
+    const record = this.#seal(header, undefined)
+    try {
+      if (!(await records.create(this.handle, record, header))) {
+        throw new ConflictError(this.handle, 'there is another record under its new id')
+      }
+    } catch (error) {
+      // It may be there all the same: another try has another id.
+      this.#adopt(undefined, undefined)
+      throw error
+    }
     this.detached = undefined
     this.#stored = openRecord(record)
-  }
-
-  async #createRecord(key: string, record: Buffer): Promise<void> {
-    const { store } = this.#context
-    if (await store.create(key, record, this.#expiry(record))) return
-    // A client that loses the answer may send the command again: what is there then is our own.
-    const there = await store.read(key)
-    if (!there?.equals(record))
-      throw new ConflictError(this.handle, 'there is another record under its new id')
+    draft.settle(seen)
   }
 
   // Until it is done, or nothing is left to do. In a turn: takes up what the one before left, and leaves its own.
   async #change(mayTouch: boolean, left: Left): Promise<Left> {
-    const key = this.#key
-    try {
-      if (left !== undefined) await this.#absorb(left)
-      for (let tries = 1; tries <= MAX_TRIES; tries++) {
-        const outcome = await this.#attempt(mayTouch)
-        if (outcome === 'done') return this.#stored && this.#key === key ? this.#stored.bytes : undefined
-        if (outcome === 'missing') {
-          this.#vanish()
-          return undefined
-        }
-        await sleep(Math.random() * Math.min(tries - 1, MAX_JITTER))
-        await this.#absorb(outcome)
+    const { handle } = this
+    // What this request read may be newer: another process, another connection.
+    if (left !== undefined && this.#isNewer(left)) await this.#absorb(left)
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      const { draft } = this
+      const seen = draft.snapshot()
+      const outcome = await this.#attempt(mayTouch)
+      if (outcome === 'done') {
+        draft.settle(seen)
+        return this.handle === handle ? this.#stored?.bytes : undefined
       }
-      throw new ConflictError(
-        this.handle,
-        `other requests changed it before each of ${MAX_TRIES} tries to commit`
-      )
-    } finally {
-      await this.#dropSuccessor()
+      if (outcome === 'missing') {
+        this.#vanish(handle)
+        return undefined
+      }
+      if (tries > TRIES_IN_STEP) await sleep(Math.random() * MAX_JITTER)
+      await this.#absorb(outcome)
+      if (this.detached !== undefined) return undefined
     }
+    throw new ConflictError(handle, `other requests changed it before each of ${MAX_TRIES} tries to commit`)
   }
 
   async #attempt(mayTouch: boolean): Promise<Outcome> {
-    const { store } = this.#context
+    const { records } = this.#context
     const stored = this.#stored
     const step = this.#decide(mayTouch)
     if (stored === undefined || step === 'nothing') return 'done'
     if (step === 'remove') return this.#remove(stored)
-    if (step === 'move') return this.#move(stored)
-    const record = this.#seal(this.#payload, this.#nextHeader(stored, step, mayTouch), stored)
-    const expiry = this.#expiry(record)
-    const outcome =
-      step === 'touch'
-        ? await store.touch(this.#key, stored.revision, touchOf(record), expiry)
-        : await store.update(this.#key, stored.revision, record, expiry)
-    if (outcome === 'missing' || (outcome !== 'done' && !record.equals(outcome))) return outcome
-    this.#adopt(this.#id, openRecord(record))
-    return 'done'
+    const header = this.#nextHeader(stored, step, mayTouch)
+    const record = this.#seal(header, this.#payload)
+    if (step === 'move') return this.#move(stored, record, header)
+    const write = step === 'touch' ? records.touch : records.update
+    const outcome = await write.call(records, this.handle, stored.revision, record, header).catch((error) => {
+      this.#unanswered = record
+      throw error
+    })
+    if (outcome === 'done') this.#adopt(this.#id, openRecord(record))
+    return outcome
   }
 
   async #remove({ revision }: SessionRecord): Promise<Outcome> {
-    const outcome = await this.#context.store.destroy(this.#key, revision)
+    const outcome = await this.#context.records.remove(this.handle, revision)
     if (outcome === 'done') {
-      this.#forget()
-      this.#clearCookie()
+      this.#adopt(undefined, undefined)
+      this.#cookie.clear()
     }
     return outcome
   }
 
   // First the new record, then the mark in place of the old one: at no instant is there no session, and once the old
   // id leads nowhere the new one is known to nobody but this response.
-  async #move(stored: SessionRecord): Promise<Outcome> {
-    const { store, graceAfterRegenerate } = this.#context
+  async #move(stored: SessionRecord, record: Buffer, header: Header): Promise<Outcome> {
+    const { records } = this.#context
     const id = newSessionId()
-    const key = this.#context.prefix + handleOf(id)
-    const record = this.#seal(this.#payload, this.#nextHeader(stored, 'move', true), stored)
-    await this.#dropSuccessor()
-    await this.#createRecord(key, record)
-    this.#successor = { key, record }
-    const outcome =
-      graceAfterRegenerate === 0
-        ? await store.destroy(this.#key, stored.revision)
-        : await this.#leaveMark(stored)
-    if (outcome === 'done') {
-      this.#successor = undefined
-      this.#adopt(id, openRecord(record))
+    const successor = openRecord(record)
+    if (!(await records.create(handleOf(id), record, header))) {
+      throw new ConflictError(this.handle, 'there is another record under its new id')
     }
+    let outcome: Outcome
+    try {
+      outcome = await records.mark(this.handle, stored)
+    } catch (error) {
+      // Nobody knows whether the old id still leads anywhere. The new one does, so the browser gets it.
+      this.#adopt(id, successor)
+      this.#sendCookie()
+      throw error
+    }
+    if (outcome === 'done') this.#adopt(id, successor)
+    // Nobody has its id: if this fails it ends by itself.
+    else await records.remove(handleOf(id), successor.revision).catch(() => {})
     return outcome
-  }
-
-  async #leaveMark({ header, revision }: SessionRecord): Promise<Outcome> {
-    const { store, graceAfterRegenerate } = this.#context
-    const now = Date.now()
-    const mark = sealRecord(
-      {
-        ...header,
-        tag: 0,
-        moved: true,
-        counter: header.counter + 1,
-        touchedAt: now,
-        idleTimeout: graceAfterRegenerate
-      },
-      NOTHING
-    )
-    const outcome = await store.update(this.#key, revision, mark, now + graceAfterRegenerate * 1000)
-    return outcome !== 'done' && outcome !== 'missing' && mark.equals(outcome) ? 'done' : outcome
-  }
-
-  async #dropSuccessor(): Promise<void> {
-    const successor = this.#successor
-    if (successor === undefined) return
-    this.#successor = undefined
-    await this.#context.store.destroy(successor.key, revisionOf(successor.record))
   }
 
   // Another request was faster: what it stored becomes the base of what this one changed.
@@ -466,19 +455,35 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { codec } = this.#context
     const { draft } = this
     const base = this.#stored
-    const theirs = openRecord(bytes)
-    if (base === undefined || theirs.revision.equals(base.revision)) return
+    const theirs = this.#openOther(bytes)
+    if (base === undefined) return
     if (theirs.header.moved) {
       if (draft.keep !== undefined) throw this.#movedError()
       this.#stored = undefined
       this.detached = 'moved'
       return
     }
-    await codec.load(theirs.header.tag)
+    if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
     const permanent = draft.permanent === base.header.permanent ? theirs.header.permanent : draft.permanent
-    if (draft.written || draft.handedOut) draft.rebase(permanent, this.#merge(base, theirs))
-    else draft.showInstead(permanent, () => this.#decode(theirs))
+    // A write of our own whose answer was lost is not merged with itself.
+    if (!this.#unanswered?.equals(bytes)) {
+      if (draft.written || draft.handedOut) draft.rebase(permanent, this.#merge(base, theirs))
+      else draft.showInstead(permanent, () => this.#decode(theirs))
+    }
     this.#stored = theirs
+  }
+
+  #isNewer(bytes: Uint8Array): boolean {
+    return this.#openOther(bytes).header.counter > (this.#stored?.header.counter ?? 0)
+  }
+
+  #openOther(bytes: Uint8Array): SessionRecord {
+    try {
+      return openRecord(bytes)
+    } catch (error) {
+      if (error instanceof NotARecordError) throw new UndecodableError(this.handle, error.message)
+      throw error
+    }
   }
 
   #merge(base: SessionRecord, theirs: SessionRecord): Dictionary {
@@ -512,24 +517,14 @@ export class Transaction implements SessionOwner, DraftObserver {
     return next
   }
 
-  #expiry(record: Buffer): number {
-    return expiresAt(openRecord(record).header, this.#context.lifetimes)
-  }
-
-  async #destroyRecord(revision: Uint8Array): Promise<undefined> {
-    const { store } = this.#context
-    let expected = revision
-    for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await store.destroy(this.#key, expected)
-      if (outcome === 'done' || outcome === 'missing') return
-      // The session went on under an id that this request does not have; it must not seem to have ended.
-      if (isMark(outcome)) throw this.#movedError()
-      expected = revisionOf(outcome)
-    }
-    throw new ConflictError(
-      this.handle,
-      `other requests changed it before each of ${MAX_TRIES} tries to destroy it`
-    )
+  async #destroyRecord(): Promise<void> {
+    const { records, turns } = this.#context
+    await turns.take(this.handle, async () => {
+      const result = await records.destroy(this.handle, this.#stored?.revision)
+      if (result === 'moved') throw this.#movedError()
+      if (result === 'busy') throw new ConflictError(this.handle, 'other requests change it all the time')
+      return undefined
+    })
   }
 
   #movedError(): Error {
@@ -540,8 +535,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (this.detached !== undefined) throw new DetachedError(action, this.detached)
   }
 
-  #vanish(): void {
-    const { handle } = this
+  #vanish(handle: string): void {
     this.#stored = undefined
     this.detached = 'destroyed'
     this.destroyed = true
@@ -561,21 +555,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   #sendCookie(): void {
-    const record = this.#stored
-    if (record === undefined || this.#id === undefined || !this.#response.isOpen) return
-    const expiry = this.#cookieExpiry(record)
-    const received = this.#received
-    if (received?.id === this.#id && !received.outdated && this.#receivedExpiresAt === expiry) return
-    const maxAge = expiry === undefined ? undefined : Math.floor((expiry - Date.now()) / 1000)
-    this.#response.setCookie(this.#ownCookie ?? this.#context.cookie, this.#id, maxAge)
-    this.#received = { id: this.#id, outdated: false }
-    this.#receivedExpiresAt = expiry
-  }
-
-  #clearCookie(): void {
-    if (this.#received === undefined || !this.#response.isOpen) return
-    this.#response.clearCookie(this.#ownCookie ?? this.#context.cookie)
-    this.#received = undefined
+    if (this.#stored === undefined || this.#id === undefined) return
+    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored))
   }
 
   #cookieExpiry({ header }: SessionRecord): number | undefined {
@@ -584,14 +565,27 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // A change that no commit will store, after the response or without one, is not lost without a word.
   #watch(): void {
-    if (this.#watched) return
-    this.#watched = true
-    this.#response.onceClosed(() => {
-      const isLost =
-        this.#phase === 'open' ? this.isModified : this.#phase === 'committed' && this.draft.written
-      if (isLost && this.detached === undefined)
+    if (this.#isWatched) return
+    this.#isWatched = true
+    const check = () => {
+      if (this.detached === undefined && this.#isLost()) {
         this.#reportUnsaved('it was changed without a commit: call save()')
+      }
+    }
+    this.#response.onceClosed(() => {
+      if (this.#lastTurn === undefined) check()
+      else this.#lastTurn.then(check, check)
     })
+  }
+
+  // Asked by an event of the response, where an error would end the process.
+  #isLost(): boolean {
+    if (this.#phase !== 'open') return this.#phase === 'committed' && this.draft.written
+    try {
+      return this.isModified
+    } catch {
+      return true
+    }
   }
 
   #reportUnsaved(reason: string): void {

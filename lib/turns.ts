@@ -7,6 +7,11 @@ export type Left = Buffer | undefined
 export class Turns {
   readonly #last = new Map<string, Promise<Left>>()
 
+  /** How many keys are being worked on. */
+  get size(): number {
+    return this.#last.size
+  }
+
   /** Does this work when all earlier work on the same key is done; it is given what the last one left behind. */
   async take(key: string, work: (left: Left) => Promise<Left>): Promise<void> {
     const before = this.#last.get(key)

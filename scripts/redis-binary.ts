@@ -1,7 +1,7 @@
 // Where to find a Redis server to test against, and how to get one where there is none.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, join, resolve, sep } from 'node:path'
 
 const BINARIES = ['redis-server', 'valkey-server']
 
@@ -10,7 +10,8 @@ export function findRedisServer(): string | undefined {
   const named = process.env.REDIS_SERVER
   if (named !== undefined && named !== '') {
     const found = locate(named)
-    if (found === undefined) throw new Error(`REDIS_SERVER names ${named}, which is not there.`)
+    if (found === undefined)
+      throw new Error(`REDIS_SERVER names ${named}, which is no program that can be run.`)
     return found
   }
   return BINARIES.map(locate).find((path) => path !== undefined)
@@ -48,7 +49,16 @@ function run([command = '', ...args]: string[]): boolean {
 }
 
 function locate(command: string): string | undefined {
-  if (isAbsolute(command)) return existsSync(command) ? command : undefined
   const folders = (process.env.PATH ?? '').split(delimiter)
-  return folders.map((folder) => join(folder, command)).find((path) => existsSync(path))
+  const paths = command.includes(sep) ? [resolve(command)] : folders.map((folder) => join(folder, command))
+  return paths.find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }

@@ -1,6 +1,6 @@
 // `npm test`: provides a Redis server, runs tap, measures coverage, and counts what passed and what failed.
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Parser } from 'tap-parser'
 import { provideRedisServer } from './redis-binary.js'
 
@@ -13,20 +13,19 @@ try {
 
 const counts = { passed: 0, failed: 0, skipped: 0 }
 
-// The assertions themselves, at whatever depth: what only sums up others is not counted again.
+// The assertions themselves, at whatever depth. What sums up others is not counted again, unless it alone says that
+// something failed: a file that ended with an error, a plan that was not kept.
 function count(parser: Parser): void {
-  let summaries = 0
+  const children: Parser[] = []
   parser.on('child', (child) => {
-    summaries++
+    children.push(child)
     count(child)
   })
-  parser.on('assert', (assertion) => {
-    if (summaries > 0) {
-      summaries--
-      return
-    }
-    if (assertion.skip || assertion.todo) counts.skipped++
-    else if (assertion.ok) counts.passed++
+  parser.on('assert', ({ ok, skip, todo }) => {
+    const child = children.shift()
+    if (child !== undefined && (ok || child.fail > 0)) return
+    if (skip || todo) counts.skipped++
+    else if (ok) counts.passed++
     else counts.failed++
   })
 }
@@ -34,6 +33,7 @@ function count(parser: Parser): void {
 // tsx leaves the sources out of its source maps, Node notes them as null, and the coverage report then takes every
 // file for a single covered line. Without the note it reads the files.
 function repairSourceMaps(): void {
+  if (!existsSync('.tap/coverage')) return
   for (const name of readdirSync('.tap/coverage')) {
     const file = `.tap/coverage/${name}`
     const coverage = JSON.parse(readFileSync(file, 'utf8'))
@@ -49,17 +49,25 @@ function repairSourceMaps(): void {
 const TAP = 'node_modules/.bin/tap'
 const files = process.argv.slice(2)
 // Without it the first run of a fresh clone still has the plugins that .taprc turns off.
-spawnSync(process.execPath, [TAP, 'build'], { stdio: 'ignore' })
+if (!existsSync('.tap/plugins')) spawnSync(process.execPath, [TAP, 'build'], { stdio: 'ignore' })
 const parser = new Parser()
 count(parser)
 const tap = spawn(process.execPath, [TAP, '--reporter=tap', '--coverage-report=none', ...files], {
-  stdio: ['ignore', 'pipe', 'inherit']
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true
 })
 tap.stdout.pipe(parser)
 tap.stdout.pipe(process.stdout)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tap.kill(signal))
+// Tap does not end its test files when it is ended itself: the signal goes to all of their process group.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    if (tap.pid !== undefined) process.kill(-tap.pid, signal)
+    process.exitCode = 1
+  })
+}
 
 tap.on('close', (code) => {
+  if (process.exitCode === 1) return
   repairSourceMaps()
   const coverage = spawnSync(process.execPath, [TAP, 'report', '--no-show-full-coverage'], {
     stdio: 'inherit'

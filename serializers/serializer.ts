@@ -17,7 +17,10 @@ export interface Serializer {
   readonly tag: number
   /** Awaited once before the first use, if there is one: the place to import a library on demand. */
   load?(): Promise<void>
-  /** Bytes that nobody changes afterwards. Does not change `data`. Throws on what it cannot encode. */
+  /**
+   * Bytes that nobody changes afterwards. Does not change `data`. Throws on what it cannot encode. Data that was
+   * decoded, and not changed since, gives the same bytes again: other bytes count as a change, and are stored.
+   */
   encode(data: Dictionary): Uint8Array
   /**
    * The data that `encode` was given. Throws on bytes that are not its own, in bounded time and memory:

@@ -41,6 +41,8 @@ t.test('what browsers reject or OWASP forbids is refused by name', (t) => {
     [{ domain: 'example.com; Path=/x' }, 'domain'],
     [{ path: 'app' }, 'path'],
     [{ path: '/a;b' }, 'path'],
+    [{ path: '/a<b' }, 'path'],
+    [{ domain: 5 }, 'domain'],
     [{ maxAge: 60 }, 'maxAge'],
     [{ expires: new Date() }, 'expires'],
     [{ samesite: 'lax' }, 'samesite']
@@ -65,7 +67,14 @@ t.test('a cookie without Secure is refused in production, one that follows the c
 t.test('one response may have attributes of its own, under the same rules', (t) => {
   const host = resolveCookie({}, 'session', true)
   t.same(withAttributes(host, { sameSite: 'strict' }), { ...host, sameSite: 'strict' })
-  t.throws(() => withAttributes(host, { domain: 'example.com' }), { message: /cookie\.domain/ })
+  for (const own of [{ domain: 'example.com' }, { path: '/app' }, { partitioned: true }]) {
+    t.throws(
+      () => withAttributes(host, own as object),
+      { message: /two cookies/ },
+      'but not be another cookie'
+    )
+  }
+  t.same(withAttributes(host, { path: '/' } as object), host)
   t.same(
     withAttributes(host, { userInfo: 'x', name: 'y', httpOnly: false } as object),
     host,

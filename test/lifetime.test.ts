@@ -161,7 +161,7 @@ t.test('absoluteTimeout ends it however much it is used, on both sides of the bo
 
 t.test('a new id does not make it younger, dropped data does', async (t) => {
   const redis = await startRedis(t)
-  const options = { idleTimeout: 99, absoluteTimeout: 100, graceAfterRegenerate: 0 }
+  const options = { idleTimeout: 99, absoluteTimeout: 100 }
   const first = await service(t, redis, options)
   await first.browser.request('/login')
   first.at(50_000)

@@ -79,9 +79,16 @@ t.test('what cannot be used is refused by its name', (t) => {
     [{ saveOn5xx: 1 }, 'saveOn5xx'],
     [{ decorator: '' }, 'decorator'],
     [{ decorator: 5 }, 'decorator'],
-    [{ graceAfterRegenerate: -1 }, 'graceAfterRegenerate'],
+    [{ graceAfterRegenerate: 0 }, 'graceAfterRegenerate'],
     [{ onUndecodable: 'ignore' }, 'onUndecodable'],
-    [{ merge: { cart: 'mine' } }, 'merge\\.cart']
+    [{ merge: { cart: 'mine' } }, 'merge\\.cart'],
+    [{ merge: null }, 'merge'],
+    [{ merge: 5 }, 'merge'],
+    [{ cookie: null }, 'cookie'],
+    [{ cookie: { domain: 5 } }, 'cookie.domain'],
+    [{ readSerializers: 5 }, 'readSerializers'],
+    [{ readSerializers: [serializer, { ...serializer }] }, 'readSerializers'],
+    [{ serializer, readSerializers: [{ ...serializer }] }, 'readSerializers']
   ]
   for (const [options, name] of refused) {
     const expected = { code: 'FST_SESSION_OPTION', message: new RegExp(`^option ${name}: `) }

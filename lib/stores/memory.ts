@@ -1,34 +1,38 @@
 // Sessions in the memory of this process, for development and tests: gone when it ends, unknown to all others.
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
-import { UnavailableError } from '../errors.js'
+import { OptionError, UnavailableError } from '../errors.js'
 import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 export interface MemoryStoreOptions {
-  /** How many sessions to keep at the most. Default 100,000. */
+  /** How many sessions to keep at the most, up to 16,777,216. Default 100,000. */
   maxEntries?: number
   /** How many bytes of records to keep at the most. Default 64 MiB. */
   maxBytes?: number
 }
 
 const PURGE_EVERY = 60_000
+/** What a Map has room for. */
+const MAX_ENTRIES = 2 ** 24
 
 /** Bounded: past either limit the session unused for longest goes, and the process says so once. */
 export class MemoryStore implements Store {
-  readonly #records: LRUCache<string, Buffer>
+  // Each in memory of its own: a small Buffer would keep alive the pool that it shares with others.
+  readonly #records: LRUCache<string, Uint8Array>
   readonly #purge: NodeJS.Timeout
   #warned = false
 
   constructor({ maxEntries = 100_000, maxBytes = 64 * 1024 * 1024 }: MemoryStoreOptions = {}) {
     this.#records = new LRUCache({
-      max: maxEntries,
-      maxSize: maxBytes,
-      sizeCalculation: (record) => record.length,
+      max: atMost('maxEntries', maxEntries, MAX_ENTRIES),
+      maxSize: atMost('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER),
+      // The cache takes no size of 0.
+      sizeCalculation: (record) => Math.max(1, record.length),
       perf: Date,
       ttl: 1,
       ttlResolution: 0,
-      dispose: (_record, _key, reason) => {
-        if (reason === 'evict') this.#warnOnce()
+      dispose: (_record, key, reason) => {
+        if (reason === 'evict' && this.#records.getRemainingTTL(key) > 0) this.#warnOnce()
       }
     })
     this.#purge = setInterval(() => this.purge(), PURGE_EVERY).unref()
@@ -51,12 +55,12 @@ export class MemoryStore implements Store {
 
   async create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
     if (this.#records.has(key)) return false
-    this.#keep(key, Buffer.from(record), expiresAt)
+    this.#keep(key, new Uint8Array(record), expiresAt)
     return true
   }
 
   async update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return this.#when(key, revision, () => this.#keep(key, Buffer.from(record), expiresAt))
+    return this.#when(key, revision, () => this.#keep(key, new Uint8Array(record), expiresAt))
   }
 
   async touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
@@ -75,16 +79,16 @@ export class MemoryStore implements Store {
     this.#records.clear()
   }
 
-  #when(key: string, revision: Uint8Array, write: (record: Buffer) => void): Outcome {
+  #when(key: string, revision: Uint8Array, write: (record: Uint8Array) => void): Outcome {
     const record = this.#records.get(key)
     if (record === undefined) return 'missing'
     const current = record.subarray(REVISION.offset, REVISION.offset + REVISION.length)
-    if (!current.equals(revision)) return Buffer.from(record)
+    if (Buffer.compare(current, revision) !== 0) return Buffer.from(record)
     write(record)
     return 'done'
   }
 
-  #keep(key: string, record: Buffer, expiresAt: number): void {
+  #keep(key: string, record: Uint8Array, expiresAt: number): void {
     // The cache would drop such a record without a word.
     if (record.length > this.#records.maxSize)
       throw new UnavailableError('SET', 'a record larger than maxBytes')
@@ -98,4 +102,11 @@ export class MemoryStore implements Store {
       code: 'FST_SESSION_MEMORY_FULL'
     })
   }
+}
+
+function atMost(option: string, value: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+    throw new OptionError(option, `must be an integer from 1 to ${max}`)
+  }
+  return value
 }

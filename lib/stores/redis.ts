@@ -67,8 +67,9 @@ export class RedisStore implements Store {
     ...rest: (Buffer | number)[]
   ): Promise<Outcome> {
     const reply = await answered('EVALSHA', this.#evaluate(script, [key, asBuffer(revision), ...rest]))
-    if (reply === 1) return 'done'
-    return reply === 0 ? 'missing' : (reply as Buffer)
+    if (reply instanceof Uint8Array) return reply
+    // A number, or its digits where the client has `stringNumbers`.
+    return Number(reply) === 1 ? 'done' : 'missing'
   }
 
   // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH

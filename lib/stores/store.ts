@@ -19,7 +19,8 @@ export type Outcome = 'done' | 'missing' | Uint8Array
  * Each operation is atomic: no other operation on the same key, of any process, happens in its midst. A record
  * whose `expiresAt` has passed is missing, for every operation alike. `expiresAt` is in epoch milliseconds, and
  * one that has already passed keeps the record for an instant at most. A revision is the 8 bytes at
- * `REVISION.offset` of a record; it is compared for equality and has no order.
+ * `REVISION.offset` of a record; it is compared for equality and has no order. A record too short to hold one is
+ * never the expected one.
  *
  * What is missing is never an error. An error means that the store failed, and that the operation may or may not
  * have taken place. Every operation ends: a store that cannot reach what it stores in gives up by itself.
@@ -35,6 +36,4 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record that has this revision. What is not there cannot come back: `'missing'` is success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
-  /** Called once when the application closes, if the plugin made the store. */
-  close?(): Promise<void>
 }

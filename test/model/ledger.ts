@@ -78,11 +78,6 @@ export class Ledger {
   readonly seen = { conflicts: 0, moved: 0, vanished: 0, clashes: 0, merges: 0 }
   readonly #entries = new Map<string, Entry>()
   readonly #dead = new Set<number>()
-  readonly #hasMarks: boolean
-
-  constructor(hasMarks: boolean) {
-    this.#hasMarks = hasMarks
-  }
 
   /** The keys under which there is something, a mark included. */
   get keys(): string[] {
@@ -170,7 +165,7 @@ export class Ledger {
     this.#claim(account, entry.end === undefined, 'wrote over a mark')
     if (account.step === undefined) account.writes++
     if (isMark(record)) {
-      this.#bookMove(account, key, 'moved')
+      this.#bookMove(account, key)
       return
     }
     const before = entry.versions.at(-1) as Version
@@ -182,11 +177,11 @@ export class Ledger {
     account.begin(content, this)
   }
 
-  #bookMove(account: Account, key: string, end: 'moved' | 'gone'): void {
+  #bookMove(account: Account, key: string): void {
     const { heir } = account
     const before = this.contentOf(key)
     const after = heir === undefined ? undefined : this.contentOf(heir)
-    this.#end(key, end)
+    this.#end(key, 'moved')
     if (heir === undefined || before === undefined || after === undefined) {
       this.#fail(account, 'left a mark without a record that takes its place')
       return
@@ -209,11 +204,6 @@ export class Ledger {
     if (account.step !== 'destroy') {
       const { data } = account.intent.applyTo(this.contentOf(key) ?? EMPTY)
       const isEmpty = Object.keys(data).length === 0
-      // Without a mark the old record simply goes.
-      if (account.heir !== undefined && !this.#hasMarks && !isEmpty) {
-        this.#bookMove(account, key, 'gone')
-        return
-      }
       this.#claim(account, account.isLoose || isEmpty, 'ended a session that has keys')
     }
     this.#claim(account, entry.end === undefined, 'ended a mark')
@@ -317,7 +307,7 @@ export class Ledger {
     account.isLoaded = false
     account.isLoose = false
     account.begin(EMPTY, this)
-    if (entry === undefined || !this.#hasMarks) return
+    if (entry === undefined) return
     this.#claim(account, entry.end === 'gone', 'seemed to end a session that lives')
     this.#claim(account, this.#dead.has(entry.lineage), 'seemed to end a session that had moved')
   }

@@ -37,12 +37,12 @@ export class Fleet {
   readonly #apps = new Map<string, Promise<FastifyInstance>>()
 
   get(plan: Plan, index: number): Promise<FastifyInstance> {
-    const { touchAfter, graceAfterRegenerate } = plan
+    const { touchAfter } = plan
     const serializer = plan.serializers[index] ?? 'json'
-    const name = `${index} ${serializer} ${touchAfter} ${graceAfterRegenerate}`
+    const name = `${index} ${serializer} ${touchAfter}`
     let app = this.#apps.get(name)
     if (app === undefined) {
-      app = createProcess({ serializer, touchAfter, graceAfterRegenerate })
+      app = createProcess({ serializer, touchAfter })
       this.#apps.set(name, app)
     }
     return app
@@ -56,7 +56,6 @@ export class Fleet {
 async function createProcess(options: {
   serializer: 'json' | 'superjson' | 'msgpack'
   touchAfter: number
-  graceAfterRegenerate: number
 }): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(cookie)
@@ -250,7 +249,7 @@ class Request implements Caller {
 }
 
 class Run {
-  readonly ledger: Ledger
+  readonly ledger = new Ledger()
   readonly #jars: string[] = ['', '']
   readonly #requests: Request[] = []
   #apps: FastifyInstance[] = []
@@ -262,9 +261,7 @@ class Run {
     readonly scheduler: Scheduler,
     readonly backend: Backend,
     readonly fleet: Fleet
-  ) {
-    this.ledger = new Ledger(plan.graceAfterRegenerate > 0)
-  }
+  ) {}
 
   unique(): string {
     this.#count++

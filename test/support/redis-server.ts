@@ -1,10 +1,10 @@
 // A Redis server of a test's own: free port, loopback, nothing persisted, a folder of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Test } from 'tap'
@@ -30,8 +30,11 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
   const binary = findRedisServer()
   if (binary === undefined)
     throw new Error('No Redis server: run the tests by `npm test`, which provides one.')
-  const port = await freePort()
-  let child = await launch(binary, port, args)
+  let port = await freePort()
+  let child = await launch(binary, port, args).catch(async () => {
+    port = await freePort()
+    return launch(binary, port, args)
+  })
   const clients: Redis[] = []
   const connect = (options: Omit<RedisOptions, 'replyMapping'> = {}): Redis => {
     const client = new Redis({ port, host: '127.0.0.1', ...options })
@@ -65,7 +68,7 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
   }
 }
 
-const BOOKKEEPING = new Set(['info', 'client|setinfo', 'hello', 'ping', 'select'])
+const BOOKKEEPING = new Set(['info', 'config|get', 'client|setinfo', 'hello', 'ping', 'select'])
 
 async function commandCounts(client: Redis): Promise<Record<string, number>> {
   const stats = await client.info('commandstats')
@@ -73,38 +76,46 @@ async function commandCounts(client: Redis): Promise<Record<string, number>> {
   return Object.fromEntries(lines.map(([, name, calls]) => [name, Number(calls)]))
 }
 
-// The server runs beside a shell that waits for the end of its input, which is the end of this process.
-const LIFELINE = '"$0" "$@" & server=$!; read -r _; kill -9 $server 2>/dev/null; wait $server'
+// The server runs beside a shell that waits for the end of its input, which is the end of this process, however it
+// ends: then the server is killed. Its folder goes when it has ended.
+const LIFELINE = `exec 3<&0
+"$@" 3<&- & server=$!
+{ read -r _ <&3; kill -9 $server; } 2>/dev/null & lifeline=$!
+wait $server
+kill $lifeline
+rm -rf "$0"`
 
 async function launch(binary: string, port: number, args: string[]): Promise<ChildProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'session-redis-'))
   const settings = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
+    `--port ${port} --bind 127.0.0.1 --appendonly no --dir`.split(' '),
+    folder,
     '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--dir',
-    folder
-  ]
-  const child = spawn('sh', ['-c', LIFELINE, binary, ...settings, ...args], {
+    ''
+  ].flat()
+  // In a process group of its own: Ctrl-C is for this process, which may still need the server.
+  const child = spawn('sh', ['-c', LIFELINE, folder, binary, ...settings, ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true
   })
-  child.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const probe = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
   probe.on('error', () => {})
+  const failed = async (work: Promise<unknown>, why: string): Promise<never> => {
+    await work
+    throw new Error(`${binary} ${why}`)
+  }
   try {
-    await Promise.race([
-      probe.ping(),
-      once(child, 'exit').then(() => Promise.reject(new Error(`${binary} did not start`))),
-      sleep(20_000, undefined, { ref: false }).then(() =>
-        Promise.reject(new Error(`${binary} does not answer`))
-      )
+    const answer = await Promise.race([
+      probe.config('GET', 'dir'),
+      failed(once(child, 'exit'), 'did not start'),
+      failed(sleep(20_000, undefined, { ref: false }), 'does not answer')
     ])
+    // The port may have been taken since it was found to be free.
+    if (!JSON.stringify(answer).includes(basename(folder)))
+      throw new Error(`port ${port} is another server's`)
+  } catch (error) {
+    await halt(child)
+    throw error
   } finally {
     probe.disconnect()
   }

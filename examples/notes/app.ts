@@ -1,0 +1,135 @@
+// The application: sign in, keep notes, sign out. The notes live in the session itself.
+import { readFile } from 'node:fs/promises'
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import redisSession, { MemoryStore, type RedisSessionOptions, type Store } from 'fastify-ioredis-session'
+import { inspectSession } from './inspect.js'
+import { errorPage, notesPage, signInPage } from './pages.js'
+
+/** JSON has no word for a Date or a Set, so what it brings back is less; superjson and msgpack keep both. */
+export interface Note {
+  text: string
+  writtenAt: Date
+  tags: Set<string>
+}
+
+declare module 'fastify-ioredis-session' {
+  interface SessionData {
+    account: { name: string; signedInAt: Date }
+    notes: Note[]
+  }
+}
+
+interface Choices {
+  store: Store
+  serializer: RedisSessionOptions['serializer'] & string
+  secret: string | undefined
+}
+
+const PREFIX = 'session:'
+const IDLE_TIMEOUT = 30 * 60
+const ABSOLUTE_TIMEOUT = 90 * 86_400
+const MAX_NOTES = 50
+
+export async function createApp({ store, serializer, secret }: Choices): Promise<FastifyInstance> {
+  const keeper = store instanceof MemoryStore ? 'this process' : 'Redis'
+  const app = Fastify({ logger: { level: 'warn' } })
+
+  // Most applications need no more than this, with `redis: 'redis://…'` in place of the store. This one makes its own
+  // store, since its inspector reads what that holds.
+  await app.register(cookie)
+  await app.register(redisSession, {
+    store,
+    serializer,
+    prefix: PREFIX,
+    ...(secret === undefined ? {} : { secret }),
+    cookie: { secure: 'auto' }, // also over http, for localhost
+    idleTimeout: IDLE_TIMEOUT,
+    absoluteTimeout: ABSOLUTE_TIMEOUT
+  })
+  await app.register(formbody)
+
+  // No-store: after signing out, the browser's back button has nothing to show. A script or a style comes from here
+  // or not at all, should a note ever escape its escaping.
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'content-security-policy':
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff'
+    })
+  })
+
+  // The forms carry no token against request forgery: the session cookie is SameSite=Lax, so a browser sends it along
+  // with no POST from another site, and no GET here changes anything. Where other people's pages live on sibling hosts
+  // of yours, which are the same site, add @fastify/csrf-protection.
+
+  app.get('/', async ({ session }, reply) => {
+    const account = session.get('account')
+    const page =
+      account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [], keeper)
+    return reply.type('text/html').send(page)
+  })
+
+  app.post<{ Body: { name?: string; keep?: string } }>('/sign-in', async ({ body, session }, reply) => {
+    const name = String(body?.name ?? '').trim()
+    if (name === '' || name.length > 40) {
+      return reply.code(400).type('text/html').send(signInPage('Please give a name of 1 to 40 characters.'))
+    }
+    // Your application checks a password here. Then a new id, so that nobody who knew the old one is signed in as well
+    // (session fixation), and no data of whoever used this browser before.
+    await session.regenerate(false)
+    session.account = { name, signedInAt: new Date() }
+    session.notes = [{ text: `Welcome, ${name}!`, writtenAt: new Date(), tags: new Set(['first', 'hello']) }]
+    session.permanent = body.keep === 'yes'
+    return reply.redirect('/', 303)
+  })
+
+  app.post('/sign-out', async ({ session }, reply) => {
+    await session.destroy()
+    return reply.redirect('/', 303)
+  })
+
+  app.post<{ Body: { text?: string; tags?: string } }>('/notes', async ({ body, session }, reply) => {
+    const text = String(body?.text ?? '').trim()
+    const tags = String(body?.tags ?? '').match(/[^\s,#]+/g) ?? []
+    const notes = session.get('notes')
+    if (notes !== undefined && notes.length < MAX_NOTES && text !== '' && text.length <= 500) {
+      // A change deep inside is noticed: there is nothing to call.
+      notes.unshift({ text, writtenAt: new Date(), tags: new Set(tags.slice(0, 8)) })
+    }
+    // The fragment puts the focus back into the field, ready for the next note.
+    return reply.redirect('/#text', 303)
+  })
+
+  app.post<{ Params: { index: string } }>('/notes/:index/delete', async ({ params, session }, reply) => {
+    const index = Number(params.index)
+    if (Number.isInteger(index) && index >= 0) session.get('notes')?.splice(index, 1)
+    return reply.redirect('/#text', 303)
+  })
+
+  // The page asks every second. That must not keep a session alive whose user went home: hence `touch: false`.
+  app.get('/inspect', { config: { session: { touch: false } } }, ({ session }) =>
+    inspectSession(session, store, { prefix: PREFIX, writer: serializer, absoluteTimeout: ABSOLUTE_TIMEOUT })
+  )
+
+  for (const [name, type] of [
+    ['style.css', 'text/css'],
+    ['inspector.js', 'text/javascript'],
+    ['icon.svg', 'image/svg+xml']
+  ] as const) {
+    const content = await readFile(new URL(`public/${name}`, import.meta.url), 'utf8')
+    app.get(`/${name}`, { config: { session: false } }, (_request, reply) => reply.type(type).send(content))
+  }
+
+  app.setErrorHandler<FastifyError>(async (error, request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) request.log.error({ code: error.code, path: request.routeOptions.url }, error.message)
+    reply.code(status)
+    if (!request.headers.accept?.includes('text/html')) return { code: error.code, message: error.message }
+    return reply.type('text/html').send(errorPage(status, request.method === 'GET'))
+  })
+
+  return app
+}

@@ -1,0 +1,117 @@
+// What the store holds for one session, for people to look at: the record field by field, its bytes, its deadlines.
+import { inspect, isDeepStrictEqual } from 'node:util'
+import {
+  type Dictionary,
+  type SerializerName,
+  type Session,
+  type Store,
+  serializers
+} from 'fastify-ioredis-session'
+
+export const serializerNames = Object.keys(serializers) as SerializerName[]
+for (const { load } of Object.values(serializers)) await load?.()
+
+// The header of a record: 32 bytes, then the payload. Every number in it is unsigned and big-endian.
+const HEADER: readonly { name: string; length: number; show: (value: number) => string }[] = [
+  { name: 'Format', length: 1, show: (value) => `${hex(value, 2)}, a record of this package` },
+  { name: 'Layout', length: 1, show: (value) => `version ${value}` },
+  { name: 'Serializer', length: 1, show: (value) => `${nameOfTag(value)}, tag ${value}` },
+  {
+    name: 'Flags',
+    length: 1,
+    show: (value) => `permanent: ${yesOrNo(value & 1)}, moved: ${yesOrNo(value & 2)}`
+  },
+  { name: 'Schema version', length: 4, show: (value) => (value === 0 ? '0, not used' : String(value)) },
+  { name: 'Created at', length: 6, show: instant },
+  { name: 'Revision, counter', length: 4, show: String },
+  { name: 'Revision, nonce', length: 4, show: (value) => hex(value, 8) },
+  { name: 'Touched at', length: 6, show: instant },
+  { name: 'Idle timeout', length: 4, show: (value) => `${value.toLocaleString('en')} s` }
+]
+
+export interface Inspection {
+  key: string
+  /** What the serializer is called that writes new records; this one may still be another's. */
+  writer: string
+  /** The record in hex, header and payload. */
+  record: string
+  fields: { name: string; length: number; value: string }[]
+  sizes: { name: string; bytes: number; isExact: boolean; isUsed: boolean }[]
+  /** Milliseconds that remain and that there are in all. */
+  idle: { left: number; of: number }
+  absolute: { left: number; of: number }
+  /** What a route sees, as `console.log(session.data())` would print it. */
+  data: string
+}
+
+interface Surroundings {
+  prefix: string
+  writer: string
+  /** Seconds. */
+  absoluteTimeout: number
+}
+
+/** Null where nothing is stored. `session.id` is the public handle, of which the key is made: the id stays unknown. */
+export async function inspectSession(
+  session: Session,
+  store: Store,
+  { prefix, writer, absoluteTimeout }: Surroundings
+): Promise<{ session: Inspection | null }> {
+  const key = prefix + session.id
+  const record = session.isNew ? undefined : await store.read(key)
+  if (record === undefined) return { session: null }
+  const data: Dictionary = { ...session.data() }
+  const tag = record.readUInt8(2)
+  const [createdAt, touchedAt] = [record.readUIntBE(8, 6), record.readUIntBE(22, 6)]
+  const [idle, absolute] = [record.readUInt32BE(28) * 1000, absoluteTimeout * 1000]
+  const now = Date.now()
+  return {
+    session: {
+      key,
+      writer,
+      record: record.toString('hex'),
+      fields: fieldsOf(record),
+      sizes: serializerNames.map((name) => ({
+        ...sizeIn(name, data),
+        isUsed: serializers[name].tag === tag
+      })),
+      idle: { left: touchedAt + idle - now, of: idle },
+      absolute: { left: createdAt + absolute - now, of: absolute },
+      data: inspect(data, { depth: 5, breakLength: 72 })
+    }
+  }
+}
+
+function fieldsOf(record: Buffer): Inspection['fields'] {
+  let offset = 0
+  return HEADER.map(({ name, length, show }) => {
+    const value = show(record.readUIntBE(offset, length))
+    offset += length
+    return { name, length, value }
+  })
+}
+
+function sizeIn(name: SerializerName, data: Dictionary): { name: string; bytes: number; isExact: boolean } {
+  const bytes = serializers[name].encode(data)
+  return {
+    name,
+    bytes: bytes.length,
+    isExact: isDeepStrictEqual(serializers[name].decode(bytes), data)
+  }
+}
+
+function nameOfTag(tag: number): string {
+  return serializerNames.find((name) => serializers[name].tag === tag) ?? 'unknown'
+}
+
+function instant(value: number): string {
+  return `${new Date(value).toISOString().replace('T', ' ').slice(0, 19)} UTC`
+}
+
+function hex(value: number, digits: number): string {
+  return `0x${value.toString(16).padStart(digits, '0')}`
+}
+
+function yesOrNo(bit: number): string {
+  return bit === 0 ? 'no' : 'yes'
+}

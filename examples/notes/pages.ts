@@ -1,0 +1,145 @@
+// The pages: sign in, notes with the inspector beside them, and what people see when something fails.
+import type { Note } from './app.js'
+import { type Html, html } from './html.js'
+
+export function signInPage(problem = ''): string {
+  return page(
+    'Sign in',
+    html`<main class="card narrow">
+      <h1>Sign in</h1>
+      <p class="quiet">Any name will do: this example has no passwords.</p>
+      ${problem === '' ? '' : html`<p class="problem" role="alert">${problem}</p>`}
+      <form method="post" action="/sign-in" class="stack">
+        <label class="stack">Name
+          <input name="name" required maxlength="40" autocomplete="username" autofocus>
+        </label>
+        <label class="check"><input type="checkbox" name="keep" value="yes"> Keep me signed in for 31 days</label>
+        <button class="primary">Sign in</button>
+      </form>
+      <p class="quiet">So far the store holds nothing for you, and you have no session cookie. Both begin with the
+      first value that a session is given.</p>
+    </main>`
+  )
+}
+
+/** @param keeper Who keeps the sessions, as people call it. */
+export function notesPage(name: string, notes: readonly Note[], keeper: string): string {
+  return page(
+    'Notes',
+    html`<main class="columns">
+      <section class="card" aria-labelledby="notes">
+        <h1 id="notes">Notes</h1>
+        <form method="post" action="/notes" class="stack">
+          <label class="stack">New note
+            <textarea id="text" name="text" required maxlength="500" rows="2"></textarea>
+          </label>
+          <label class="stack">Tags
+            <input name="tags" maxlength="100" placeholder="home, urgent" autocomplete="off">
+          </label>
+          <button class="primary">Add note</button>
+        </form>
+        ${notes.length === 0 ? html`<p class="quiet">No notes yet.</p>` : ''}
+        <ol class="notes">${notes.map(noteItem)}</ol>
+        <p class="quiet">Your notes live in your session: signing out deletes them.</p>
+      </section>
+      ${inspector(keeper)}
+    </main>
+    <script type="module" src="/inspector.js"></script>`,
+    html`<span class="who">Signed in as <strong>${name}</strong></span>
+    <form method="post" action="/sign-out"><button>Sign out</button></form>`
+  )
+}
+
+function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
+  // JSON hands back a text for a Date, and an empty object for a Set.
+  const date = new Date(writtenAt)
+  const tagList =
+    tags instanceof Set
+      ? html`${[...tags].map((tag) => html`<span class="tag">${tag}</span>`)}`
+      : html`<span class="quiet">JSON lost the tags: it has no word for a Set.</span>`
+  return html`<li>
+    <p>${text}</p>
+    <footer>
+      <time datetime="${date.toISOString()}">${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</time>
+      ${tagList}
+      <form method="post" action="/notes/${index}/delete">
+        <button class="link" aria-label="Delete this note: ${text.slice(0, 40)}">Delete</button>
+      </form>
+    </footer>
+  </li>`
+}
+
+// Filled by inspector.js, every second.
+function inspector(keeper: string): Html {
+  return html`<section class="card" id="inspector" aria-labelledby="holds">
+  <h2 id="holds"><span class="pulse" aria-hidden="true"></span>What ${keeper} holds for this session</h2>
+  <p class="quiet">Read again every second. Looking does not keep the session alive: this route says
+  <code>touch: false</code>, so the idle time runs down until you do something.</p>
+  <noscript><p class="problem">The live view needs JavaScript; the notes do not.</p></noscript>
+  <p id="status" role="status"></p>
+  <div id="live" hidden>
+    <h3>Key</h3>
+    <p class="key"><code id="key"></code></p>
+    <p class="quiet">A hash of the secret in your cookie. Who reads the store cannot use it to sign in.</p>
+    <div class="tiles">
+      <div><h3>Idle time left</h3><p class="clock" id="idle"></p><div class="bar" id="idle-bar"><i></i></div></div>
+      <div><h3>Absolute time left</h3><p class="clock" id="absolute"></p><div class="bar" id="absolute-bar"><i></i></div></div>
+    </div>
+    <h3>Payload in each serializer</h3>
+    <ul class="sizes" id="sizes"></ul>
+    <h3>Header</h3>
+    <dl class="fields" id="fields"></dl>
+    <h3>Record <span class="quiet" id="length"></span></h3>
+    <pre class="dump" id="dump" tabindex="0" role="region" aria-label="The record, in hex and as text"></pre>
+    <h3>What a route sees</h3>
+    <pre class="code" id="data" tabindex="0" role="region" aria-label="The data of the session"></pre>
+  </div>
+</section>`
+}
+
+/** @param retry Whether the page may load itself again: a form is not sent twice. */
+export function errorPage(status: number, retry: boolean): string {
+  const isAway = status === 503
+  return page(
+    isAway ? 'Back soon' : 'That did not work',
+    html`<main class="card narrow">
+      <h1>${isAway ? 'Your session is out of reach' : 'That did not work'}</h1>
+      ${
+        isAway
+          ? html`<p>The session store does not answer, so nobody can tell who you are. ${
+              retry
+                ? 'This page tries again by itself.'
+                : 'Whether your change was kept will show when it is back.'
+            }</p>`
+          : html`<p>Nothing was changed.</p>`
+      }
+      <p><a class="button" href="/">Try again</a></p>
+      <p class="quiet">Status ${status}</p>
+    </main>`,
+    '',
+    isAway && retry ? html`<meta http-equiv="refresh" content="3">` : ''
+  )
+}
+
+function page(title: string, content: Html, aside: Html | '' = '', head: Html | '' = ''): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  ${head}
+  <title>${title} · Notes example</title>
+  <link rel="icon" href="/icon.svg">
+  <link rel="stylesheet" href="/style.css">
+</head>
+<body>
+  <header>
+    <a class="home" href="/"><img src="/icon.svg" alt="" width="24" height="24"> fastify-ioredis-session</a>
+    ${aside}
+  </header>
+  ${content}
+</body>
+</html>
+`.text
+}

@@ -1,0 +1,68 @@
+// The session cookie of one request and its response: what the browser holds, and when that must be sent anew.
+import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
+import type { ReceivedId } from './session-id.js'
+
+/** The headers of a response, as far as a cookie knows them. */
+export interface CookieHeaders {
+  /** Whether a Set-Cookie header can still be sent. */
+  readonly isOpen: boolean
+  /** @param maxAge Seconds; `undefined` for a cookie that goes with the browser. */
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void
+  clearCookie(cookie: Cookie): void
+}
+
+export class SessionCookie {
+  readonly #headers: CookieHeaders
+  #cookie: Cookie
+  /** What the browser holds, and the instant at which that expires if it is not when the browser closes. */
+  #held: ReceivedId | undefined
+  #heldUntil: number | undefined
+
+  constructor(cookie: Cookie, headers: CookieHeaders) {
+    this.#cookie = cookie
+    this.#headers = headers
+  }
+
+  get isOpen(): boolean {
+    return this.#headers.isOpen
+  }
+
+  /** The request came with this id. */
+  receive(held: ReceivedId): void {
+    this.#held = held
+  }
+
+  /** The cookie that came expires at this instant, `undefined`: with the browser. */
+  expires(at: number | undefined): void {
+    this.#heldUntil = at
+  }
+
+  /**
+   * Gives the cookie attributes of its own in this response, in which it is then sent.
+   * @throws {OptionError} FST_SESSION_OPTION
+   */
+  setAttributes(attributes: ResponseCookie): void {
+    this.#cookie = withAttributes(this.#cookie, attributes)
+    if (this.#held !== undefined) this.#held = { ...this.#held, outdated: true }
+  }
+
+  /** Sends the cookie for a session with this id and end, if it is not what the browser holds already. */
+  send(id: string, until: number | undefined): void {
+    if (!this.#headers.isOpen) return
+    if (this.#held?.id === id && !this.#held.outdated && this.#heldUntil === until) return
+    this.#headers.setCookie(
+      this.#cookie,
+      id,
+      until === undefined ? undefined : Math.floor((until - Date.now()) / 1000)
+    )
+    this.#held = { id, outdated: false }
+    this.#heldUntil = until
+  }
+
+  /** Takes the cookie from the browser, if it holds one. */
+  clear(): void {
+    if (this.#held === undefined || !this.#headers.isOpen) return
+    this.#headers.clearCookie(this.#cookie)
+    this.#held = undefined
+  }
+}

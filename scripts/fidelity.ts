@@ -1,0 +1,63 @@
+// `npm run fidelity`: what each serializer keeps, and how many bytes it takes, as the README's tables.
+// With `--check README.md`: whether the tables between that file's markers are these.
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import { Codec } from '../lib/codec.js'
+import { serializers } from '../serializers/index.js'
+import { isKept, type Sample, samples, sessions } from '../test/contracts/values.js'
+
+const LIMIT = 1_048_576
+const names = Object.keys(serializers)
+const codecs = await Promise.all(
+  Object.values(serializers).map(async (serializer) => {
+    const codec = new Codec(serializer, [], LIMIT)
+    await codec.load(serializer.tag)
+    return codec
+  })
+)
+
+function becomes(sample: Sample, codec: Codec): string {
+  let payload: Uint8Array
+  try {
+    payload = codec.encode({ value: sample.value })
+  } catch {
+    return 'error'
+  }
+  const { value } = codec.decode(codec.writer.tag, payload)
+  if (isKept(sample, value)) return 'kept'
+  return sample.becomes ?? (value === undefined ? 'lost' : `lost: becomes ${code(value)}`)
+}
+
+function code(value: unknown): string {
+  const text = inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 2 }).split('\n')[0] ?? ''
+  return `\`${text.replaceAll('|', '\\|')}\``
+}
+
+function table(head: string, rows: (readonly [string, ...(string | number)[]])[]): string {
+  const lines = [[head, ...names], ['---', ...names.map(() => '---')], ...rows]
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+const fidelity = table(
+  'value',
+  samples.map((sample) => [sample.name, ...codecs.map((codec) => becomes(sample, codec))] as const)
+)
+const sizes = table(
+  'bytes of a session',
+  Object.entries(sessions).map(
+    ([name, data]) => [name, ...codecs.map((codec) => codec.encode(data).length)] as const
+  )
+)
+const text = `${fidelity}\n\n${sizes}`
+
+const [flag, file] = process.argv.slice(2)
+if (flag === '--check' && file !== undefined) {
+  const [, written] =
+    /<!-- fidelity -->\n([\s\S]*?)\n<!-- \/fidelity -->/.exec(readFileSync(file, 'utf8')) ?? []
+  if (written?.trim() !== text) {
+    console.error(`${file} has other tables between its fidelity markers than \`npm run fidelity\` prints.`)
+    process.exitCode = 1
+  }
+} else {
+  console.log(text)
+}

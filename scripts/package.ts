@@ -1,0 +1,64 @@
+// `npm run test:package`: what npm would publish, installed into an empty project, runs there and has its types.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const PROGRAM = `import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import redisSession, { MemoryStore, type RedisSessionOptions } from 'fastify-ioredis-session'
+
+declare module 'fastify-ioredis-session' {
+  interface SessionData { userId: number }
+}
+
+const options: RedisSessionOptions = { store: new MemoryStore(), serializer: 'msgpack' }
+const app = Fastify()
+await app.register(cookie)
+await app.register(redisSession, options)
+app.get('/', async ({ session }) => {
+  session.userId = 42
+  const id: number | undefined = session.get('userId')
+  // @ts-expect-error: the declared type is known
+  session.set('userId', 'forty-two')
+  session.set('userId', id)
+  return session.data()
+})
+const { body, headers } = await app.inject('/')
+if (!headers['set-cookie'] || !body.includes('userId')) throw new Error(body)
+await app.close()
+`
+
+const { peerDependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+const project = mkdtempSync(join(tmpdir(), 'session-package-'))
+
+function run(command: string, args: string[], cwd: string): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+try {
+  const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], '.'))
+  const tarball = join(project, filename)
+  run('npx', ['publint', '--strict', tarball], '.')
+  run('npx', ['attw', tarball, '--profile', 'esm-only'], '.')
+  writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }')
+  writeFileSync(join(project, 'program.ts'), PROGRAM)
+  const peers = Object.keys(peerDependencies).map((name) => `${name}@${devDependencies[name]}`)
+  const types = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
+  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...peers, ...types], project)
+  const compiler = [
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--types',
+    'node'
+  ]
+  run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, '--skipLibCheck', 'program.ts'], project)
+  run(process.execPath, ['program.js'], project)
+  console.log(`${filename} installs, type-checks and runs in an empty project`)
+} finally {
+  rmSync(project, { recursive: true, force: true })
+}

@@ -1,0 +1,263 @@
+// `npm run test:browser`: a real browser drives the example against a real Redis. Each step builds on the ones before.
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { provideRedisServer } from '../../scripts/redis-binary.js'
+import { freePort, startRedis } from '../support/redis-server.js'
+import { provideChromium } from './chromium-binary.js'
+import { type RunningExample, startExample } from './start-example.js'
+
+const PATIENCE = 20_000
+const counts = { passed: 0, failed: 0 }
+let folder: string | undefined
+const endings: (() => unknown)[] = []
+const t = { teardown: (end: () => unknown): void => void endings.unshift(end) }
+
+try {
+  await drive()
+} catch (error) {
+  counts.failed++
+  console.error((error as Error).message)
+}
+for (const end of endings) await end()
+console.log(`${counts.passed} passed, ${counts.failed} failed`)
+process.exitCode = counts.failed > 0 ? 1 : 0
+
+async function step(name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+    counts.passed++
+    console.log(`ok - ${name}`)
+  } catch (error) {
+    counts.failed++
+    console.log(`not ok - ${name}\n${(error as Error).stack}`)
+  }
+}
+
+async function drive(): Promise<void> {
+  process.env.REDIS_SERVER = provideRedisServer()
+  const browser = await openBrowser()
+  // All that it wants of a test is its teardown.
+  const redis = await startRedis(t as unknown as Test)
+  const port = String(await freePort())
+  const start = (serializer: string): Promise<RunningExample> =>
+    startExample(t, { PORT: port, REDIS_URL: redis.url, SESSION_SERIALIZER: serializer })
+  const first = await start('json')
+  const { url } = first
+  const page = await openPage(browser)
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('Failed to load resource')) {
+      complaints.push(message.text())
+    }
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+
+  await step('a visitor is asked to sign in, and nothing is stored for them', async () => {
+    await page.goto(url)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await picture(page, 'signed-out')
+    assert.deepEqual(await page.context().cookies(), [])
+    assert.deepEqual(await redis.client.keys('*'), [])
+  })
+
+  await step('signing in works with the keyboard alone', async () => {
+    await page.keyboard.type('Ada')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Space')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByText('Signed in as Ada').waitFor()
+    const [cookie] = await page.context().cookies()
+    assert.equal(cookie?.name, 'session')
+    assert.equal(cookie?.httpOnly, true)
+    assert.equal(cookie?.sameSite, 'Lax')
+    const days = ((cookie?.expires ?? 0) - Date.now() / 1000) / 86_400
+    assert.ok(days > 30 && days <= 31, `kept for ${days} days`)
+  })
+
+  await step('the inspector shows the key that Redis has, and what is in its record', async () => {
+    await inspects(page, 'json, tag 1')
+    const [key] = await redis.client.keys('*')
+    assert.equal(await page.locator('#key').textContent(), key)
+    const record = await redis.client.getBuffer(key ?? '')
+    assert.match((await page.locator('#length').textContent()) ?? '', new RegExp(`^${record?.length} bytes`))
+    assert.match((await page.locator('#fields').textContent()) ?? '', /permanent: yes, moved: no/)
+  })
+
+  await step(
+    'a note that is added stands on the page and in the record, as text and not as HTML',
+    async () => {
+      await addNote(page, 'Buy <b>milk</b> & bread', 'home, urgent')
+      await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
+      await page.locator('#data').getByText('<b>milk</b>').waitFor()
+      assert.equal(await page.locator('main b').count(), 0)
+      assert.ok(await page.locator('#text').evaluate((field) => field === field.ownerDocument.activeElement))
+    }
+  )
+
+  await step('the idle time runs down while the page is only looked at', async () => {
+    const before = (await page.locator('#idle').textContent()) ?? ''
+    const touched = await page.locator('#fields').textContent()
+    await page.locator('#idle', { hasText: before }).waitFor({ state: 'hidden' })
+    assert.equal(await page.locator('#fields').textContent(), touched)
+  })
+
+  await step('after a restart with another serializer the same person is still signed in', async () => {
+    assert.equal(await first.stop(), 0)
+    await page.getByText('The server does not answer').waitFor()
+    await start('msgpack')
+    await page.getByText('The server does not answer').waitFor({ state: 'hidden' })
+    await page.reload()
+    await page.getByText('Signed in as Ada').waitFor()
+    await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
+    await inspects(page, 'json, tag 1')
+  })
+
+  await step('the next change is written by the new serializer, with nothing lost', async () => {
+    await addNote(page, 'Written as msgpack', 'new')
+    await inspects(page, 'msgpack, tag 3')
+    await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
+    assert.equal(await page.locator('.notes li').count(), 3)
+    assert.equal(await page.locator('.tag').allTextContents().then(String), 'new')
+  })
+
+  await step('it is readable in light and dark, wide and narrow, without scrolling sideways', async () => {
+    for (const [width, height] of [
+      [1280, 1000],
+      [820, 1000],
+      [400, 800]
+    ] as const) {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.setViewportSize({ width, height })
+        await page.emulateMedia({ colorScheme })
+        await page.reload()
+        await inspects(page, 'msgpack, tag 3')
+        await picture(page, `notes-${colorScheme}-${width}`)
+        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+        assert.ok(overflow <= 0, `${overflow} pixels too wide at ${width}`)
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 1000 })
+    await page.emulateMedia({ colorScheme: 'light' })
+  })
+
+  const other = await openPage(browser)
+  await step('another browser signs in as somebody else, with a record of its own', async () => {
+    await signIn(other, url, 'Grace')
+    await inspects(other, 'msgpack, tag 3')
+    assert.notEqual(await other.locator('#key').textContent(), await page.locator('#key').textContent())
+    assert.equal((await redis.client.keys('*')).length, 2)
+    const [cookie] = await other.context().cookies()
+    assert.equal(cookie?.expires, -1)
+  })
+
+  await step('a second tab shares the session, and shows what the first one changes', async () => {
+    const tab = await page.context().newPage()
+    await tab.goto(url)
+    await inspects(tab, 'msgpack, tag 3')
+    await addNote(page, 'From the first tab', '')
+    await tab.locator('#data').getByText('From the first tab').waitFor()
+    await tab.close()
+  })
+
+  await step('after signing out the record is gone, and the back button shows nothing of it', async () => {
+    const key = (await page.locator('#key').textContent()) ?? ''
+    assert.equal(await redis.client.exists(key), 1)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    assert.equal(await redis.client.exists(key), 0)
+    assert.deepEqual(await page.context().cookies(), [])
+    for (let times = 0; times < 3; times++) {
+      await goBack(page)
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+      assert.ok(!(await page.content()).includes('milk'))
+    }
+  })
+
+  await step('a session that ends elsewhere leaves the page too, with a way back', async () => {
+    await redis.client.del((await other.locator('#key').textContent()) ?? '')
+    await other.getByRole('link', { name: 'Sign in again' }).click()
+    await signIn(other, url, 'Grace')
+  })
+
+  await step('while Redis is away the page says so, and asking for it is answered with 503', async () => {
+    await redis.stop()
+    await other.locator('#status').getByText('The store does not answer (status 503)').waitFor()
+    const response = await other.reload()
+    assert.equal(response?.status(), 503)
+    await other.getByRole('heading', { name: 'Your session is out of reach' }).waitFor()
+    await picture(other, 'away')
+  })
+
+  await step('when Redis is back the page comes back by itself, and signing in works again', async () => {
+    await redis.restart()
+    await other.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await signIn(other, url, 'Grace')
+    await inspects(other, 'msgpack, tag 3')
+  })
+
+  await step('the browser had nothing to complain of', async () => assert.deepEqual(complaints, []))
+}
+
+async function openBrowser(): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: provideChromium(),
+    // Playwright turns it off, and it is what could bring a signed-in page back.
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync'
+    ]
+  })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+/** A page in a context of its own: another browser, as far as cookies go. */
+async function openPage(browser: Browser): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } })
+  context.setDefaultTimeout(PATIENCE)
+  return context.newPage()
+}
+
+async function signIn(page: Page, url: string, name: string): Promise<void> {
+  await page.goto(url)
+  await page.getByLabel('Name').fill(name)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText(`Signed in as ${name}`).waitFor()
+}
+
+async function addNote(page: Page, text: string, tags: string): Promise<void> {
+  await page.getByLabel('New note').fill(text)
+  await page.getByLabel('Tags').fill(tags)
+  await page.getByRole('button', { name: 'Add note' }).click()
+  await page.locator('.notes').getByText(text, { exact: true }).waitFor()
+}
+
+async function inspects(page: Page, serializer: string): Promise<void> {
+  await page.locator('#fields').getByText(serializer).waitFor()
+}
+
+async function goBack(page: Page): Promise<void> {
+  const shown = page.waitForEvent('domcontentloaded')
+  await page.evaluate('history.back()')
+  await shown
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (folder === undefined) {
+    folder = process.env.SCREENSHOTS ?? mkdtempSync(join(tmpdir(), 'session-screenshots-'))
+    mkdirSync(folder, { recursive: true })
+    console.log(`# screenshots in ${folder}`)
+  }
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: 'disabled' })
+}

@@ -1,0 +1,63 @@
+// The example application in a process of its own, as a user starts it.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export interface RunningExample {
+  url: string
+  /** What it has printed so far, errors included. */
+  output(): string
+  /** Ends it by this signal, SIGTERM unless told otherwise, and answers its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+type Environment = Record<string, string>
+
+/** Starts it and waits until it has said all that it says; throws what it printed where it ends before. */
+export async function startExample(
+  t: { teardown(end: () => Promise<unknown>): void },
+  environment: Environment = {}
+): Promise<RunningExample> {
+  const { output, child, exit } = launch(environment)
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exit
+  })
+  const started = new Promise<void>((resolve) => {
+    child.stdout.on('data', () => {
+      if (output().includes('Cookies:')) resolve()
+    })
+  })
+  const early = exit.then(() => Promise.reject(new Error(`the example ended: ${output()}`)))
+  early.catch(() => {})
+  await Promise.race([started, early])
+  return {
+    url: /http:\S+/.exec(output())?.[0] ?? '',
+    output,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return exit
+    }
+  }
+}
+
+/** Runs it where it is expected to refuse: its exit code and what it printed. */
+export async function runExample(environment: Environment): Promise<{ code: number | null; output: string }> {
+  const { output, exit } = launch(environment)
+  return { code: await exit, output: output() }
+}
+
+function launch(environment: Environment) {
+  const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, ...inherited } = process.env
+  const child = spawn(process.execPath, ['--import=tsx', 'examples/notes/server.ts'], {
+    env: { ...inherited, HOST: '127.0.0.1', PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+  }
+  const exit = once(child, 'close').then(([code]): number | null => code)
+  return { child, exit, output: () => text }
+}

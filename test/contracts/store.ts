@@ -1,0 +1,475 @@
+// What every store promises, byte for byte.
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import { type Outcome, REVISION, type Store, TOUCH } from '../../lib/stores/store.js'
+
+const HEADER_BYTES = 32
+const HOUR = 3_600_000
+
+/** An instant at which no test still runs. */
+export function later(): number {
+  return Date.now() + HOUR
+}
+
+/** A key that no other test uses. */
+export function newKey(): string {
+  return `contract:${randomBytes(16).toString('base64url')}`
+}
+
+/** A revision of its own for every number. */
+export function revision(number: number): Buffer {
+  const bytes = Buffer.alloc(REVISION.length, 0xa0)
+  bytes.writeUInt32BE(number, REVISION.length - 4)
+  return bytes
+}
+
+/** A record of this revision; what is neither revision nor payload is 0x5a. */
+export function recordOf(number: number, payload: string | Uint8Array = 'payload'): Buffer {
+  const record = Buffer.concat([Buffer.alloc(HEADER_BYTES, 0x5a), Buffer.from(payload)])
+  revision(number).copy(record, REVISION.offset)
+  return record
+}
+
+/** Asks until the record is gone. */
+export async function gone(store: Store, key: string): Promise<true> {
+  while ((await store.read(key)) !== undefined) await sleep(5)
+  return true
+}
+
+/**
+ * Runs the contract as tests of this test.
+ * @param open A view of one and the same storage, each time: through another connection where there are connections.
+ */
+export function storeContract(t: Test, open: () => Store): void {
+  const store = open()
+
+  async function stored(number: number, payload?: string | Uint8Array): Promise<string> {
+    const key = newKey()
+    await store.create(key, recordOf(number, payload), later())
+    return key
+  }
+
+  t.test('what was never stored is missing, for every operation', async (t) => {
+    const key = newKey()
+    t.equal(await store.read(key), undefined)
+    t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing')
+    t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
+    t.equal(await store.destroy(key, revision(1)), 'missing')
+    t.equal(await store.read(key), undefined, 'and none of them stores anything')
+  })
+
+  t.test('what has expired is missing, for every operation', async (t) => {
+    const key = newKey()
+    t.ok(await store.create(key, recordOf(1), Date.now() + 30))
+    t.ok(await gone(store, key))
+    t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing')
+    t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
+    t.equal(await store.destroy(key, revision(1)), 'missing')
+    t.ok(await store.create(key, recordOf(3), later()), 'its key is free again')
+    t.ok((await store.read(key))?.equals(recordOf(3)))
+  })
+
+  t.test('an instant that has already passed ends the record', async (t) => {
+    for (const instant of [Date.now() - HOUR, 0, -1]) {
+      const created = newKey()
+      t.ok(await store.create(created, recordOf(1), instant))
+      t.ok(await gone(store, created))
+      const updated = await stored(1)
+      t.equal(await store.update(updated, revision(1), recordOf(2), instant), 'done')
+      t.ok(await gone(store, updated))
+      const touched = await stored(1)
+      t.equal(
+        await store.touch(touched, revision(1), recordOf(1).subarray(TOUCH.offset, HEADER_BYTES), instant),
+        'done'
+      )
+      t.ok(await gone(store, touched))
+    }
+  })
+
+  t.test('a fraction of a millisecond is an instant too', async (t) => {
+    const key = newKey()
+    t.ok(await store.create(key, recordOf(1), later() + 0.25))
+    t.ok((await store.read(key))?.equals(recordOf(1)))
+  })
+
+  t.test('of two creations the first one stays, with its expiry', async (t) => {
+    const key = newKey()
+    t.equal(await store.create(key, recordOf(1, 'first'), later()), true)
+    t.equal(await store.create(key, recordOf(2, 'second'), Date.now() - 1), false)
+    const brief = newKey()
+    t.equal(await store.create(brief, recordOf(1), Date.now() + 100), true)
+    if (!(await store.create(brief, recordOf(2), later()))) t.ok(await gone(store, brief))
+    t.ok((await store.read(key))?.equals(recordOf(1, 'first')))
+  })
+
+  t.test('an update replaces the record of the expected revision, and its expiry', async (t) => {
+    const key = await stored(1, 'a longer payload than the next')
+    t.equal(await store.update(key, revision(1), recordOf(2, 'short'), later()), 'done')
+    t.ok((await store.read(key))?.equals(recordOf(2, 'short')))
+    t.equal(await store.update(key, revision(2), recordOf(3), Date.now() + 30), 'done')
+    t.ok(await gone(store, key), 'an earlier end')
+    const brief = newKey()
+    const end = Date.now() + 200
+    await store.create(brief, recordOf(1), end)
+    if ((await store.update(brief, revision(1), recordOf(2), later())) === 'done') {
+      while (Date.now() <= end + 5) await sleep(5)
+      t.ok((await store.read(brief))?.equals(recordOf(2)), 'a later end')
+    }
+  })
+
+  t.test('an update of another revision writes nothing and answers with the record', async (t) => {
+    const key = await stored(2, 'theirs')
+    for (const other of [revision(1), Buffer.alloc(REVISION.length), Buffer.alloc(REVISION.length, 0xff)]) {
+      t.ok(isRecord(await store.update(key, other, recordOf(3), Date.now() - 1), recordOf(2, 'theirs')))
+    }
+    t.ok((await store.read(key))?.equals(recordOf(2, 'theirs')))
+  })
+
+  t.test('a touch changes the bytes it is for, and no other', async (t) => {
+    const patch = Buffer.from(Array.from({ length: TOUCH.length }, (_, index) => index + 1))
+    for (const payload of ['', 'payload', randomBytes(5_000)]) {
+      const key = await stored(1, payload)
+      t.equal(await store.touch(key, revision(1), patch, later()), 'done')
+      const expected = recordOf(1, payload)
+      patch.copy(expected, TOUCH.offset)
+      t.ok((await store.read(key))?.equals(expected))
+      const patched = expected.subarray(REVISION.offset, REVISION.offset + REVISION.length)
+      t.ok(
+        isRecord(await store.touch(key, revision(1), patch, later()), expected),
+        'its revision is another now'
+      )
+      t.equal(await store.update(key, patched, recordOf(2), later()), 'done')
+    }
+  })
+
+  t.test('a touch moves the end of the record', async (t) => {
+    const key = newKey()
+    const patch = recordOf(1).subarray(TOUCH.offset, HEADER_BYTES)
+    await store.create(key, recordOf(1), later())
+    t.equal(await store.touch(key, revision(1), patch, Date.now() + 30), 'done')
+    t.ok(await gone(store, key))
+    const brief = newKey()
+    const end = Date.now() + 200
+    await store.create(brief, recordOf(1), end)
+    if ((await store.touch(brief, revision(1), patch, later())) === 'done') {
+      while (Date.now() <= end + 5) await sleep(5)
+      t.ok((await store.read(brief))?.equals(recordOf(1)))
+    }
+  })
+
+  t.test(
+    'a touch of another revision writes nothing, no end either, and answers with the record',
+    async (t) => {
+      const key = await stored(2)
+      const outcome = await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), Date.now() - 1)
+      t.ok(isRecord(outcome, recordOf(2)))
+      await sleep(5)
+      t.ok((await store.read(key))?.equals(recordOf(2)))
+    }
+  )
+
+  t.test('what is destroyed is gone, and destroying it again is no error', async (t) => {
+    const key = await stored(1)
+    t.equal(await store.destroy(key, revision(1)), 'done')
+    t.equal(await store.read(key), undefined)
+    t.equal(await store.destroy(key, revision(1)), 'missing')
+    t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing', 'nothing brings it back')
+    t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
+    t.equal(await store.read(key), undefined)
+  })
+
+  t.test('a record of another revision is not destroyed', async (t) => {
+    const key = await stored(2)
+    t.ok(isRecord(await store.destroy(key, revision(1)), recordOf(2)))
+    t.ok((await store.read(key))?.equals(recordOf(2)))
+  })
+
+  t.test('records under different keys know nothing of each other', async (t) => {
+    const base = newKey()
+    const keys = [
+      ...['a:', 'a:a:', 'b:', ''].map((prefix) => prefix + base),
+      ...[
+        '',
+        ' ',
+        '\0',
+        '\r\n',
+        '*',
+        '{}',
+        '{tag}',
+        '?[a-z]',
+        '\\',
+        '"',
+        "'",
+        'ä',
+        '漢字',
+        '😀',
+        '__proto__'
+      ].map((odd) => base + odd + base),
+      base + 'x'.repeat(10_000)
+    ]
+    for (const [index, key] of keys.entries()) {
+      t.equal(await store.create(key, recordOf(index, key), later()), true)
+    }
+    for (const [index, key] of keys.entries()) {
+      t.ok((await store.read(key))?.equals(recordOf(index, key)))
+      t.equal(await store.update(key, revision(index), recordOf(index + 1, key), later()), 'done')
+      t.equal(await store.destroy(key, revision(index + 1)), 'done')
+    }
+  })
+
+  t.test('every byte is kept', async (t) => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
+    const key = newKey()
+    await store.create(key, recordOf(1, bytes), later())
+    t.ok((await store.read(key))?.equals(recordOf(1, bytes)))
+    await store.update(key, revision(1), recordOf(2, bytes.toReversed()), later())
+    t.ok((await store.read(key))?.equals(recordOf(2, bytes.toReversed())))
+    t.ok(isRecord(await store.destroy(key, revision(1)), recordOf(2, bytes.toReversed())))
+    for (const value of [0x00, 0x0d, 0x80, 0xff]) {
+      const odd = recordOf(1)
+      odd.fill(value, REVISION.offset, REVISION.offset + REVISION.length)
+      const oddKey = newKey()
+      await store.create(oddKey, odd, later())
+      const same = Buffer.alloc(REVISION.length, value)
+      t.equal(
+        await store.touch(oddKey, same, odd.subarray(TOUCH.offset, HEADER_BYTES), later()),
+        'done',
+        'also in a revision'
+      )
+      t.equal(await store.destroy(oddKey, same), 'done')
+    }
+  })
+
+  t.test('bytes may be a part of a larger piece of memory, and plain Uint8Arrays', async (t) => {
+    const memory = Buffer.concat([randomBytes(100), recordOf(1), revision(1), randomBytes(100)])
+    const part = (start: number, length: number) =>
+      new Uint8Array(memory.buffer, memory.byteOffset + start, length)
+    const record = part(100, recordOf(1).length)
+    const key = newKey()
+    await store.create(key, record, later())
+    t.ok((await store.read(key))?.equals(recordOf(1)))
+    t.equal(await store.update(key, part(100 + record.length, REVISION.length), record, later()), 'done')
+    t.ok((await store.read(key))?.equals(recordOf(1)))
+  })
+
+  t.test('a record of a megabyte is kept', async (t) => {
+    const payload = randomBytes(1_048_576)
+    const key = newKey()
+    await store.create(key, recordOf(1, payload), later())
+    t.ok((await store.read(key))?.equals(recordOf(1, payload)))
+    t.ok(isRecord(await store.update(key, revision(9), recordOf(2), later()), recordOf(1, payload)))
+    t.equal(await store.update(key, revision(1), recordOf(2, payload), later()), 'done')
+    t.ok((await store.read(key))?.equals(recordOf(2, payload)))
+  })
+
+  t.test('a record too short to have a revision is kept as it is', async (t) => {
+    for (const length of [0, 1, REVISION.offset, REVISION.offset + REVISION.length - 1]) {
+      const short = recordOf(1).subarray(0, length)
+      const key = newKey()
+      t.equal(await store.create(key, short, later()), true)
+      t.equal(await store.create(key, recordOf(2), later()), false)
+      t.ok(isRecord(await store.update(key, revision(1), recordOf(2), later()), short))
+      t.ok(isRecord(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), short))
+      t.ok(isRecord(await store.destroy(key, revision(1)), short))
+      t.ok((await store.read(key))?.equals(short))
+    }
+  })
+
+  t.test(
+    'bytes that come out and bytes that went in can be changed without changing the record',
+    async (t) => {
+      const key = newKey()
+      const given = recordOf(1)
+      await store.create(key, given, later())
+      given.fill(0)
+      ;(await store.read(key))?.fill(0)
+      t.ok((await store.read(key))?.equals(recordOf(1)), 'after a creation and a read')
+      const next = recordOf(2)
+      await store.update(key, revision(1), next, later())
+      next.fill(0)
+      t.ok((await store.read(key))?.equals(recordOf(2)), 'after an update')
+      for (const outcome of [
+        await store.update(key, revision(9), next, later()),
+        await store.touch(key, revision(9), next.subarray(0, TOUCH.length), later()),
+        await store.destroy(key, revision(9))
+      ]) {
+        t.ok(outcome instanceof Uint8Array && outcome.fill(0))
+        t.ok((await store.read(key))?.equals(recordOf(2)), 'after a conflict')
+      }
+      const before = await store.read(key)
+      const patch = Buffer.alloc(TOUCH.length, 1)
+      await store.touch(key, revision(2), patch, later())
+      patch.fill(9)
+      t.ok(before?.equals(recordOf(2)), 'and a later write does not change what was read')
+      t.not((await store.read(key))?.[TOUCH.offset], 9)
+    }
+  )
+
+  t.test('of parallel creations exactly one succeeds', async (t) => {
+    const stores = [store, open(), open()]
+    const key = newKey()
+    const created = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        pick(stores, index).create(key, recordOf(index, `from ${index}`), later())
+      )
+    )
+    const winner = created.indexOf(true)
+    t.equal(created.filter((isCreated) => isCreated).length, 1)
+    t.ok((await store.read(key))?.equals(recordOf(winner, `from ${winner}`)))
+  })
+
+  t.test('of parallel updates exactly one succeeds, and all others get what it wrote', async (t) => {
+    const stores = [store, open(), open()]
+    const key = await stored(0)
+    const outcomes = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        pick(stores, index).update(key, revision(0), recordOf(index + 1, `from ${index}`), later())
+      )
+    )
+    const winner = outcomes.indexOf('done')
+    const winning = recordOf(winner + 1, `from ${winner}`)
+    t.ok(winner >= 0)
+    t.equal(outcomes.filter((outcome) => isRecord(outcome, winning)).length, outcomes.length - 1)
+    t.ok((await store.read(key))?.equals(winning))
+  })
+
+  t.test('parallel operations on a key happen as if one after the other', async (t) => {
+    const stores = [store, open(), open()]
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(operations, { minLength: 1, maxLength: 4 }), { maxLength: 6 }),
+        async (batches) => {
+          const key = newKey()
+          let possible: State[] = [undefined]
+          for (const batch of batches) {
+            const answers = await Promise.all(
+              batch.map((operation, index) => operation.run(pick(stores, index), key))
+            )
+            possible = explanations(possible, batch, answers.map(comparable))
+            if (possible.length === 0) throw new Error(`no order explains ${batch.map(String)} -> ${answers}`)
+          }
+          const end = comparable(await store.read(key))
+          if (!possible.includes(end)) throw new Error(`${end} is none of ${possible}`)
+        }
+      ),
+      { numRuns: 60 }
+    )
+    t.pass('in all runs')
+  })
+}
+
+function isRecord(outcome: Outcome, record: Uint8Array): boolean {
+  return outcome instanceof Uint8Array && Buffer.compare(outcome, record) === 0
+}
+
+function pick<Value>(values: readonly Value[], index: number): Value {
+  return values[index % values.length] as Value
+}
+
+// ---------------------------------------------------------------- the model
+
+/** The record in hex; `undefined` where there is none. */
+type State = string | undefined
+type Answer = string | boolean | undefined
+
+class Operation {
+  readonly name: string
+  readonly run: (store: Store, key: string) => Promise<Outcome | Buffer | boolean | undefined>
+  readonly model: (state: State) => { state: State; answer: Answer }
+
+  constructor(name: string, run: Operation['run'], model: Operation['model']) {
+    this.name = name
+    this.run = run
+    this.model = model
+  }
+
+  toString(): string {
+    return this.name
+  }
+}
+
+function conditional(expected: Buffer, write: (record: Buffer) => State): Operation['model'] {
+  return (state) => {
+    if (state === undefined) return { state, answer: 'missing' }
+    const record = Buffer.from(state, 'hex')
+    const isExpected = record.subarray(REVISION.offset, REVISION.offset + REVISION.length).equals(expected)
+    return isExpected ? { state: write(record), answer: 'done' } : { state, answer: state }
+  }
+}
+
+// Few revisions, so that many operations meet the one they expect; a touch changes the revision too.
+const revisions = fc.integer({ min: 0, max: 2 })
+const payloads = fc.constantFrom('', 'a', 'b')
+const operations: fc.Arbitrary<Operation> = fc.oneof(
+  fc.constant(
+    new Operation(
+      'read',
+      (store, key) => store.read(key),
+      (state) => ({ state, answer: state })
+    )
+  ),
+  fc.tuple(revisions, payloads).map(([number, payload]) => {
+    const record = recordOf(number, payload)
+    return new Operation(
+      `create ${number}${payload}`,
+      (store, key) => store.create(key, record, later()),
+      (state) =>
+        state === undefined ? { state: record.toString('hex'), answer: true } : { state, answer: false }
+    )
+  }),
+  fc.tuple(revisions, revisions, payloads).map(([expected, number, payload]) => {
+    const record = recordOf(number, payload)
+    return new Operation(
+      `update ${expected} to ${number}${payload}`,
+      (store, key) => store.update(key, revision(expected), record, later()),
+      conditional(revision(expected), () => record.toString('hex'))
+    )
+  }),
+  fc.tuple(revisions, revisions).map(([expected, number]) => {
+    const patch = recordOf(number).subarray(TOUCH.offset, HEADER_BYTES)
+    return new Operation(
+      `touch ${expected} to ${number}`,
+      (store, key) => store.touch(key, revision(expected), patch, later()),
+      conditional(revision(expected), (record) => {
+        patch.copy(record, TOUCH.offset)
+        return record.toString('hex')
+      })
+    )
+  }),
+  revisions.map(
+    (expected) =>
+      new Operation(
+        `destroy ${expected}`,
+        (store, key) => store.destroy(key, revision(expected)),
+        conditional(revision(expected), () => undefined)
+      )
+  )
+)
+
+function comparable(answer: Outcome | Buffer | boolean | undefined): Answer & State {
+  return (answer instanceof Uint8Array ? Buffer.from(answer).toString('hex') : answer) as Answer & State
+}
+
+/** The states after some order of these operations, begun in one of these states, that gives these answers. */
+function explanations(
+  states: readonly State[],
+  batch: readonly Operation[],
+  answers: readonly Answer[]
+): State[] {
+  if (batch.length === 0) return [...states]
+  const ends = batch.flatMap((operation, index) => {
+    const next = states
+      .map(operation.model)
+      .filter(({ answer }) => answer === answers[index])
+      .map(({ state }) => state)
+    if (next.length === 0) return []
+    return explanations(
+      next,
+      batch.filter((_, other) => other !== index),
+      answers.filter((_, other) => other !== index)
+    )
+  })
+  return [...new Set(ends)]
+}

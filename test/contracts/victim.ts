@@ -1,0 +1,78 @@
+// A process of its own that decodes what may harm it. Says what became of each attack, a line each.
+
+import { Codec } from '../../lib/codec.js'
+import { serializers } from '../../serializers/index.js'
+import type { Dictionary, Serializer } from '../../serializers/serializer.js'
+import { type Attack, foreign, hostile, native } from './attacks.js'
+import { v8 } from './v8.js'
+import { sessions } from './values.js'
+
+/** What became of one attack; `megabytes`: how much larger the process has been since it started. */
+export interface Report {
+  name: string
+  outcome: 'refused' | 'decoded'
+  error: string | undefined
+  isClean: boolean
+  megabytes: number
+}
+
+const known: Record<string, Serializer> = { ...serializers, v8 }
+const serializer = known[process.argv[2] ?? ''] ?? v8
+const codec = new Codec(serializer, Object.values(serializers), 1_048_576)
+for (const { tag } of Object.values(known)) await codec.load(tag)
+
+for (const data of Object.values(sessions)) codec.encode(data)
+const sample = Buffer.from(codec.encode(sessions['cart of 20']))
+const megabytes = (): number => process.resourceUsage().maxRSS / 1024
+const before = megabytes()
+
+function suffer({ name, bytes }: Attack): Report {
+  let outcome: Report['outcome'] = 'refused'
+  let error: string | undefined
+  try {
+    const data = codec.decode(serializer.tag, bytes)
+    outcome = 'decoded'
+    // What decodes is worked with: it is stored again, by another serializer too after the next deployment.
+    for (const tag of [1, 3, serializer.tag]) codec.encode({ ...data }, tag)
+  } catch (cause) {
+    error = `${(cause as Error).constructor.name} ${(cause as Error).message}`
+  }
+  return { name, outcome, error, isClean: isClean(), megabytes: megabytes() - before }
+}
+
+// Nothing is left behind in what all objects share, nor in the serializer.
+function isClean(): boolean {
+  const { polluted } = globalThis as { polluted?: unknown }
+  const inherited = ({} as Dictionary).polluted ?? ([] as unknown as Dictionary).polluted ?? polluted
+  return inherited === undefined && sample.equals(codec.encode(codec.decode(serializer.tag, sample)))
+}
+
+// One seed, the same damage every time.
+function* damaged(count: number): Generator<Attack> {
+  let state = 1
+  const next = (below: number): number => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9
+    return ((state ^ (state >>> 13)) >>> 0) % below
+  }
+  const originals = Object.values(sessions).map((data) => Buffer.from(codec.encode(data)))
+  const seeds = [
+    ...originals,
+    ...hostile.map(({ bytes }) => Buffer.from(bytes)).filter(({ length }) => length < 500)
+  ]
+  for (let n = 0; n < count; n++) {
+    const bytes = Buffer.from(seeds[next(seeds.length)] ?? sample)
+    for (let change = next(4); change >= 0; change--) bytes[next(bytes.length)] = next(256)
+    yield { name: `damage ${n}`, bytes }
+  }
+}
+
+console.log(JSON.stringify({ ...suffer({ name: 'sample', bytes: sample }), hex: sample.toString('hex') }))
+const others = Object.entries(native).flatMap(([name, attacks]) => (name === serializer.name ? [] : attacks))
+const harmful = serializer === v8 ? [] : hostile
+for (const attack of [...foreign, ...others, ...harmful]) console.log(JSON.stringify(suffer(attack)))
+let last: Report | undefined
+for (const attack of damaged(serializer === v8 ? 200 : 5_000)) {
+  last = suffer(attack)
+  if (!last.isClean) break
+}
+console.log(JSON.stringify({ ...last, name: 'damage' }))

@@ -1,0 +1,120 @@
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  expiresAt,
+  isExpired,
+  isExtendable,
+  isTouchDue,
+  type Lifetimes,
+  newHeader,
+  touched
+} from '../lib/expiry.js'
+
+const NOW = 1_800_000_000_000
+const DAY = 86_400
+const lifetimes: Lifetimes = {
+  idleTimeout: DAY,
+  permanentLifetime: 31 * DAY,
+  absoluteTimeout: undefined,
+  touchAfter: 60,
+  rolling: true
+}
+const after = (seconds: number): number => NOW + seconds * 1000
+
+t.test('a session ends at the earlier of its two deadlines', async (t) => {
+  // permanent, absoluteTimeout, seconds until the last touch, seconds until the end
+  const table = [
+    [false, undefined, 0, DAY],
+    [false, undefined, 100, DAY + 100],
+    [true, undefined, 0, 31 * DAY],
+    [true, undefined, DAY, 32 * DAY],
+    [false, 10 * DAY, 0, DAY],
+    [false, 10 * DAY, 9 * DAY, 10 * DAY],
+    [false, 10 * DAY, 9 * DAY + 1, 10 * DAY],
+    [false, 10 * DAY, 8 * DAY, 9 * DAY],
+    [true, 10 * DAY, 0, 10 * DAY],
+    [true, 31 * DAY, 0, 31 * DAY],
+    [true, 31 * DAY, 1, 31 * DAY]
+  ] as const
+  for (const [permanent, absoluteTimeout, used, end] of table) {
+    const rules = { ...lifetimes, absoluteTimeout }
+    const header = touched(newHeader(permanent, rules, NOW), permanent, rules, after(used))
+    const name = JSON.stringify({ permanent, absoluteTimeout, used })
+    t.equal(expiresAt(header, rules), after(end), name)
+    t.notOk(isExpired(header, rules, after(end) - 1), `${name}: alive until then`)
+    t.ok(isExpired(header, rules, after(end)), `${name}: over then`)
+  }
+})
+
+t.test('use extends a session when its last extension is old enough', async (t) => {
+  const due = (permanent: boolean, rules: Lifetimes, now: number): boolean =>
+    isTouchDue(newHeader(permanent, rules, NOW), rules, now)
+  t.notOk(due(false, lifetimes, after(60) - 1))
+  t.ok(due(false, lifetimes, after(60)))
+  t.ok(due(false, { ...lifetimes, touchAfter: 0 }, NOW))
+  t.notOk(due(false, lifetimes, after(-3_600)), 'a clock that goes after ours')
+})
+
+t.test('use extends a permanent session only if it rolls', async (t) => {
+  const fixed = { ...lifetimes, rolling: false }
+  for (const [permanent, rules, extendable] of [
+    [false, lifetimes, true],
+    [true, lifetimes, true],
+    [false, fixed, true],
+    [true, fixed, false]
+  ] as const) {
+    t.equal(isExtendable(permanent, rules), extendable)
+    t.equal(isTouchDue(newHeader(permanent, rules, NOW), rules, after(DAY)), extendable)
+  }
+})
+
+t.test('a new session', async (t) => {
+  const header = newHeader(false, lifetimes, NOW)
+  t.match(header, {
+    createdAt: NOW,
+    touchedAt: NOW,
+    idleTimeout: DAY,
+    counter: 1,
+    permanent: false,
+    moved: false
+  })
+  t.match(newHeader(true, lifetimes, NOW), { idleTimeout: 31 * DAY, permanent: true })
+})
+
+t.test('a touch changes when a session ends, and nothing else of it', async (t) => {
+  const header = { ...newHeader(false, lifetimes, NOW), tag: 3, schemaVersion: 7, counter: 9 }
+  t.same(touched(header, false, lifetimes, after(5)), { ...header, touchedAt: after(5) })
+  t.same(touched(header, true, lifetimes, NOW), { ...header, permanent: true, idleTimeout: 31 * DAY })
+  t.same(touched(header, false, lifetimes, after(-5)), header, 'and never makes it end earlier')
+})
+
+t.test('whatever the options and the clocks, a touch never shortens, and no limit is exceeded', async (t) => {
+  const seconds = fc.integer({ min: 1, max: 400 * DAY })
+  fc.assert(
+    fc.property(
+      fc.record({
+        idleTimeout: seconds,
+        permanentLifetime: seconds,
+        absoluteTimeout: fc.option(seconds, { nil: undefined }),
+        touchAfter: fc.nat(DAY),
+        rolling: fc.boolean()
+      }),
+      fc.boolean(),
+      fc.array(fc.integer({ min: -DAY, max: 40 * DAY }), { maxLength: 5 }),
+      (rules, permanent, uses) => {
+        let header = newHeader(permanent, rules, NOW)
+        let now = NOW
+        for (const use of uses) {
+          now += use * 1000
+          const next = touched(header, permanent, rules, now)
+          if (expiresAt(next, rules) < expiresAt(header, rules)) return false
+          header = next
+        }
+        const end = expiresAt(header, rules)
+        const limit = NOW + (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000
+        return end <= limit && !isExpired(header, rules, end - 1) && isExpired(header, rules, end)
+      }
+    )
+  )
+  t.pass()
+})

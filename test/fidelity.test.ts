@@ -1,0 +1,141 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import t, { type Test } from 'tap'
+import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
+import { createApp, type TestApp } from './support/app.js'
+import { Browser } from './support/browser.js'
+
+class Money {
+  constructor(readonly secret: string) {}
+}
+
+interface Lossy {
+  key: string
+  valueType: string
+  serializer: string
+}
+
+/** An application whose route `/set` puts these values into the session; each request may bring others. */
+async function appFor(t: Test, serializer: RedisSessionOptions['serializer'] & string) {
+  const app = await createApp(t, { store: new MemoryStore(), serializer })
+  let values: Record<string, unknown> = {}
+  app.get('/set', async ({ session }) => {
+    for (const [key, value] of Object.entries(values)) session.set(key as 'anything', value)
+    return {}
+  })
+  const browser = new Browser(app)
+  return {
+    app,
+    async set(next: Record<string, unknown>): Promise<number> {
+      values = next
+      return (await browser.request('/set')).statusCode
+    }
+  }
+}
+
+function warnings(app: TestApp): string[] {
+  return app.logLines
+    .filter(({ level, session }) => level === 40 && session !== undefined)
+    .map(({ msg }) => msg)
+}
+
+t.test('what a serializer will not bring back is warned about, by key, path and type', async (t) => {
+  const { app, set } = await appFor(t, 'json')
+  await set({
+    fine: { list: [1, 'a', null, { b: true }] },
+    at: new Date(0),
+    map: new Map([['secret', 1]]),
+    nothing: Number.NaN,
+    call: () => 'secret',
+    user: { name: 'secret', orders: [{ id: 1 }, { id: 2, total: new Money('secret') }] },
+    deep: [[new Set(['secret'])]],
+    bare: Object.create(null)
+  })
+  const lost = (path: string, type: string) =>
+    `session key ${path}: serializer json does not bring back this ${type} as it was`
+  t.same(warnings(app), [
+    lost('at', 'Date'),
+    lost('map', 'Map'),
+    lost('nothing', 'number'),
+    lost('call', 'function'),
+    lost('user.orders[1].total', 'Money'),
+    lost('deep[0][0]', 'Set'),
+    lost('bare', 'object')
+  ])
+  t.notMatch(JSON.stringify(app.logLines), 'secret', 'and no value is told')
+})
+
+t.test('once for each key', async (t) => {
+  const { app, set } = await appFor(t, 'json')
+  await set({ at: new Date(0) })
+  await set({ at: new Date(1) })
+  await set({ at: new Date(2), other: new Date(3) })
+  t.equal(warnings(app).length, 2)
+  t.match(warnings(app)[1], /^session key other:/)
+})
+
+t.test('only what this serializer loses', async (t) => {
+  for (const serializer of ['superjson', 'msgpack'] as const) {
+    const { app, set } = await appFor(t, serializer)
+    await set({
+      ...{
+        at: new Date(0),
+        map: new Map([[1, new Set([2n])]]),
+        bytes: Buffer.from('a'),
+        nothing: [undefined, Number.NaN]
+      },
+      ...{ list: [new Money('x')], price: new Money('y') }
+    })
+    t.same(
+      warnings(app).map((line) => line.split(':')[0]),
+      ['session key list[0]', 'session key price']
+    )
+  }
+})
+
+t.test('a part of a Map that is lost is told by the Map', async (t) => {
+  const { app, set } = await appFor(t, 'msgpack')
+  await set({ map: new Map([['price', new Money('x')]]) })
+  t.match(warnings(app), [/^session key map: .* this Map /])
+})
+
+t.test('what is changed within the session is checked as what is set', async (t) => {
+  const app = await createApp(t, { store: new MemoryStore(), serializer: 'json' })
+  app.get('/new', async ({ session }) => {
+    session.set('anything', { items: [] })
+    return {}
+  })
+  app.get('/add', async ({ session }) => {
+    ;(session.get('anything') as { items: unknown[] }).items.push(new Date(0))
+    return {}
+  })
+  const browser = new Browser(app)
+  await browser.request('/new')
+  t.same(warnings(app), [])
+  await browser.request('/add')
+  t.match(warnings(app), [/^session key anything.items\[0\]: .* this Date /])
+})
+
+t.test('it is an event for those who listen', async (t) => {
+  const events: Lossy[] = []
+  const listen = (message: unknown): void => void events.push(message as Lossy)
+  subscribe('fastify-ioredis-session', listen)
+  t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
+  const { set } = await appFor(t, 'json')
+  await set({ map: new Map() })
+  t.same(events, [{ type: 'lossy', key: 'map', valueType: 'Map', serializer: 'json' }])
+})
+
+t.test('not in production', async (t) => {
+  const { NODE_ENV } = process.env
+  t.teardown(() => {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV
+    else process.env.NODE_ENV = NODE_ENV
+  })
+  process.env.NODE_ENV = 'production'
+  const { app, set } = await appFor(t, 'json')
+  t.equal(await set({ at: new Date(0) }), 200)
+  t.same(
+    warnings(app).filter((line) => line.includes('bring back')),
+    []
+  )
+})

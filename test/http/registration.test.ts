@@ -1,0 +1,277 @@
+// Where sessions are to be had: which routes, which property, which application.
+import cookie from '@fastify/cookie'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import redisSession, { MemoryStore, type RedisSessionOptions, type Session } from '../../lib/index.js'
+import { createApp } from '../support/app.js'
+import { Browser, sessionCookie } from '../support/browser.js'
+import { startRedis } from '../support/redis-server.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    admin: Session<{ level: 1 | 2 }>
+  }
+}
+
+function addRoutes(app: FastifyInstance): void {
+  app.get('/login', async ({ session }) => {
+    session.name = 'Ada'
+    return {}
+  })
+  app.get('/data', async ({ session }) => session.data())
+}
+
+/** An application with cookies and without sessions. */
+async function createBareApp(t: Test): Promise<FastifyInstance> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(cookie)
+  return app
+}
+
+/** Options for sessions in memory, with what else is given. */
+function inMemory(t: Test, options: RedisSessionOptions = {}): RedisSessionOptions {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  return { store, ...options }
+}
+
+t.test('a route with session: false', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createApp(t, { redis: redis.url, touchAfter: 0 })
+  addRoutes(app)
+  const config = { session: false } as const
+  app.get('/none', { config }, async () => ({}))
+  app.get('/none/read', { config }, async ({ session }) => ({
+    data: session.data(),
+    has: session.has('name'),
+    isNew: session.isNew,
+    detached: session.detached
+  }))
+  app.get('/none/set', { config }, async ({ session }) => session.set('name', 'Eve'))
+  app.get('/none/assign', { config }, async ({ session }) => {
+    session.name = 'Eve'
+  })
+  app.get('/none/permanent', { config }, async ({ session }) => {
+    session.permanent = true
+  })
+  app.get('/none/regenerate', { config }, async ({ session }) => session.regenerate())
+  app.get('/none/save', { config }, async ({ session }) => session.save())
+  app.get('/none/reload', { config }, async ({ session }) => session.reload())
+  app.get('/none/destroy', { config }, async ({ session }) => session.destroy())
+  const browser = new Browser(app)
+  await browser.request('/login')
+  await redis.commands()
+
+  const response = await browser.request('/none')
+  t.equal(response.statusCode, 200)
+  t.equal(sessionCookie(response), undefined)
+  t.same(await browser.json('/none/read'), { data: {}, has: false, isNew: true, detached: 'disabled' })
+  for (const method of ['set', 'assign', 'permanent', 'regenerate', 'save', 'reload', 'destroy']) {
+    const response = await browser.request(`/none/${method}`)
+    t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_DETACHED', message: /disabled/ }, method)
+    t.equal(sessionCookie(response), undefined)
+  }
+  t.same(await redis.commands(), {})
+  t.same(await browser.json('/data'), { name: 'Ada' }, 'other routes have it as before')
+})
+
+t.test('a route with { touch: false } does not keep a session alive', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createApp(t, { redis: redis.url, touchAfter: 0 })
+  addRoutes(app)
+  const config = { session: { touch: false } } as const
+  app.get('/poll', { config }, async ({ session }) => ({ name: session.get('name') }))
+  app.get('/poll/touch', { config }, async ({ session }) => session.touch())
+  app.get('/poll/write', { config }, async ({ session }) => {
+    session.count = 1
+  })
+  const browser = new Browser(app)
+  await browser.request('/login')
+  await redis.commands()
+
+  t.same(await browser.json('/poll'), { name: 'Ada' })
+  t.same(await redis.commands(), { get: 1 })
+  await browser.request('/data')
+  t.match(await redis.commands(), { pexpire: 1 }, 'where another route does')
+  await browser.request('/poll/touch')
+  t.match(await redis.commands(), { pexpire: 1 }, 'unless it asks for it')
+
+  // What it changes is stored, and the session is due when it was due before.
+  const [key = ''] = await redis.client.keys('*')
+  await redis.client.pexpire(key, 1_000_000)
+  const touchedAt = (await redis.client.getBuffer(key))?.subarray(22, 28)
+  await browser.request('/poll/write')
+  t.same((await redis.client.getBuffer(key))?.subarray(22, 28), touchedAt)
+  t.same(await browser.json('/data'), { name: 'Ada', count: 1 })
+})
+
+t.test('a registration below a prefix', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createBareApp(t)
+  app.get('/outside', async (request) => ({ has: 'session' in request, value: request.session ?? null }))
+  await app.register(
+    async (area) => {
+      await area.register(redisSession, { redis: redis.url })
+      addRoutes(area)
+    },
+    { prefix: '/area' }
+  )
+  const browser = new Browser(app)
+  await browser.request('/area/login')
+  await redis.commands()
+  t.same(await browser.json('/area/data'), { name: 'Ada' })
+  await redis.commands()
+  t.same(await browser.json('/outside'), { has: false, value: null }, 'gives no session to what is outside')
+  t.same(await redis.commands(), {})
+})
+
+t.test('two kinds of sessions live side by side in one application', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createBareApp(t)
+  await app.register(redisSession, { redis: redis.url })
+  await app.register(redisSession, { redis: redis.url, decorator: 'admin', cookie: { sameSite: 'strict' } })
+  addRoutes(app)
+  app.get('/admin', async ({ admin }) => {
+    admin.level = 2
+    return {}
+  })
+  app.get('/both', async ({ admin, session }) => ({ admin: admin.data(), session: session.data() }))
+  app.get('/sign-out', async ({ admin }) => {
+    await admin.destroy()
+    return {}
+  })
+  const browser = new Browser(app)
+  await browser.request('/login')
+  await browser.request('/admin')
+  t.same([...browser.cookies.keys()].sort(), ['__Host-admin', '__Host-session'])
+  t.same(await browser.json('/both'), { admin: { level: 2 }, session: { name: 'Ada' } })
+  const keys = (await redis.client.keys('*')).map((key) => key.split(':', 1)[0])
+  t.same(keys.sort(), ['admin', 'session'])
+
+  const swapped = new Browser(app)
+  swapped.cookies.set('__Host-admin', browser.cookies.get('__Host-session') ?? '')
+  swapped.cookies.set('__Host-session', browser.cookies.get('__Host-admin') ?? '')
+  t.same(await swapped.json('/both'), { admin: {}, session: {} }, 'and the id of one is none of the other')
+
+  await browser.request('/sign-out')
+  t.same(await browser.json('/both'), { admin: {}, session: { name: 'Ada' } })
+})
+
+t.test('two kinds set both their cookies in one response', async (t) => {
+  const app = await createBareApp(t)
+  await app.register(redisSession, inMemory(t))
+  await app.register(redisSession, inMemory(t, { decorator: 'admin' }))
+  app.get('/', async ({ admin, session }) => {
+    session.name = 'Ada'
+    admin.level = 1
+    return {}
+  })
+  const response = await new Browser(app).request('/')
+  t.same(response.cookies.map(({ name }) => name).sort(), ['__Host-admin', '__Host-session'])
+  t.equal(response.headers.vary, 'Cookie')
+})
+
+t.test('two applications in one process share nothing', async (t) => {
+  const apps = await Promise.all([createApp(t, inMemory(t)), createApp(t, inMemory(t))])
+  for (const app of apps) addRoutes(app)
+  const [one, other] = apps
+  const browser = new Browser(one)
+  await browser.request('/login')
+  t.same(await browser.json('/data'), { name: 'Ada' })
+  browser.visit(other)
+  t.same(await browser.json('/data'), {})
+  browser.visit(one)
+  t.same(await browser.json('/data'), { name: 'Ada' })
+})
+
+t.test('two areas of one application may each have sessions of their own', async (t) => {
+  const app = await createBareApp(t)
+  for (const prefix of ['/one', '/other']) {
+    await app.register(
+      async (area) => {
+        await area.register(redisSession, inMemory(t, { cookie: { path: prefix } }))
+        addRoutes(area)
+      },
+      { prefix }
+    )
+  }
+  const browser = new Browser(app)
+  await browser.request('/one/login')
+  t.same(await browser.json('/one/data'), { name: 'Ada' })
+  t.same(await browser.json('/other/data'), {})
+})
+
+t.test('registrations that overlap are refused by name', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const cases: [RedisSessionOptions, RegExp][] = [
+    [{ store }, /cookie\.name: __Host-session belongs to another registration/],
+    [{ store, decorator: 'admin', cookie: { name: '__Host-session' } }, /cookie\.name/],
+    [{ store, decorator: 'admin', prefix: 'session:' }, /prefix: session: belongs to another registration/]
+  ]
+  for (const [options, message] of cases) {
+    const app = await createBareApp(t)
+    await app.register(redisSession, { store })
+    await t.rejects(async () => app.register(redisSession, options), { code: 'FST_SESSION_OPTION', message })
+    const outer = await createBareApp(t)
+    await outer.register(redisSession, { store })
+    await t.rejects(
+      async () =>
+        outer.register(async (area) => void (await area.register(redisSession, options)), {
+          prefix: '/area'
+        }),
+      { code: 'FST_SESSION_OPTION', message },
+      'also below'
+    )
+  }
+})
+
+t.test('without @fastify/cookie it says what is missing', async (t) => {
+  const app = Fastify()
+  await t.rejects(async () => app.register(redisSession, inMemory(t)), {
+    message: /'@fastify\/cookie' of plugin 'fastify-ioredis-session' is not registered/
+  })
+})
+
+t.test('a name that is taken is refused', async (t) => {
+  for (const decorator of ['taken', 'body']) {
+    const app = await createBareApp(t)
+    app.decorateRequest('taken')
+    await t.rejects(async () => app.register(redisSession, inMemory(t, { decorator })), {
+      message: new RegExp(`'${decorator}' has already been added`)
+    })
+  }
+})
+
+t.test('a hook that looks at the session before it is loaded is told so', async (t) => {
+  const app = await createBareApp(t)
+  app.addHook('onRequest', async (request) => {
+    if (request.url === '/early') request.session.get('name')
+  })
+  await app.register(redisSession, inMemory(t))
+  app.get('/early', async () => ({}))
+  app.get('/late', async ({ session }) => session.data())
+  const browser = new Browser(app)
+  t.match(await browser.json('/early'), { code: 'FST_SESSION_NOT_LOADED', message: /request\.session/ })
+  t.same(await browser.json('/late'), {})
+})
+
+t.test('a request refused before the session is loaded is answered as ever', async (t) => {
+  const app = await createBareApp(t)
+  app.addHook('onRequest', async () => {
+    throw Object.assign(new Error('closed'), { statusCode: 403 })
+  })
+  await app.register(redisSession, inMemory(t))
+  app.get('/', async ({ session }) => session.data())
+  t.equal((await new Browser(app).request('/')).statusCode, 403)
+})
+
+t.test('both exports are the plugin', async (t) => {
+  const { default: byDefault, redisSession: byName } = await import('../../lib/index.js')
+  t.equal(byDefault, byName)
+  const app = await createBareApp(t)
+  await app.register(byName, inMemory(t))
+  t.ok(app.hasPlugin('fastify-ioredis-session'))
+  t.ok(app.hasRequestDecorator('session'))
+})

@@ -1,0 +1,246 @@
+// A store that fails in the midst of a request, and requests that do not wait for what they ask for.
+import { setImmediate as tick } from 'node:timers/promises'
+import type { FastifyReply } from 'fastify'
+import t, { type Test } from 'tap'
+import { MemoryStore, mergeRules, type RedisSessionOptions, type Session } from '../lib/index.js'
+import { createApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { FailingStore } from './support/failing-store.js'
+
+type Route = (session: Session, reply: FastifyReply) => unknown
+
+async function visitor(t: Test, options: RedisSessionOptions = {}) {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const { operations, plan, store } = new FailingStore(memory)
+  const app = await createApp(t, { store, merge: { count: mergeRules.sum }, ...options })
+  let next: Route = () => undefined
+  app.get('/', async ({ session }, reply) => {
+    const result = await next(session, reply)
+    return reply.sent ? reply : reply.send({ result })
+  })
+  app.get('/other', async ({ session }) => {
+    session.count = 7
+    session.name = 'Bob'
+    return {}
+  })
+  const browser = new Browser(app)
+  /** Another tab of the same browser. */
+  const tab = () => {
+    const other = new Browser(app)
+    for (const [name, value] of browser.cookies) other.cookies.set(name, value)
+    return other
+  }
+  const visit = async (route: Route, by = browser) => {
+    next = route
+    operations.length = 0
+    const response = await by.request('/')
+    return { status: response.statusCode, body: response.json(), response }
+  }
+  const data = async () => (await visit((session) => session.data())).body.result
+  const unsaved = () => app.logLines.filter(({ msg }) => msg.includes('are lost'))
+  return { browser, data, memory, operations, plan, tab, unsaved, visit }
+}
+
+const login: Route = (session) => {
+  session.userId = 1
+}
+
+t.test('what is changed while save() is under way is committed at the end', async (t) => {
+  const { data, visit } = await visitor(t)
+  await visit(async (session) => {
+    session.userId = 1
+    const saved = session.save()
+    session.name = 'Ada'
+    await saved
+  })
+  t.same(await data(), { userId: 1, name: 'Ada' })
+  await visit(async (session) => {
+    session.delete('userId')
+    session.delete('name')
+    const saved = session.save()
+    session.count = 1
+    await saved
+  })
+  t.same(await data(), { count: 1 }, 'also where the session was emptied')
+})
+
+t.test('regenerate() while save() is under way still gives a new id', async (t) => {
+  const { browser, visit } = await visitor(t)
+  await visit(login)
+  const before = browser.cookies.get('__Host-session')
+  await visit(async (session) => {
+    session.name = 'Ada'
+    const saved = session.save()
+    await session.regenerate()
+    await saved
+  })
+  t.not(browser.cookies.get('__Host-session'), before)
+})
+
+t.test('a change behind the response is reported', async (t) => {
+  const { unsaved, visit } = await visitor(t)
+  await visit(login)
+  await visit((session, reply) => {
+    reply.send({})
+    session.name = 'Ada'
+  })
+  while (unsaved().length === 0) await tick()
+  t.equal(unsaved().length, 1)
+})
+
+t.test('a login whose last answer is lost does not log the user out', async (t) => {
+  const { data, operations, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'pass', 'lose')
+  const { status, body } = await visit(async (session) => {
+    await session.regenerate()
+    session.name = 'Ada'
+  })
+  t.equal(status, 503)
+  t.equal(body.code, 'FST_SESSION_UNAVAILABLE')
+  t.same(operations, ['read', 'create', 'update'])
+  t.same(await data(), { userId: 1, name: 'Ada' })
+})
+
+t.test('nothing is written after a reload() that failed', async (t) => {
+  const { data, operations, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'refuse')
+  const { status } = await visit(async (session) => {
+    await session.reload().catch(() => {})
+    session.name = 'Ada'
+  })
+  t.equal(status, 200)
+  t.same(operations, ['read', 'read'])
+  t.same(await data(), { userId: 1 })
+})
+
+t.test('a save() whose answer was lost is tried again under another id, and counts once', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  plan.push('lose')
+  await visit(async (session) => {
+    session.count = 1
+    await session.save().catch(() => {})
+  })
+  t.same(await data(), { count: 1 })
+  plan.push('pass', 'lose')
+  await visit(async (session) => {
+    session.count = 2
+    await session.save().catch(() => {})
+  })
+  t.same(await data(), { count: 2 }, 'not merged with itself')
+})
+
+t.test('a failed commit sets no cookie and says when to come back', async (t) => {
+  const { plan, visit } = await visitor(t)
+  for (const fate of ['refuse', 'lose'] as const) {
+    plan.push(fate)
+    const { status, response } = await visit(login)
+    t.equal(status, 503)
+    t.equal(response.headers['retry-after'], '1')
+    t.equal(sessionCookie(response), undefined)
+  }
+})
+
+t.test('a save() that nobody waits for and that fails does not end the process', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  plan.push('refuse')
+  const { status } = await visit((session) => {
+    session.userId = 1
+    void session.save()
+  })
+  t.equal(status, 200, 'the commit made up for it')
+  t.same(await data(), { userId: 1 })
+})
+
+t.test('a destroy() that failed is not a sign-out, whether or not anybody waited for it', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  await visit(login)
+  for (const route of [
+    (session: Session) => void session.destroy(),
+    (session: Session) => session.destroy().catch(() => {})
+  ]) {
+    plan.push('pass', 'refuse')
+    const { status, response } = await visit(route)
+    t.equal(status, 503)
+    t.equal(sessionCookie(response), undefined)
+  }
+  plan.push('pass', 'refuse')
+  t.equal((await visit((session) => session.destroy().catch(() => session.destroy()))).status, 200)
+  t.same(await data(), {})
+})
+
+t.test('what is changed while destroy() is under way is reported', async (t) => {
+  const { unsaved, visit } = await visitor(t)
+  await visit(login)
+  await visit(async (session) => {
+    const destroyed = session.destroy()
+    session.name = 'Ada'
+    await destroyed
+  })
+  t.match(unsaved(), [{ msg: /destroy\(\) was under way/ }])
+})
+
+t.test('data() stays live across a save() that merged', async (t) => {
+  const { data, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  await visit(async (session) => {
+    const live = session.data()
+    await other.request('/other')
+    live.userId = 3
+    await session.save()
+    live.userId = 2
+  })
+  t.same(await data(), { userId: 2, name: 'Bob', count: 7 })
+})
+
+t.test('a login with an id that has just been replaced is an error, not a login', async (t) => {
+  const { tab, visit } = await visitor(t)
+  await visit(login)
+  const old = tab()
+  await visit((session) => session.regenerate())
+  const { status, body } = await visit((session) => session.regenerate(), old)
+  t.equal(status, 409)
+  t.equal(body.code, 'FST_SESSION_CONFLICT')
+})
+
+t.test('a merge rule that fails is a conflict that names the key, and quotes nothing', async (t) => {
+  const rules = {
+    count: () => {
+      throw new Error('canary')
+    },
+    name: async () => 'nobody'
+  }
+  const { tab, visit } = await visitor(t, { merge: rules })
+  await visit(login)
+  const other = tab()
+  const { status, body } = await visit(async (session) => {
+    await other.request('/other')
+    session.count = 8
+    session.name = 'Ada'
+  })
+  t.equal(status, 409)
+  t.match(body.message, /count \(its rule failed\), name \(its rule is async\)/)
+  t.notMatch(body.message, 'canary')
+})
+
+t.test('an application that fails on records it cannot read can still sign people in', async (t) => {
+  const { data, memory, plan, visit } = await visitor(t, { onUndecodable: 'error' })
+  await visit(login)
+  t.equal(plan.length, 0)
+  const id = await visit((session) => session.id)
+  const key = `session:${id.body.result}`
+  const record = await memory.read(key)
+  if (record === undefined) throw new Error('no record')
+  await memory.update(key, record.subarray(14, 22), Buffer.from('{"foreign":true}'), Date.now() + 60_000)
+  t.equal((await visit((session) => session.data())).body.code, 'FST_SESSION_UNDECODABLE')
+  t.equal((await visit(() => 'not looked at')).status, 200)
+  const { status } = await visit(async (session) => {
+    await session.regenerate(false)
+    session.userId = 2
+  })
+  t.equal(status, 200)
+  t.same(await data(), { userId: 2 })
+})

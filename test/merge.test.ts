@@ -1,0 +1,179 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import { MergeConflict, type MergeRules, merge, mergeLive } from '../lib/merge.js'
+import type { Dictionary } from '../serializers/serializer.js'
+
+const sum = (base: unknown, mine: unknown, theirs: unknown): number =>
+  Number(mine ?? 0) + Number(theirs ?? 0) - Number(base ?? 0)
+const same = (data: Dictionary): Dictionary => structuredClone(data)
+
+t.test('a key is as the side that changed it left it, and as mine where both did', async (t) => {
+  // base, mine, theirs, merged; absent: undefined
+  const table = [
+    ['nobody changed it', { a: 1 }, { a: 1 }, { a: 1 }, { a: 1 }],
+    ['only mine changed', { a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }],
+    ['only theirs changed', { a: 1 }, { a: 1 }, { a: 3 }, { a: 3 }],
+    ['both changed', { a: 1 }, { a: 2 }, { a: 3 }, { a: 2 }],
+    ['both made the same change', { a: 1 }, { a: 2 }, { a: 2 }, { a: 2 }],
+    ['only mine added', {}, { a: 2 }, {}, { a: 2 }],
+    ['only theirs added', {}, {}, { a: 3 }, { a: 3 }],
+    ['both added', {}, { a: 2 }, { a: 3 }, { a: 2 }],
+    ['only mine deleted', { a: 1 }, {}, { a: 1 }, {}],
+    ['only theirs deleted', { a: 1 }, { a: 1 }, {}, {}],
+    ['both deleted', { a: 1 }, {}, {}, {}],
+    ['mine deleted, theirs changed', { a: 1 }, {}, { a: 3 }, {}],
+    ['mine changed, theirs deleted', { a: 1 }, { a: 2 }, {}, { a: 2 }],
+    ['different keys', { a: 1, b: 1 }, { a: 2, b: 1 }, { a: 1, b: 3 }, { a: 2, b: 3 }],
+    ['inside of a key', { a: { x: 1 } }, { a: { x: 1, y: 2 } }, { a: { x: 1 } }, { a: { x: 1, y: 2 } }]
+  ] as const
+  for (const [name, base, mine, theirs, merged] of table) t.same(merge(base, mine, theirs, {}), merged, name)
+})
+
+t.test('a rule decides about the keys that both changed, and about no other', async (t) => {
+  const asked: unknown[] = []
+  const rule = (...values: unknown[]): unknown => {
+    asked.push(values)
+    return 'ruled'
+  }
+  const rules: MergeRules = new Proxy(
+    {},
+    { get: () => rule, getOwnPropertyDescriptor: () => ({ configurable: true, value: rule }) }
+  )
+  const base = { mine: 1, theirs: 1, none: 1, both: 1, equal: 1, gone: 1, lost: 1 }
+  const mine = { mine: 2, theirs: 1, none: 1, both: 2, equal: 2, lost: 2, new: 2 }
+  const theirs = { mine: 1, theirs: 3, none: 1, both: 3, equal: 2, gone: 3, new: 3 }
+  t.same(merge(base, mine, theirs, rules), {
+    mine: 2,
+    theirs: 3,
+    none: 1,
+    ...{ both: 'ruled', equal: 'ruled', gone: 'ruled', lost: 'ruled', new: 'ruled' }
+  })
+  t.strictSame(asked, [
+    [1, 2, 3],
+    [1, 2, 2],
+    [1, undefined, 3],
+    [1, 2, undefined],
+    [undefined, 2, 3]
+  ])
+})
+
+t.test('a counter that both raised by one is raised by two', async (t) => {
+  t.same(merge({ n: 1 }, { n: 2 }, { n: 2 }, { n: sum }), { n: 3 })
+  t.same(merge({}, { n: 1 }, { n: 1 }, { n: sum }), { n: 2 })
+})
+
+t.test('a rule that gives undefined deletes the key', async (t) => {
+  const merged = merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: () => undefined })
+  t.notOk(Object.hasOwn(merged, 'a'))
+})
+
+t.test("the rule 'conflict' names every key that two requests changed differently", async (t) => {
+  const rules: MergeRules = { a: 'conflict', b: 'conflict', c: 'conflict', d: 'conflict' }
+  const base = { a: 1, b: 1, c: 1, d: 1 }
+  try {
+    merge(base, { a: 2, b: 2, c: 2, d: 1 }, { a: 3, c: 2, d: 3 }, rules)
+    t.fail('it was merged')
+  } catch (error) {
+    t.ok(error instanceof MergeConflict)
+    t.same((error as MergeConflict).keys, ['a', 'b'])
+    t.equal((error as MergeConflict).message, 'two requests changed a, b')
+  }
+  t.same(
+    merge(base, { ...base, c: 2 }, { ...base, c: 2 }, rules),
+    { ...base, c: 2 },
+    'the same change is no conflict'
+  )
+})
+
+t.test('a key `__proto__` is a key like others', async (t) => {
+  const parse = (text: string): Dictionary => JSON.parse(text)
+  const [base, mine] = [parse('{}'), parse('{"__proto__":{"polluted":1}}')]
+  for (const merged of [
+    merge(base, mine, base, {}),
+    merge(base, base, mine, {}),
+    mergeLive(base, mine, base, {}, (data) => data)
+  ]) {
+    t.equal(JSON.stringify(merged), '{"__proto__":{"polluted":1}}')
+    t.equal(Object.getPrototypeOf(merged), Object.prototype)
+  }
+  t.equal(JSON.stringify(merge(mine, base, mine, {})), '{}', 'deleted')
+  t.equal(({} as Dictionary).polluted, undefined)
+  t.same(merge({}, { toString: 1 }, { toString: 2 }, {}), { toString: 1 }, 'no rule is inherited')
+})
+
+const data = fc.dictionary(
+  fc.constantFrom('a', 'b', 'c', 'd'),
+  fc.oneof(fc.nat(3), fc.array(fc.nat(2), { maxLength: 2 })),
+  { noNullPrototype: true }
+)
+const triples = fc.tuple(data, data, data)
+
+t.test(
+  'whatever the data: a side that changed nothing has no part in the result, and nothing given is changed',
+  async (t) => {
+    fc.assert(
+      fc.property(triples, ([base, mine, theirs]) => {
+        const before = structuredClone([base, mine, theirs])
+        const isRight =
+          isDeepStrictEqual(merge(base, base, theirs, {}), { ...theirs }) &&
+          isDeepStrictEqual(merge(base, mine, base, {}), { ...mine }) &&
+          isDeepStrictEqual(merge(base, mine, mine, {}), { ...mine })
+        merge(base, mine, theirs, {})
+        return isRight && isDeepStrictEqual([base, mine, theirs], before)
+      })
+    )
+    t.pass()
+  }
+)
+
+t.test('whatever the data: each key is as one of the two sides left it', async (t) => {
+  fc.assert(
+    fc.property(triples, ([base, mine, theirs]) => {
+      const merged = merge(base, mine, theirs, {})
+      return Object.keys({ ...base, ...mine, ...theirs }).every((key) => {
+        const side = isDeepStrictEqual(base[key], mine[key]) ? theirs : mine
+        return (
+          isDeepStrictEqual(merged[key], side[key]) && Object.hasOwn(merged, key) === Object.hasOwn(side, key)
+        )
+      })
+    })
+  )
+  t.pass()
+})
+
+t.test('whatever the data: rules that commute give the same in any order', async (t) => {
+  const counters = fc.dictionary(fc.constantFrom('a', 'b'), fc.nat(100))
+  const rules = { a: sum, b: sum }
+  const full = (values: Dictionary): Dictionary => ({ a: 0, b: 0, ...values })
+  fc.assert(
+    fc.property(counters, counters, counters, counters, (...all) => {
+      const [base = {}, one = {}, two = {}, three = {}] = all.map(full)
+      const left = merge(base, three, merge(base, two, one, rules), rules)
+      const right = merge(base, one, merge(base, three, two, rules), rules)
+      return isDeepStrictEqual(left, right)
+    })
+  )
+  t.pass()
+})
+
+t.test('what the request holds goes on being its session', async (t) => {
+  const cart = { items: ['a', 'b'] }
+  const user = { name: 'Ada' }
+  const base = { cart: { items: ['a'] }, user: { name: 'Ada' }, n: 1 }
+  const theirs = { cart: { items: ['a'] }, user: { name: 'Eve' }, n: 2 }
+  const merged = mergeLive(base, { cart, user, n: 2 }, theirs, { n: sum }, same)
+  t.equal(merged.cart, cart, 'the very object, where it is right')
+  t.same(merged, { cart: { items: ['a', 'b'] }, user: { name: 'Eve' }, n: 3 })
+  t.not(merged.user, user)
+})
+
+t.test('values are compared as they come back, not as they are held', async (t) => {
+  const json = (data: Dictionary): Dictionary => JSON.parse(JSON.stringify(data))
+  const at = new Date(0)
+  const base = { at: at.toISOString(), n: 1 }
+  const merged = mergeLive(base, { at, n: 2 }, { at: at.toISOString(), n: 1 }, { at: 'conflict' }, json)
+  t.equal(merged.at, at, 'a Date that JSON knows as a text has not changed')
+  const theirs = { at: 'later', n: 1 }
+  t.same(mergeLive(base, { at, n: 2 }, theirs, { at: 'conflict' }, json), { at: 'later', n: 2 })
+})

@@ -1,0 +1,159 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc, { type Arbitrary } from 'fast-check'
+import t from 'tap'
+import {
+  type Header,
+  isMark,
+  NotARecordError,
+  openRecord,
+  REVISION,
+  recordBytes,
+  revisionOf,
+  sealRecord,
+  TOUCH,
+  touchOf
+} from '../lib/record.js'
+
+const header: Header = {
+  tag: 3,
+  permanent: true,
+  moved: false,
+  schemaVersion: 0x01020304,
+  createdAt: 0x0198_1122_3344,
+  counter: 0x0a0b0c0d,
+  touchedAt: 0x0198_5566_7788,
+  idleTimeout: 86_400
+}
+// magic, layout, tag, flags | schema | createdAt | counter | nonce | touchedAt | idleTimeout | payload
+const HEX = 'f5010301 01020304 019811223344 0a0b0c0d ######## 019855667788 00015180 68656c6c6f'.replaceAll(
+  ' ',
+  ''
+)
+
+const headers: Arbitrary<Header> = fc.record(
+  {
+    tag: fc.integer({ min: 0, max: 255 }),
+    permanent: fc.boolean(),
+    moved: fc.boolean(),
+    schemaVersion: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    counter: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 })
+  },
+  { noNullPrototype: true }
+)
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+t.test('the layout is the one that older processes wrote, byte by byte', async (t) => {
+  const record = sealRecord(header, Buffer.from('hello'))
+  t.equal(HEX.replace('########', hex(record.subarray(18, 22))), hex(record))
+  t.equal(recordBytes(5), record.length)
+  const old = Buffer.from(HEX.replace('########', 'deadbeef'), 'hex')
+  const { header: back, payload, revision, bytes } = openRecord(old)
+  t.same(back, header)
+  t.equal(payload.toString(), 'hello')
+  t.equal(hex(revision), '0a0b0c0ddeadbeef')
+  t.equal(hex(bytes), hex(old))
+})
+
+t.test('what stores compare and patch stands where they expect it', async (t) => {
+  t.same(REVISION, { offset: 14, length: 8 })
+  t.same(TOUCH, { offset: 18, length: 14 })
+  const stored = sealRecord(header, Buffer.from('hello'))
+  const touched = sealRecord(
+    { ...header, touchedAt: header.touchedAt + 1_000, idleTimeout: 60 },
+    Buffer.from('hello')
+  )
+  stored.set(touchOf(touched), TOUCH.offset)
+  t.equal(hex(stored), hex(touched), 'a touch patches exactly what it changes')
+})
+
+t.test('every header and every payload comes back', async (t) => {
+  fc.assert(
+    fc.property(headers, fc.uint8Array(), (header, payload) => {
+      const opened = openRecord(sealRecord(header, payload))
+      return (
+        isDeepStrictEqual(opened.header, header) &&
+        Buffer.from(payload).equals(opened.payload) &&
+        isMark(opened.bytes) === header.moved
+      )
+    })
+  )
+  t.pass()
+})
+
+t.test('a record is found in the midst of other bytes', async (t) => {
+  const record = sealRecord(header, Buffer.from('hello'))
+  const network = new Uint8Array(Buffer.concat([Buffer.alloc(7, 1), record, Buffer.alloc(7, 2)]))
+  const opened = openRecord(network.subarray(7, 7 + record.length))
+  t.same(opened.header, header)
+  t.equal(opened.payload.toString(), 'hello')
+  t.equal(hex(revisionOf(network.subarray(7))), hex(opened.revision))
+})
+
+t.test('no two writes look alike', async (t) => {
+  const revisions = Array.from({ length: 200 }, () =>
+    hex(openRecord(sealRecord(header, Buffer.alloc(0))).revision)
+  )
+  t.equal(new Set(revisions).size, 200)
+  t.ok(revisions.every((revision) => revision.startsWith('0a0b0c0d')))
+})
+
+const FOREIGN = {
+  'a JSON object': '7b',
+  'a JSON list': '5b',
+  'a JSON text': '22',
+  'a msgpack map': '81a161',
+  'a large msgpack map': 'de0001',
+  'a huge msgpack map': 'df00000001',
+  'a msgpackr record': 'd47240',
+  'a CBOR map': 'a1',
+  'a CBOR map of open end': 'bf',
+  pickle: '8004',
+  'an old pickle': '286470',
+  gzip: '1f8b',
+  zlib: '789c',
+  zstd: '28b52ffd',
+  v8: 'ff0f',
+  Java: 'aced0005',
+  noughts: '00'
+}
+
+t.test('what other systems store is no record', async (t) => {
+  for (const [name, start] of Object.entries(FOREIGN)) {
+    const bytes = Buffer.concat([Buffer.from(start, 'hex'), Buffer.alloc(64, 1)])
+    t.throws(() => openRecord(bytes), { message: 'it is not a record of this package' }, name)
+    t.notOk(isMark(bytes))
+  }
+})
+
+t.test('an unknown layout, unknown flags and a header that is cut off are refused', async (t) => {
+  const record = sealRecord(header, Buffer.alloc(0))
+  for (let length = 0; length < record.length; length++) {
+    try {
+      openRecord(record.subarray(0, length))
+      t.fail(`${length} bytes were taken for a record`)
+    } catch (error) {
+      t.ok(error instanceof NotARecordError)
+    }
+  }
+  t.equal(openRecord(record).payload.length, 0)
+  const patched = (offset: number, value: number): Buffer => {
+    const copy = Buffer.from(record)
+    copy[offset] = value
+    return copy
+  }
+  t.throws(() => openRecord(patched(1, 2)), { message: 'its layout version 2 is unknown' })
+  for (const flag of [4, 8, 16, 32, 64, 128]) {
+    t.throws(() => openRecord(patched(3, 1 | flag)), { message: `its flags ${1 | flag} are unknown` })
+  }
+})
+
+t.test('a mark is told by its flag', async (t) => {
+  t.ok(isMark(sealRecord({ ...header, moved: true }, Buffer.alloc(0))))
+  t.notOk(isMark(sealRecord(header, Buffer.from('hello'))))
+  t.notOk(isMark(Buffer.alloc(0)))
+  t.notOk(isMark(Buffer.of(0xf5)))
+})

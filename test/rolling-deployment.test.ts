@@ -1,0 +1,164 @@
+// Three processes of one service, each of them configured to write with another serializer, and one browser.
+import { isDeepStrictEqual } from 'node:util'
+import t, { type Test } from 'tap'
+import { openRecord } from '../lib/record.js'
+import { type SerializerName, serializers } from '../serializers/index.js'
+import { createApp, type TestApp } from './support/app.js'
+import { Browser } from './support/browser.js'
+import { type RedisServer, startRedis } from './support/redis-server.js'
+
+const names = Object.keys(serializers) as SerializerName[]
+const AT = new Date('2026-11-05T12:00:00.000Z')
+const values = {
+  text: 'žluťoučký 🎉',
+  nested: { list: [1, { two: 2 }], none: null },
+  date: AT,
+  map: new Map<string, unknown>([
+    ['a', AT],
+    ['b', new Map([[1, 2]])]
+  ]),
+  set: new Set(['x', 'y']),
+  bytes: Buffer.from([0, 255])
+}
+type Value = keyof typeof values
+const plain: readonly Value[] = ['text', 'nested']
+
+async function deploy(t: Test, redis: RedisServer, serializer: SerializerName): Promise<TestApp> {
+  const app = await createApp(t, { redis: redis.url, serializer })
+  app.get<{ Params: { name: Value } }>('/set/:name', async ({ session, params }) => {
+    session.set(params.name as 'anything', values[params.name])
+    return {}
+  })
+  app.get<{ Params: { name: Value } }>('/kept/:name', async ({ session, params }) =>
+    isDeepStrictEqual(session.get(params.name as 'anything'), values[params.name])
+  )
+  app.get('/count', async ({ session }) => {
+    session.count = (session.count ?? 0) + 1
+    return {}
+  })
+  app.get('/keys', async ({ session }) => Object.keys(session))
+  app.get('/look', async ({ session }) => Object.values(session.data()).length)
+  return app
+}
+
+async function deployAll(t: Test) {
+  const redis = await startRedis(t)
+  const apps = new Map<SerializerName, TestApp>()
+  for (const name of names) apps.set(name, await deploy(t, redis, name))
+  const at = (browser: Browser, name: SerializerName): Browser => {
+    const app = apps.get(name)
+    if (app === undefined) throw new Error(`no application writes ${name}`)
+    return browser.visit(app)
+  }
+  const newBrowser = (name: SerializerName) => at(new Browser(apps.get(name) as TestApp), name)
+  /** The tag of the only record. */
+  const tagInRedis = async (): Promise<number> => {
+    const [key = ''] = await redis.client.keys('session:*')
+    return openRecord((await redis.client.getBuffer(key)) ?? Buffer.alloc(0)).header.tag
+  }
+  return { redis, at, newBrowser, tagInRedis }
+}
+
+function* orders<Item>(items: readonly Item[]): Generator<Item[]> {
+  if (items.length === 0) yield []
+  for (const item of items)
+    for (const rest of orders(items.filter((other) => other !== item))) yield [item, ...rest]
+}
+
+t.test('a user goes round all of them, in every order, and is never logged out', async (t) => {
+  const { redis, at, newBrowser } = await deployAll(t)
+  for (const order of orders(names)) {
+    const [writer = 'json'] = order
+    const browser = newBrowser(writer)
+    // What JSON cannot keep is set where it is kept: while only others write.
+    const set = (Object.keys(values) as Value[]).filter((name) => writer !== 'json' || plain.includes(name))
+    for (const name of set) await browser.request(`/set/${name}`)
+    const cookie = [...browser.cookies.values()].join()
+    for (const reader of [...order, ...order]) {
+      at(browser, reader)
+      t.same(await browser.json('/keys'), set, `${order.join()}: ${reader} finds what ${writer} wrote`)
+      for (const name of set)
+        t.ok(await browser.json(`/kept/${name}`), `${reader} reads ${name} of ${writer}`)
+    }
+    t.equal([...browser.cookies.values()].join(), cookie, 'the cookie is the same')
+  }
+  t.equal((await redis.client.keys('session:*')).length, 6, 'one session for each round')
+})
+
+t.test('each of them changes what another wrote, and all is kept that its writer can keep', async (t) => {
+  const { at, newBrowser, tagInRedis, redis } = await deployAll(t)
+  for (const order of orders(names)) {
+    await redis.client.flushall()
+    const browser = newBrowser('superjson')
+    await browser.request('/set/nested')
+    for (const writer of order) {
+      at(browser, writer)
+      await browser.request('/count')
+      for (const name of Object.keys(values)) await browser.request(`/set/${name}`)
+      t.equal(await tagInRedis(), serializers[writer].tag, `the record is ${writer} now`)
+      for (const reader of names) {
+        at(browser, reader)
+        const kept = await Promise.all(
+          (Object.keys(values) as Value[]).map(async (name) => [name, await browser.json(`/kept/${name}`)])
+        )
+        const lost = kept.filter(([, isKept]) => !isKept).map(([name]) => name)
+        t.same(lost, writer === 'json' ? ['date', 'map', 'set', 'bytes'] : [], `${reader} reads ${writer}`)
+      }
+    }
+  }
+})
+
+t.test('who only reads writes nothing', async (t) => {
+  const { redis, at, newBrowser, tagInRedis } = await deployAll(t)
+  for (const writer of names) {
+    await redis.client.flushall()
+    const browser = newBrowser(writer)
+    for (const name of plain) await browser.request(`/set/${name}`)
+    if (writer !== 'json')
+      for (const name of ['date', 'map', 'set', 'bytes']) await browser.request(`/set/${name}`)
+    await redis.commands()
+    for (const reader of names) {
+      at(browser, reader)
+      await browser.request('/look')
+      await browser.request('/kept/nested')
+      await browser.request('/set/text')
+    }
+    t.same(
+      await redis.commands(),
+      { get: 9 },
+      `nobody rewrites what ${writer} wrote, nor what is set again as it was`
+    )
+    t.equal(await tagInRedis(), serializers[writer].tag)
+  }
+})
+
+t.test('what JSON made a text of is stored as what it is when it is set again by who can', async (t) => {
+  const { at, newBrowser, redis } = await deployAll(t)
+  for (const writer of ['superjson', 'msgpack'] as const) {
+    await redis.client.flushall()
+    const browser = newBrowser('json')
+    await browser.request('/set/date')
+    at(browser, writer)
+    t.notOk(await browser.json('/kept/date'), 'a text')
+    await browser.request('/set/date')
+    t.ok(await browser.json('/kept/date'), `a Date in ${writer}`)
+  }
+})
+
+t.test('a deployment that is rolled back reads what the newer one wrote', async (t) => {
+  const redis = await startRedis(t)
+  const before = await deploy(t, redis, 'json')
+  const browser = new Browser(before)
+  await browser.request('/set/text')
+  const after = await deploy(t, redis, 'msgpack')
+  await browser.visit(after).request('/set/date')
+  t.ok(await browser.json('/kept/date'))
+  await after.close()
+  const again = await deploy(t, redis, 'json')
+  browser.visit(again)
+  t.same(await browser.json('/keys'), ['text', 'date'])
+  t.ok(await browser.json('/kept/date'), 'a Date that the newer one wrote')
+  await browser.request('/set/nested')
+  t.same(await browser.json('/keys'), ['text', 'date', 'nested'])
+  t.ok(await browser.json('/kept/text'))
+})

@@ -1,0 +1,199 @@
+// The Redis store: the contract through every kind of connection, what it costs, and what it does when Redis refuses.
+import { inspect } from 'node:util'
+import { Redis, type RedisOptions } from 'ioredis'
+import t, { type Test } from 'tap'
+import { UnavailableError } from '../../lib/errors.js'
+import { RedisStore } from '../../lib/stores/redis.js'
+import { TOUCH } from '../../lib/stores/store.js'
+import { later, newKey, recordOf, revision, storeContract } from '../contracts/store.js'
+import { freePort, startRedis } from '../support/redis-server.js'
+
+const PATCH = recordOf(1).subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
+
+const CONNECTIONS: Record<string, Omit<RedisOptions, 'replyMapping'>> = {
+  'RESP3, the default': {},
+  RESP2: { protocol: 2 },
+  'auto-pipelining': { enableAutoPipelining: true },
+  'a key prefix': { keyPrefix: 'service:{a}:' },
+  'another database': { db: 7 },
+  'numbers as strings': { stringNumbers: true }
+}
+
+for (const [name, options] of Object.entries(CONNECTIONS)) {
+  t.test(`the Redis store keeps the contract with ${name}`, async (t) => {
+    const redis = await startRedis(t)
+    storeContract(t, () => new RedisStore(redis.connect(options)))
+  })
+}
+
+t.test('each operation is one command', async (t) => {
+  const redis = await startRedis(t)
+  const store = new RedisStore(redis.connect())
+  for (const [key, number] of [
+    ['update', 1],
+    ['touch', 1],
+    ['destroy', 1]
+  ] as const) {
+    await store.create(`warm ${key}`, recordOf(number), later())
+  }
+  await store.update('warm update', revision(1), recordOf(2), later())
+  await store.touch('warm touch', revision(1), PATCH, later())
+  await store.destroy('warm destroy', revision(1))
+  const commands = async (work: () => Promise<unknown>) => {
+    await redis.commands()
+    await work()
+    return redis.commands()
+  }
+  t.same(await commands(() => store.read('key')), { get: 1 })
+  t.same(await commands(() => store.create('key', recordOf(1), later())), { set: 1 })
+  t.same(await commands(() => store.create('key', recordOf(1), later())), { set: 1 })
+  t.same(await commands(() => store.touch('key', revision(1), PATCH, later())), {
+    ...{ evalsha: 1, getrange: 1 },
+    ...{ setrange: 1, pexpire: 1 }
+  })
+  t.same(await commands(() => store.update('key', revision(1), recordOf(2), later())), {
+    ...{ evalsha: 1, getrange: 1 },
+    set: 1
+  })
+  const refused = { evalsha: 1, getrange: 1, get: 1 }
+  t.same(await commands(() => store.update('key', revision(1), recordOf(2), later())), refused)
+  t.same(await commands(() => store.touch('key', revision(1), PATCH, later())), refused)
+  t.same(await commands(() => store.destroy('key', revision(1))), refused)
+  t.same(await commands(() => store.destroy('key', revision(2))), { evalsha: 1, getrange: 1, del: 1 })
+  t.same(await commands(() => store.destroy('key', revision(2))), refused)
+})
+
+t.test('a record ends in Redis at the instant that was given', async (t) => {
+  const redis = await startRedis(t)
+  const store = new RedisStore(redis.client)
+  const keeps = async (lifetime: number, work: (expiresAt: number) => Promise<unknown>) => {
+    const before = Date.now()
+    await work(before + lifetime)
+    const left = await redis.client.pttl('key')
+    const elapsed = Date.now() - before
+    t.ok(left <= lifetime && left >= lifetime - elapsed - 1, `${left} of ${lifetime} ms, ${elapsed} later`)
+  }
+  await keeps(60_000, (end) => store.create('key', recordOf(1), end))
+  await keeps(31 * 86_400_000, (end) => store.update('key', revision(1), recordOf(1), end))
+  await keeps(90_000, (end) => store.touch('key', revision(1), PATCH, end))
+  await keeps(600_000, (end) => store.touch('key', revision(1), PATCH, end))
+  await keeps(600_000, () => store.create('key', recordOf(2), later()))
+  await keeps(600_000, () => store.touch('key', revision(9), PATCH, later()))
+})
+
+for (const enableAutoPipelining of [false, true]) {
+  const how = enableAutoPipelining ? 'with auto-pipelining' : 'without auto-pipelining'
+  t.test(`a server that has forgotten its scripts is given them again, ${how}`, async (t) => {
+    const redis = await startRedis(t)
+    const client = redis.connect({ enableAutoPipelining })
+    const store = new RedisStore(client)
+    const keys = Array.from({ length: 50 }, newKey)
+    await Promise.all(keys.map((key) => store.create(key, recordOf(1), later())))
+    for (const round of [1, 2]) {
+      await redis.client.script('FLUSH')
+      const outcomes = keys.map((key) => store.update(key, revision(round), recordOf(round + 1), later()))
+      const reads = keys.map((key) => store.read(key))
+      t.same([...new Set(await Promise.all(outcomes))], ['done'], 'many at once')
+      t.ok((await Promise.all(reads)).every((record) => record?.length === recordOf(1).length))
+    }
+    await redis.client.script('FLUSH')
+    const key = newKey()
+    const work = [
+      store.create(key, recordOf(1), later()),
+      client.script('FLUSH'),
+      store.touch(key, revision(1), PATCH, later()),
+      client.script('FLUSH'),
+      store.touch(key, revision(1), PATCH, later())
+    ]
+    t.same(await Promise.all(work), [true, 'OK', 'done', 'OK', 'done'], 'in the midst of a batch')
+    await redis.commands()
+    t.equal(await store.touch(key, revision(1), PATCH, later()), 'done')
+    t.equal((await redis.commands()).eval, undefined, 'and only once')
+  })
+}
+
+const CANARY = 'canary'
+
+/** Lets every operation fail, and asserts that nothing of a key or a record comes along. */
+async function refuses(t: Test, store: RedisStore, kind: RegExp, key = `key-${CANARY}`): Promise<void> {
+  const record = recordOf(1, `payload-${CANARY}`)
+  const hidden = [CANARY, Buffer.from(CANARY).toString('hex'), Buffer.from(CANARY).toString('base64')]
+  const operations = {
+    GET: store.read(key),
+    SET: store.create(key, record, later()),
+    EVALSHA: store.update(key, revision(1), record, later()),
+    'EVALSHA to touch': store.touch(key, revision(1), Buffer.from(`${CANARY}-canary-`), later()),
+    'EVALSHA to destroy': store.destroy(key, Buffer.from(`${CANARY}--`))
+  }
+  const results = await Promise.allSettled(Object.values(operations))
+  for (const [index, name] of Object.keys(operations).entries()) {
+    const result = results[index]
+    if (result?.status !== 'rejected') continue
+    const error: unknown = result.reason
+    t.ok(error instanceof UnavailableError && error.statusCode === 503, `${name} fails`)
+    t.match((error as Error).message, kind)
+    t.match((error as Error).message, name.split(' ')[0])
+    t.equal((error as Error).cause, undefined)
+    const seen = `${inspect(error, { showHidden: true, depth: 10 })}${(error as Error).stack}${JSON.stringify(error)}`
+    for (const secret of hidden) t.notOk(seen.includes(secret), 'and tells nothing')
+  }
+  t.ok(results.some(({ status }) => status === 'rejected'))
+}
+
+t.test('where a key holds something else than a string, it is an error', async (t) => {
+  const redis = await startRedis(t)
+  const key = `key-${CANARY}`
+  await redis.client.hset(key, 'field', CANARY)
+  const store = new RedisStore(redis.connect())
+  await refuses(t, store, /failed with WRONGTYPE$/, key)
+  t.equal(await store.create(key, recordOf(1), later()), false, 'but its key is taken')
+  t.same(await redis.client.hgetall(key), { field: CANARY })
+})
+
+t.test('without the password every operation is an error', async (t) => {
+  const redis = await startRedis(t)
+  await redis.client.config('SET', 'requirepass', 'secret')
+  await refuses(t, new RedisStore(redis.connect({ enableReadyCheck: false })), /failed with NOAUTH$/)
+})
+
+t.test('a server that has no memory left refuses to write, and still reads', async (t) => {
+  const redis = await startRedis(t)
+  const store = new RedisStore(redis.connect())
+  await store.create('key', recordOf(1), later())
+  await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
+  await redis.client.config('SET', 'maxmemory', '1')
+  await refuses(t, store, /failed with OOM$/)
+  await t.rejects(store.create('new', recordOf(1), later()), { message: /SET failed with OOM$/ })
+  await t.rejects(store.update('key', revision(1), recordOf(2), later()), {
+    message: /EVALSHA failed with OOM$/
+  })
+  t.ok((await store.read('key'))?.equals(recordOf(1)))
+  await redis.client.config('SET', 'maxmemory', '0')
+  t.equal(await store.update('key', revision(1), recordOf(2), later()), 'done')
+})
+
+t.test('a server that is away is an error, and well again when it is back', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect({ maxRetriesPerRequest: 0, retryStrategy: () => 20 })
+  const store = new RedisStore(client)
+  t.equal(await store.read('key'), undefined)
+  await redis.stop()
+  await refuses(t, store, /failed with (ECONN\w+|MaxRetriesPerRequestError|EPIPE|Error)$/)
+  await redis.restart()
+  if (client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve))
+  t.equal(await store.create('key', recordOf(1), later()), true)
+})
+
+t.test('a server that was never there is an error', async (t) => {
+  const client = new Redis({ port: await freePort(), host: '127.0.0.1', maxRetriesPerRequest: 0 })
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  await refuses(t, new RedisStore(client), /failed with MaxRetriesPerRequestError$/)
+})
+
+t.test('a client that its owner has closed is an error', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  await client.quit()
+  await refuses(t, new RedisStore(client), /failed with Error$/)
+})

@@ -1,0 +1,109 @@
+// What users may pass to the plugin. Checked by `tsc -p test/types`, never run.
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import redisSession, {
+  type Dictionary,
+  MemoryStore,
+  type Merge,
+  redisSession as named,
+  type RedisSessionOptions,
+  RedisStore,
+  type Serializer,
+  type Store
+} from 'fastify-ioredis-session'
+import { Cluster, Redis } from 'ioredis'
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
+import { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
+
+function options(_options: RedisSessionOptions): void {}
+
+export async function registering(): Promise<void> {
+  const app = Fastify()
+  await app.register(cookie)
+  await app.register(redisSession)
+  await app.register(redisSession, {})
+  await app.register(named, { redis: 'redis://localhost', prefix: 'app:' })
+  // @ts-expect-error: not an option
+  await app.register(redisSession, { ttl: 3600 })
+}
+
+export function redis(nodes: { host: string; port: number }[]): void {
+  options({ redis: 'redis://localhost' })
+  options({ redis: { host: 'localhost', port: 6379, tls: {} } })
+  options({ redis: new Redis() })
+  options({ redis: new Cluster(nodes) })
+  options({ redis: new Redis5() })
+  options({ redis: new Cluster5(nodes) })
+  options({ redis: new Valkey() })
+  options({ redis: new ValkeyCluster(nodes) })
+  // @ts-expect-error: a port is not a client
+  options({ redis: 6379 })
+  // @ts-expect-error: not an option of ioredis
+  options({ redis: { hostname: 'localhost' } })
+}
+
+export function stores(client: Redis, own: Store): void {
+  options({ store: new MemoryStore() })
+  options({ store: new MemoryStore({ maxEntries: 10, maxBytes: 1024 }) })
+  options({ store: new RedisStore(client) })
+  options({ store: own })
+  // @ts-expect-error: it can only read
+  options({ store: { read: async () => undefined } })
+}
+
+export function serializers(): void {
+  const own: Serializer = {
+    name: 'own',
+    tag: 32,
+    encode: (data: Dictionary) => new TextEncoder().encode(JSON.stringify(data)),
+    decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+  }
+  options({ serializer: 'json' })
+  options({ serializer: 'superjson' })
+  options({ serializer: 'msgpack' })
+  options({ serializer: own, readSerializers: [own] })
+  // @ts-expect-error: no such serializer
+  options({ serializer: 'pickle' })
+  // @ts-expect-error: no tag
+  options({ serializer: { name: 'own', encode: own.encode, decode: own.decode } })
+  // @ts-expect-error: text is not bytes
+  options({ serializer: { ...own, encode: JSON.stringify } })
+}
+
+export function theRest(): void {
+  const longest: Merge = (_base, mine, theirs) =>
+    String(mine).length > String(theirs).length ? mine : theirs
+  options({
+    prefix: 'app:',
+    secret: ['newest', new Uint8Array(32)],
+    cookie: { name: 'sid', secure: 'auto', sameSite: 'strict', httpOnly: true },
+    idleTimeout: 60,
+    permanentLifetime: 60,
+    absoluteTimeout: 60,
+    touchAfter: 1,
+    rolling: false,
+    maxRecordBytes: 1024,
+    saveOn5xx: true,
+    decorator: 'admin',
+    graceAfterRegenerate: 5,
+    onUndecodable: 'error',
+    merge: { name: longest, balance: 'conflict' }
+  })
+  // @ts-expect-error: it follows from the lifetime of the session
+  options({ cookie: { maxAge: 1 } })
+  // @ts-expect-error: no script needs to read it
+  options({ cookie: { httpOnly: false } })
+  // @ts-expect-error: not a rule
+  options({ merge: { name: 'longest' } })
+  // @ts-expect-error: seconds
+  options({ idleTimeout: '1h' })
+}
+
+export function routes(): void {
+  const app = Fastify()
+  app.get('/none', { config: { session: false } }, async () => ({}))
+  app.get('/polling', { config: { session: { touch: false } } }, async () => ({}))
+  app.get('/', async ({ session }) => ({ id: session.id }))
+  // @ts-expect-error: true or false
+  app.get('/never', { config: { session: { touch: 'never' } } }, async () => ({}))
+}

@@ -1,0 +1,142 @@
+// What users see of a session in their editor. Checked by `tsc -p test/types`, never run.
+import type { FastifyRequest } from 'fastify'
+import type { Detached, Session, SessionData } from 'fastify-ioredis-session'
+
+// As users write it. Keys of its own: the same program may hold the keys of other tests.
+declare module 'fastify-ioredis-session' {
+  interface SessionData {
+    visitor: { name: string; since: Date }
+    visits: number
+    nickname?: string
+    save: string
+  }
+}
+declare module 'fastify' {
+  interface FastifyRequest {
+    backOffice: Session<BackOfficeData>
+  }
+}
+interface BackOfficeData {
+  level: 1 | 2
+}
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_equal: Equal<A, B>): void {}
+
+export async function keysAndValues({ session }: FastifyRequest): Promise<void> {
+  const visitor = session.get('visitor')
+  same<typeof visitor, SessionData['visitor'] | undefined>(true)
+  const nickname = session.get('nickname')
+  same<typeof nickname, string | undefined>(true)
+  const visits = session.visits
+  same<typeof visits, number | undefined>(true)
+
+  session.set('visits', 1)
+  session.set('visits', undefined)
+  session.set('visitor', { name: 'Ada', since: new Date() })
+  session.visits = 2
+  delete session.visits
+  same<ReturnType<typeof session.has>, boolean>(true)
+  session.has('visits')
+  same<ReturnType<typeof session.delete>, boolean>(true)
+  session.delete('visits')
+  'visits' in session
+
+  // @ts-expect-error: another type
+  session.set('visits', '1')
+  // @ts-expect-error: a member is missing
+  session.set('visitor', { name: 'Ada' })
+  // @ts-expect-error: not a key
+  session.set('vists', 1)
+  // @ts-expect-error: not a key
+  session.get('vists')
+  // @ts-expect-error: not a key
+  session.has('vists')
+  // @ts-expect-error: not a key
+  session.delete('vists')
+  // @ts-expect-error: not a key
+  session.vists
+  // @ts-expect-error: another type
+  session.visits = '1'
+  // @ts-expect-error: it may be missing
+  session.visits.toFixed()
+  // @ts-expect-error: it may be missing
+  session.get('visits').toFixed()
+}
+
+export function wholeData({ session }: FastifyRequest): void {
+  const data = session.data()
+  same<typeof data.visits, number | undefined>(true)
+  data.visits = 1
+  // @ts-expect-error: another type
+  data.visits = '1'
+  // @ts-expect-error: not a key
+  data.vists
+}
+
+export async function keyWithTheNameOfAMethod({ session }: FastifyRequest): Promise<void> {
+  const value = session.get('save')
+  same<typeof value, string | undefined>(true)
+  session.set('save', 'text')
+  const saved = session.save()
+  same<typeof saved, Promise<void>>(true)
+  // @ts-expect-error: it is a method
+  session.save = 'text'
+}
+
+export async function methods({ session }: FastifyRequest): Promise<void> {
+  same<typeof session.id, string>(true)
+  same<typeof session.sessionId, string>(true)
+  same<typeof session.isNew, boolean>(true)
+  same<typeof session.destroyed, boolean>(true)
+  same<typeof session.detached, Detached | undefined>(true)
+  same<typeof session.permanent, boolean>(true)
+  session.permanent = true
+  // @ts-expect-error: true or false
+  session.permanent = 'yes'
+  // @ts-expect-error: read only
+  session.id = 'mine'
+
+  await session.regenerate()
+  await session.regenerate(false)
+  await session.regenerate(['visits', 'visitor'])
+  // @ts-expect-error: not a key
+  await session.regenerate(['vists'])
+  // @ts-expect-error: no callbacks
+  await session.regenerate(() => {})
+  // @ts-expect-error: no callbacks
+  await session.destroy(() => {})
+  // @ts-expect-error: no callbacks
+  await session.save(() => {})
+  // @ts-expect-error: no callbacks
+  await session.reload(() => {})
+  await session.reload()
+  await session.destroy()
+  session.touch()
+  const flags: [boolean, boolean] = [session.isModified(), session.isSaved()]
+
+  session.options({ secure: 'auto', sameSite: 'strict' })
+  // @ts-expect-error: that would be a second cookie
+  session.options({ path: '/' })
+  // @ts-expect-error: it follows from the lifetime of the session
+  session.options({ maxAge: 1 })
+  // @ts-expect-error: every response has the same name
+  session.options({ name: 'other' })
+  // @ts-expect-error: no script needs to read it
+  session.options({ httpOnly: false })
+  // @ts-expect-error: lower case
+  session.options({ sameSite: 'Lax' })
+  void flags
+}
+
+export function twoKinds({ backOffice, session }: FastifyRequest): void {
+  const level = backOffice.get('level')
+  same<typeof level, 1 | 2 | undefined>(true)
+  backOffice.level = 2
+  // @ts-expect-error: not a level
+  backOffice.set('level', 3)
+  // @ts-expect-error: a key of the other kind
+  backOffice.get('visits')
+  // @ts-expect-error: a key of the other kind
+  session.get('level')
+}
