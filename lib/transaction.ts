@@ -461,6 +461,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (draft.keep !== undefined) throw this.#movedError()
       this.#stored = undefined
       this.detached = 'moved'
+      this.#cookie.withdraw()
       return
     }
     if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
@@ -539,6 +540,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#stored = undefined
     this.detached = 'destroyed'
     this.destroyed = true
+    this.#cookie.withdraw()
     report(
       this.#response.log,
       'info',
