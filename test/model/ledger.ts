@@ -290,7 +290,11 @@ export class Ledger {
   checkSaved(account: Account, data: unknown, permanent: boolean): void {
     account.isLoose = false
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
-    if (!account.isLoaded || entry === undefined) return
+    if (!account.isLoaded || entry === undefined) {
+      // An emptied session is gone, and what is set next begins one that is as permanent as this one says.
+      account.intent.permanent = permanent
+      return
+    }
     const seen = entry.versions.filter(({ until }) => until >= account.baseAt)
     const now = seen.findLast(({ content }) => isDeepStrictEqual(content, { data, permanent }))
     this.#claim(account, now !== undefined, `goes on from ${show(data)}, which was never there`)
@@ -364,7 +368,7 @@ export class Ledger {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     this.#claim(account, code === 'FST_SESSION_CONFLICT', `answered 409 ${code}`)
     this.#claim(account, account.writes === 0, 'was refused, and left a trace')
-    const hasMoved = entry?.end === 'moved' && (intent.regenerate || account.visit.steps.some(isDestroy))
+    const hasMoved = entry?.end === 'moved' && account.visit.steps.some(needsTheSession)
     const isGuarded =
       intent.assigned.has('guard') &&
       this.#wasSeen(account, ({ data }) => !isDeepStrictEqual(data.guard, intent.base.data.guard))
@@ -420,8 +424,9 @@ export class Ledger {
   }
 }
 
-function isDestroy(step: Step): boolean {
-  return step.do === 'destroy'
+// What must not seem to have been done to a session that went on under another id.
+function needsTheSession(step: Step): boolean {
+  return step.do === 'destroy' || step.do === 'regenerate' || step.do === 'login'
 }
 
 function contentOf(record: Uint8Array): Content {
