@@ -1,4 +1,5 @@
 // What becomes of a session when requests meet: every promise by an example. `test/model` looks for the rest.
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { MemoryStore, mergeRules, RedisStore, type Session, type Store } from '../lib/index.js'
@@ -127,6 +128,27 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
       () => visit(1, (_, data) => Object.assign(data, { name: 'early', a: 2 }))
     )
     t.same(await now(), { name: 'late', a: 2 })
+  })
+
+  t.test('what an earlier request of the same process left does not stand for newer changes', async (t) => {
+    const { at, begin, now, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const answer = at(0).held.hold('update', 'after')
+    const first = visit(0, (_, data) => Object.assign(data, { name: 'Bob' }))
+    const release = await answer
+    await visit(1, (_, data) => Object.assign(data, { name: 'Eve' }))
+    const isHandled = gate()
+    const second = visit(0, (_, data) => {
+      data.name = 'Bob'
+      isHandled.open()
+    })
+    await isHandled.passed
+    // Until it stands behind the first one.
+    await setImmediate()
+    await setImmediate()
+    release()
+    await Promise.all([first, second])
+    t.same(await now(), { name: 'Bob' })
   })
 
   t.test('a change inside an object counts as one of its top-level key', async (t) => {
