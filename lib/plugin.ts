@@ -178,6 +178,10 @@ class RequestSession implements Response {
     this.#sendCookie(cookie, '', 0)
   }
 
+  withdrawCookie({ name }: Cookie): void {
+    this.#setCookies(this.#otherCookies(name))
+  }
+
   onceClosed(callback: () => void): void {
     const reply = this.#reply
     // Where the client has gone away before the response, that is yet to come, and its commit with it.
@@ -192,12 +196,21 @@ class RequestSession implements Response {
     const secure = attributes.secure === 'auto' ? this.#request.protocol === 'https' : attributes.secure
     const lifetime = maxAge === undefined ? {} : maxAge === 0 ? { maxAge, expires: new Date(0) } : { maxAge }
     const header = reply.server.serializeCookie(name, value, { ...attributes, secure, ...lifetime })
-    const others = [reply.getHeader('set-cookie') ?? []]
-      .flat()
-      .filter((other) => !String(other).startsWith(`${name}=`))
-    reply.removeHeader('set-cookie')
-    reply.header('set-cookie', others.length === 0 ? header : [...others.map(String), header])
+    this.#setCookies([...this.#otherCookies(name), header])
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  }
+
+  #otherCookies(name: string): string[] {
+    return [this.#reply.getHeader('set-cookie') ?? []]
+      .flat()
+      .map(String)
+      .filter((header) => !header.startsWith(`${name}=`))
+  }
+
+  #setCookies(headers: string[]): void {
+    this.#reply.removeHeader('set-cookie')
+    const [first = '', ...rest] = headers
+    if (headers.length > 0) this.#reply.header('set-cookie', rest.length === 0 ? first : headers)
   }
 }
 

@@ -1,6 +1,5 @@
 // One request's dealings with its session: load, commit, and what the session asks for in between.
 import type { Buffer } from 'node:buffer'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, PayloadError } from './codec.js'
@@ -28,11 +27,7 @@ import type { Outcome } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
 
 /** How often a commit is tried before it gives up, since other processes were faster each time. */
-const MAX_TRIES = 100
-/** After so many tries a commit waits a little, so that processes fall out of step. */
-const TRIES_IN_STEP = 8
-/** Milliseconds that it then waits at the most. */
-const MAX_JITTER = 10
+const MAX_TRIES = 200
 
 /** What all transactions of one registration share. */
 export interface Context extends RecordsOptions {
@@ -420,7 +415,7 @@ export class Transaction implements SessionOwner, DraftObserver {
         this.#vanish(handle)
         return undefined
       }
-      if (this.#tries > TRIES_IN_STEP) await sleep(Math.random() * MAX_JITTER)
+      // At once: while it waited, what it has just been given would get out of date, and the next try fail for certain.
       await this.#absorb(outcome)
       if (this.detached !== undefined) return undefined
     }
@@ -489,6 +484,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (draft.keep !== undefined) throw this.#movedError()
       this.#stored = undefined
       this.detached = 'moved'
+      this.#cookie.withdraw()
       return
     }
     if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
@@ -566,6 +562,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#stored = undefined
     this.detached = 'destroyed'
     this.destroyed = true
+    this.#cookie.withdraw()
     report(
       this.#response.log,
       'info',
