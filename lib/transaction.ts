@@ -38,6 +38,8 @@ export interface Context extends RecordsOptions {
   codec: Codec
   merge: MergeRules
   onUndecodable: 'empty' | 'error'
+  /** Whether the cookie tells which revision the browser has seen. */
+  detectRollback: boolean
   turns: Turns
   /** Undefined in production. */
   fidelity: FidelityCheck | undefined
@@ -59,6 +61,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   draft: Draft = new Draft(this)
   detached: Detached | undefined
   destroyed = false
+  rolledBack = false
   /** The id of the session, once it has one. */
   #id: string | undefined
   #handle: string | undefined
@@ -113,6 +116,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (onUnavailable === 'error' || !(error instanceof UnavailableError)) throw error
     }
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
+    if (received.counter !== undefined && this.detached === undefined) this.#compare(handle, received.counter)
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -253,6 +257,19 @@ export class Transaction implements SessionOwner, DraftObserver {
       this.detached = 'unavailable'
       throw error
     }
+  }
+
+  // Responses arrive in any order, so a browser may have seen less than the store holds, but never more.
+  #compare(handle: string, expected: number): void {
+    const found = this.#stored?.header.counter
+    if (found !== undefined && found >= expected) return
+    this.rolledBack = true
+    report(
+      this.#response.log,
+      'warn',
+      { type: 'rollback', handle, expected, found },
+      `session ${handle} has lost commits: revision ${found ?? 'none'} is stored, ${expected} was answered`
+    )
   }
 
   #open(bytes: Buffer): SessionRecord | undefined {
@@ -580,7 +597,8 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #sendCookie(): void {
     if (this.#stored === undefined || this.#id === undefined) return
-    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored))
+    const counter = this.#context.detectRollback ? this.#stored.header.counter : undefined
+    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored), counter)
   }
 
   #cookieExpiry({ header }: SessionRecord): number | undefined {
