@@ -8,7 +8,6 @@ import type { Cookie, ResponseCookie } from './cookie.js'
 import {
   ConflictError,
   DetachedError,
-  EncodeError,
   HeadersSentError,
   UnavailableError,
   UndecodableError
@@ -351,9 +350,8 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { data } = this.draft
     try {
       return payload.equals(codec.encode(data, tag)) && isDeepStrictEqual(codec.decode(tag, payload), data)
-    } catch (error) {
-      if (error instanceof EncodeError) return false
-      throw error
+    } catch {
+      return false
     }
   }
 
@@ -401,9 +399,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const header = newHeader(draft.permanent, this.#context.lifetimes, Date.now())
     const record = this.#seal(header, undefined)
     try {
-      if (!(await this.#records.create(this.handle, record, header))) {
-        throw new ConflictError(this.handle, 'there is another record under its new id')
-      }
+      await this.#records.create(this.handle, record, header)
     } catch (error) {
       // It may be there all the same: another try has another id.
       this.#adopt(undefined, undefined)
@@ -472,9 +468,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   async #move(stored: SessionRecord, record: Buffer, header: Header): Promise<Outcome> {
     const id = newSessionId()
     const successor = openRecord(record)
-    if (!(await this.#records.create(handleOf(id), record, header))) {
-      throw new ConflictError(this.handle, 'there is another record under its new id')
-    }
+    await this.#records.create(handleOf(id), record, header)
     let outcome: Outcome
     try {
       outcome = await this.#records.mark(this.handle, stored)
@@ -522,8 +516,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     try {
       return openRecord(bytes)
     } catch (error) {
-      if (error instanceof NotARecordError) throw new UndecodableError(this.handle, error.message)
-      throw error
+      throw new UndecodableError(this.handle, (error as NotARecordError).message)
     }
   }
 
