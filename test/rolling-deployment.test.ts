@@ -162,3 +162,24 @@ t.test('a deployment that is rolled back reads what the newer one wrote', async 
   t.same(await browser.json('/keys'), ['text', 'date', 'nested'])
   t.ok(await browser.json('/kept/text'))
 })
+
+t.test('what the serializer of the record refuses is stored by the one that takes it', async (t) => {
+  const redis = await startRedis(t)
+  const [before, after] = [
+    await deploy(t, redis, 'json'),
+    await createApp(t, { redis: redis.url, serializer: 'msgpack' })
+  ]
+  after.get('/big', async ({ session }) => session.set('anything', 10n))
+  after.get('/small', async ({ session }) => session.set('count', 1))
+  after.get('/is-big', async ({ session }) => session.get('anything') === 10n)
+  const browser = new Browser(before)
+  await browser.request('/set/text')
+  t.equal((await browser.visit(after).request('/big')).statusCode, 200)
+  t.equal((await browser.request('/is-big')).body, 'true')
+  t.match(
+    await browser.visit(before).json('/set/nested'),
+    { code: 'FST_SESSION_ENCODE' },
+    'it cannot write that'
+  )
+  t.match(await browser.json('/keys'), ['text', 'anything'], 'but reads it')
+})
