@@ -117,12 +117,26 @@ t.test('what is changed within the session is checked as what is set', async (t)
 
 t.test('it is an event for those who listen', async (t) => {
   const events: Lossy[] = []
-  const listen = (message: unknown): void => void events.push(message as Lossy)
+  const listen = (message: unknown): void => {
+    if ((message as { type: string }).type === 'lossy') events.push(message as Lossy)
+  }
   subscribe('fastify-ioredis-session', listen)
   t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
   const { set } = await appFor(t, 'json')
   await set({ map: new Map() })
   t.same(events, [{ type: 'lossy', key: 'map', valueType: 'Map', serializer: 'json' }])
+})
+
+t.test('what a serializer cannot decode again is not stored', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const broken = { name: 'broken', tag: 99, encode: () => Buffer.from('x'), decode: () => JSON.parse('x') }
+  const app = await createApp(t, { store, serializer: broken })
+  app.get('/', async ({ session }) => session.set('name', 'canary'))
+  const { code, message } = (await app.inject('/')).json()
+  t.equal(code, 'FST_SESSION_ENCODE')
+  t.match(message, 'serializer broken cannot encode name: it does not decode what it encodes')
+  t.equal(store.size, 0)
 })
 
 t.test('not in production', async (t) => {

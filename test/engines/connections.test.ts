@@ -7,7 +7,7 @@ import t from 'tap'
 import { Browser } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 import { startTlsRedis } from '../support/tls.js'
-import { createService, isHarmless, liveWholeLife, login, post } from './service.js'
+import { COMMANDS, createService, fields, isHarmless, liveWholeLife, login, post } from './service.js'
 
 const host = '127.0.0.1'
 
@@ -85,9 +85,6 @@ t.test('sessions behind a password', async (t) => {
   }
 })
 
-/** What sessions do to their keys. */
-const COMMANDS = ['get', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
-
 t.test('sessions of a user with the least rights', async (t) => {
   const server = await startRedis(t)
   const { client, port } = server
@@ -144,10 +141,3 @@ t.test('sessions of a user with the least rights', async (t) => {
     })
   }
 })
-
-function fields(entry: unknown): Record<string, unknown> {
-  if (!Array.isArray(entry)) return entry as Record<string, unknown>
-  return Object.fromEntries(
-    entry.flatMap((name, index) => (index % 2 === 0 ? [[name, entry[index + 1]]] : []))
-  )
-}

@@ -71,3 +71,14 @@ export function isHarmless(t: Test, response: LightMyRequestResponse, status: nu
   t.equal(response.headers['retry-after'], status === 503 ? '1' : undefined)
   t.equal(sessionCookie(response), undefined, 'no cookie')
 }
+
+/** What sessions do to their keys. */
+export const COMMANDS = ['get', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
+
+/** The fields of an answer by name, whichever protocol it came by. */
+export function fields(entry: unknown): Record<string, unknown> {
+  if (!Array.isArray(entry)) return entry as Record<string, unknown>
+  return Object.fromEntries(
+    entry.flatMap((name, index) => (index % 2 === 0 ? [[name, entry[index + 1]]] : []))
+  )
+}
