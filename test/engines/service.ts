@@ -75,6 +75,9 @@ export function isHarmless(t: Test, response: LightMyRequestResponse, status: nu
 /** What sessions do to their keys. */
 export const COMMANDS = ['get', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
 
+/** What a client would like to say or to know as it connects, and does without. */
+export const NOT_INSISTED_ON = ['info', 'client|setinfo', 'client|setname']
+
 /** The fields of an answer by name, whichever protocol it came by. */
 export function fields(entry: unknown): Record<string, unknown> {
   if (!Array.isArray(entry)) return entry as Record<string, unknown>
