@@ -1,10 +1,11 @@
 // The ways to reach a Redis server: TLS, sockets, databases, prefixes, passwords, and a user with the least rights.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { Browser } from '../support/browser.js'
+import { until } from '../support/gate.js'
 import { startRedis } from '../support/redis-server.js'
 import { startTlsRedis } from '../support/tls.js'
 import {
@@ -72,6 +73,13 @@ t.test('sessions in another database and under the prefix of the client', async 
   })
 })
 
+t.test('a database that is not there is not replaced by another', async (t) => {
+  const { client, port } = await startRedis(t)
+  const app = await createService(t, { redis: { host, port, db: 99 } })
+  isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
+  t.equal(await client.dbsize(), 0)
+})
+
 t.test('sessions behind a password', async (t) => {
   const { client, port } = await startRedis(t)
   await client.config('SET', 'requirepass', 'open sesame')
@@ -95,7 +103,7 @@ t.test('sessions behind a password', async (t) => {
 })
 
 t.test('sessions of a user with the least rights', async (t) => {
-  const server = await startRedis(t)
+  const server = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const { client, port } = server
   const as = (username: string) => ({ host, port, username, password: 'pw' })
   const grant = (name: string, commands: string[]) =>
@@ -117,6 +125,33 @@ t.test('sessions of a user with the least rights', async (t) => {
     const denied = new Set(log.map((entry) => fields(entry).object))
     for (const command of NOT_INSISTED_ON) denied.delete(command)
     t.same([...denied], [], 'nothing else was asked for')
+  })
+
+  await t.test('and with what another database and replicas need', async (t) => {
+    const replica = await startRedis(t)
+    await replica.client.replicaof(host, port)
+    await until(async () => (await client.info('replication')).includes('state=online'))
+    await grant('more', [...COMMANDS, 'select', 'wait'])
+    for (const missing of ['select', 'wait', 'nothing']) {
+      await client.call(
+        'ACL',
+        'SETUSER',
+        'more',
+        '+select',
+        '+wait',
+        ...(missing === 'nothing' ? [] : [`-${missing}`])
+      )
+      const app = await createService(t, { redis: { ...as('more'), db: 3 }, replicas: 1 })
+      if (missing === 'nothing') await liveWholeLife(t, app)
+      else isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+    }
+  })
+
+  await t.test('which is the user that the README shows', (t) => {
+    const [, rights] = /ACL SETUSER sessions (.*)/.exec(readFileSync('README.md', 'utf8')) ?? []
+    const commands = COMMANDS.map((command) => `+${command}`).join(' ')
+    t.equal(rights, `on >password resetkeys ~session:* resetchannels -@all ${commands}`)
+    t.end()
   })
 
   await t.test('other keys and commands are refused', async (t) => {
