@@ -103,6 +103,8 @@ t.test('sessions behind a password', async (t) => {
 })
 
 t.test('sessions of a user with the least rights', async (t) => {
+  // ioredis warns of what it is not allowed to ask.
+  t.capture(console, 'warn', () => {})
   const server = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const { client, port } = server
   const as = (username: string) => ({ host, port, username, password: 'pw' })
@@ -141,7 +143,8 @@ t.test('sessions of a user with the least rights', async (t) => {
         '+wait',
         ...(missing === 'nothing' ? [] : [`-${missing}`])
       )
-      const app = await createService(t, { redis: { ...as('more'), db: 3 }, replicas: 1 })
+      const redis = { ...as('more'), db: 3 }
+      const app = await createService(t, { redis, replicas: 1, replicaTimeout: 5_000, timeout: 20_000 })
       if (missing === 'nothing') await liveWholeLife(t, app)
       else isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
     }
