@@ -16,7 +16,7 @@ import { createSession, type Session } from './session.js'
 import { type Secret, signId, verifyId } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
-import { type RedisClient, RedisStore } from './stores/redis.js'
+import { type Connection, type RedisClient, RedisStore } from './stores/redis.js'
 import type { Store } from './stores/store.js'
 import { type Context, type Response, Transaction } from './transaction.js'
 import { Turns } from './turns.js'
@@ -229,15 +229,18 @@ function varyByCookie(reply: FastifyReply): void {
 async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
   const { redis, replicas, replicaTimeout, timeout } = settings
   if (settings.store !== undefined) return settings.store
+  const connections = new Map<RedisClient, Connection>()
   const openClient = (): RedisClient => {
     const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
     fastify.addHook('onClose', () => own.close())
+    connections.set(own.client, own.connection)
     return own.client
   }
   const client = isRedisClient(redis) ? redis : openClient()
   // WAIT holds its connection up: reads go on beside it.
   const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
-  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient })
+  const connectionOf = (of: RedisClient) => connections.get(of)
+  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
   await checkAtStart({ ...settings, store, client, log: fastify.log })
   return store
 }

@@ -1,15 +1,17 @@
 // The client that the plugin makes where it is given none: one that fails fast, and comes back by itself.
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Log } from './events.js'
+import type { Connection } from './stores/redis.js'
 
 /** Milliseconds between two attempts to connect, at the most: how long a server that is back goes unnoticed. */
 const MAX_RECONNECT_DELAY = 250
 /** Milliseconds between two connections that are given up because their server takes no writes. */
 const READONLY_PAUSE = 1_000
 
-/** A client, and what ends it. */
+/** A client, what is known of its connection, and what ends it. */
 export interface OwnClient {
   client: Redis
+  connection: Connection
   close(): Promise<void>
 }
 
@@ -37,10 +39,20 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
           failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
           ...(redis as Omit<RedisOptions, 'replyMapping'>)
         })
-  client.on('error', ({ code, name, command }: NodeJS.ErrnoException & { command?: { name: string } }) => {
-    log.warn({ redis: code ?? name }, 'the connection to Redis failed')
+  const connection = { times: 0, isReady: false, failure: undefined as Error | undefined }
+  client.on('ready', () => {
+    connection.times++
+    connection.isReady = true
+    connection.failure = undefined
+  })
+  client.on('close', () => {
+    connection.isReady = false
+  })
+  client.on('error', (error: NodeJS.ErrnoException & { command?: { name: string } }) => {
+    connection.failure = error
+    log.warn({ redis: error.code ?? error.name }, 'the connection to Redis failed')
     // It would go on in database 0, among the sessions of others.
-    if (command?.name === 'select') client.disconnect(true)
+    if (error.command?.name === 'select') client.disconnect(true)
   })
   // A failover under Sentinel can end the client in the midst of a reconnect, for good.
   let isClosing = false
@@ -50,6 +62,7 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   client.on('end', () => setTimeout(reconnect, MAX_RECONNECT_DELAY).unref())
   return {
     client,
+    connection,
     async close() {
       isClosing = true
       await client.quit().catch(() => {})

@@ -249,7 +249,8 @@ export class SessionMethods<Data extends object = SessionData> {
 
   /**
    * Whether the store holds an older revision than this browser has seen, or none, as after a failover that lost commits.
-   * Told only with the option `detectRollback`; a session that has ended is told of as well.
+   * Told with the option `detectRollback`, where a session that has ended is told of as well; without it only where that
+   * came about between the read and the commit of this request.
    */
   get rolledBack(): boolean {
     return this[owner].rolledBack

@@ -261,7 +261,10 @@ export class Transaction implements SessionOwner, DraftObserver {
   // Responses arrive in any order, so a browser may have seen less than the store holds, but never more.
   #compare(handle: string, expected: number): void {
     const found = this.#stored?.header.counter
-    if (found !== undefined && found >= expected) return
+    if (found === undefined || found < expected) this.#reportRollback(handle, expected, found)
+  }
+
+  #reportRollback(handle: string, expected: number, found: number | undefined): void {
     this.rolledBack = true
     report(
       this.#response.log,
@@ -504,10 +507,17 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
     if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
     const permanent = draft.permanent === base.header.permanent ? theirs.header.permanent : draft.permanent
-    // A write of our own whose answer was lost is not merged with itself.
-    if (!this.#unanswered?.equals(bytes)) {
-      if (draft.written || draft.handedOut) draft.rebase(permanent, this.#merge(base, theirs))
-      else draft.showInstead(permanent, () => this.#decode(theirs))
+    if (theirs.header.counter < base.header.counter) {
+      // A failover has lost commits that this request has read: they are stored again, with what else is there.
+      this.#reportRollback(this.handle, base.header.counter, theirs.header.counter)
+      draft.rebase(permanent, { ...this.#decodeOther(theirs), ...draft.data })
+      theirs.header.counter = base.header.counter
+    } else if (this.#unanswered?.equals(bytes)) {
+      // A write of our own whose answer was lost is not merged with itself.
+    } else if (draft.written || draft.handedOut) {
+      draft.rebase(permanent, this.#merge(base, theirs))
+    } else {
+      draft.showInstead(permanent, () => this.#decode(theirs))
     }
     this.#stored = theirs
   }

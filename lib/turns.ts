@@ -23,19 +23,14 @@ export class Turns {
   ): Promise<void> {
     const before = this.#last.get(key)
     if (before === undefined) return this.#enter(key, work(undefined))
-    let hasGivenUp = false
-    const turn = before.then(
-      (left) => (hasGivenUp ? left : work(left)),
-      () => (hasGivenUp ? undefined : work(undefined))
+    const waiting = wait(before.catch(() => {}))
+    const turn = waiting.then(
+      () => before.then(work, () => work(undefined)),
+      () => before.catch(() => undefined)
     )
     const done = this.#enter(key, turn)
-    try {
-      await wait(before.catch(() => {}))
-    } catch (error) {
-      hasGivenUp = true
-      done.catch(() => {})
-      throw error
-    }
+    done.catch(() => {})
+    await waiting
     return done
   }
 

@@ -279,3 +279,28 @@ t.test('a store that says that a new id is taken is not believed twice', async (
   t.match((await visitTaken(login)).body, { code: 'FST_SESSION_CONFLICT', statusCode: 409 })
   t.equal((await visit(login)).status, 200)
 })
+
+t.test('commits that a failover lost between read and commit are stored again', async (t) => {
+  const { data, memory, unsaved, visit } = await visitor(t)
+  let old: Buffer | undefined
+  const rollBack = async (session: Session) => {
+    const key = `session:${session.id}`
+    const now = await memory.read(key)
+    if (old === undefined || now === undefined) throw new Error('no record')
+    await memory.update(key, now.subarray(14, 22), old, Date.now() + 60_000)
+  }
+  await visit(login)
+  await visit(async (session) => {
+    old = await memory.read(`session:${session.id}`)
+    session.name = 'Ada'
+  })
+  const { body } = await visit(async (session) => {
+    await rollBack(session)
+    session.count = 1
+    await session.save()
+    return session.rolledBack
+  })
+  t.equal(body.result, true, 'and that is told')
+  t.same(await data(), { userId: 1, name: 'Ada', count: 1 })
+  t.same(unsaved(), [])
+})

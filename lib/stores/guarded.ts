@@ -48,6 +48,7 @@ export class GuardedStore extends StoreAround {
     operation: Operation,
     call: () => Promise<Result>
   ): Promise<Result> {
+    if (this.#left <= 0) throw new UnavailableError(operation, this.#late)
     if (this.#health.refuses()) throw new UnavailableError(operation, 'a store that is known to be down')
     const startedAt = performance.now()
     try {

@@ -44,6 +44,17 @@ export interface RedisStoreOptions {
   replicaTimeout?: number
   /** The client for writes: while one waits for replicas, what comes behind it on its connection waits too. */
   writeClient?: RedisClient
+  /** What is known of the connection of a client, if anything is. */
+  connectionOf?: (client: RedisClient) => Connection | undefined
+}
+
+/** A connection as those see it who made it. */
+export interface Connection {
+  /** How often it has been ready for commands. */
+  readonly times: number
+  readonly isReady: boolean
+  /** Why the last attempt to connect has failed. */
+  readonly failure: Error | undefined
 }
 
 interface Script {
@@ -60,23 +71,28 @@ const destroyScript = conditional("redis.call('DEL', KEYS[1])")
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
   readonly #client: RedisClient
+  readonly #connection: Connection | undefined
   readonly #writeClient: FullClient
+  readonly #writeConnection: Connection | undefined
   readonly #replicas: number
   readonly #replicaTimeout: number
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
     this.#client = client
+    this.#connection = options.connectionOf?.(client)
+    this.#writeConnection = options.connectionOf?.(writeClient)
     this.#writeClient = writeClient as unknown as FullClient
     this.#replicas = replicas
     this.#replicaTimeout = replicaTimeout
   }
 
   async read(key: string): Promise<Buffer | undefined> {
+    const unsent = whyUnsent(this.#connection)
     try {
       return (await this.#client.getBuffer(key)) ?? undefined
     } catch (error) {
-      throw explain(error, 'GET', UnavailableError)
+      throw explain(unsent() ?? error, 'GET', UnavailableError)
     }
   }
 
@@ -115,11 +131,15 @@ export class RedisStore implements Store {
     args: Argument[],
     read: (reply: unknown) => Result
   ): Promise<Result> {
+    const unsent = whyUnsent(this.#writeConnection)
     try {
       if (this.#replicas === 0) return read(await this.#writeClient[command](...args))
       return await this.#replicated(name, command, args, read)
     } catch (error) {
-      throw explain(error, name, UncertainError)
+      const reason = unsent()
+      throw reason === undefined
+        ? explain(error, name, UncertainError)
+        : explain(reason, name, UnavailableError)
     }
   }
 
@@ -130,8 +150,14 @@ export class RedisStore implements Store {
     args: Argument[],
     read: (reply: unknown) => Result
   ): Promise<Result> {
-    const pipeline = this.#writeClient.pipeline()[command](...args)
-    const replies = (await pipeline.wait(this.#replicas, this.#replicaTimeout).exec()) ?? []
+    const pipeline = () => this.#writeClient.pipeline()[command](...args)
+    const send = async () => (await pipeline().wait(this.#replicas, this.#replicaTimeout).exec()) ?? []
+    let replies = await send()
+    if (/^(MOVED|ASK) /.test(replies[0]?.[0]?.message ?? '')) {
+      // The slot has another node, which a cluster client learns from a command of its own only.
+      await this.#client.getBuffer(String(args[command === 'set' ? 0 : 2]))
+      replies = await send()
+    }
     for (const [error] of replies) if (error !== null) throw error
     const [written, reached] = replies.map(([, reply]) => reply)
     const result = read(written)
@@ -140,6 +166,14 @@ export class RedisStore implements Store {
     }
     return result
   }
+}
+
+// To be asked when a command has failed: what waited for a connection that never came has not been sent, and failed for
+// the reason that the connection did.
+function whyUnsent(connection: Connection | undefined): () => Error | undefined {
+  if (connection === undefined || connection.isReady) return () => undefined
+  const { times } = connection
+  return () => (connection.times === times ? (connection.failure ?? new Error(NOT_SENT)) : undefined)
 }
 
 function outcomeOf(reply: unknown): Outcome {
@@ -172,6 +206,8 @@ class NoScript extends Error {}
 // these words go on.
 const REFUSALS =
   /\b(OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOSCRIPT)\b/
+// A lack of rights that shows within a script has no word of its own.
+const DENIED_IN_SCRIPT = /user executing the script can't|ACL failure in script/
 const ERRORS: Record<string, typeof UnavailableError> = {
   OOM: StoreFullError,
   MISCONF: StoreFullError,
@@ -185,7 +221,7 @@ const NOT_SENT = "Stream isn't writeable"
 function explain(error: unknown, command: string, Unanswered: typeof UnavailableError): Error {
   if (error instanceof NotReplicatedError) return error
   const { code, message, name } = error as NodeJS.ErrnoException
-  const refusal = REFUSALS.exec(message)?.[0]
+  const refusal = DENIED_IN_SCRIPT.test(message) ? 'NOPERM' : REFUSALS.exec(message)?.[0]
   if (refusal === 'NOSCRIPT') return new NoScript(refusal)
   if (refusal !== undefined) return new (ERRORS[refusal] ?? UnavailableError)(command, refusal)
   if (name === 'ReplyError') return new UnavailableError(command, 'ERR')
