@@ -1,0 +1,142 @@
+// What can happen to Redis, and the settings of the service that has to live with it.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Network, FailingNetwork } from './network.js'
+import type { ServiceOptions } from './service.js'
+import { type SingleServer, startSingle } from './single.js'
+
+/** The Redis of a scenario, as the service finds it. */
+export interface Engine {
+  redis: ServiceOptions['redis']
+  close(): Promise<void>
+}
+
+export interface Fault<Struck extends Engine = Engine> {
+  name: string
+  /**
+   * Resolves when it is over and Redis serves again.
+   * @param ms How long it lasts, where it does not decide that itself.
+   */
+  strike(engine: Struck, ms: number): Promise<unknown>
+  /** Puts right what is still out of order when all has been seen. */
+  mend?(engine: Struck): Promise<unknown>
+  /** Milliseconds after which the service must be well again; not given: as soon as it can. */
+  recovery?: number
+  /** Whether acknowledged writes may be gone, if each of them is noticed; sessions may be gone then too. */
+  mayLose?: boolean
+}
+
+/** One Redis and one service, with all that is done to them. */
+export interface Scenario<Struck extends Engine = Engine> {
+  name: string
+  session: ServiceOptions['session']
+  open(): Promise<Struck>
+  /** The first is none. */
+  faults: Fault<Struck>[]
+}
+
+/** What the plugin is told everywhere. */
+const COMMON = { secret: 'a secret that is known to all who read this' }
+/** A single server has to be of use again so soon after it is back. */
+const SOON = 1_000
+const MEGABYTE = 2 ** 20
+
+const none: Fault = { name: 'none', strike: (_, ms) => sleep(ms), recovery: 0 }
+
+interface Single extends Engine {
+  server: SingleServer
+  network: FailingNetwork
+}
+
+async function openSingle(isDurable: boolean): Promise<Single> {
+  const server = await startSingle(isDurable)
+  const network = new FailingNetwork(server.port)
+  return {
+    redis: `redis://127.0.0.1:${await network.listen()}`,
+    server,
+    network,
+    async close() {
+      await network.close()
+      await server.stop()
+    }
+  }
+}
+
+async function kill({ server }: Single, ms: number): Promise<void> {
+  await server.signal('SIGKILL')
+  await sleep(ms)
+  await server.restart()
+}
+
+async function freeze({ server }: Single, ms: number): Promise<void> {
+  await server.signal('SIGSTOP')
+  await sleep(ms)
+  await server.signal('SIGCONT')
+  await server.client.ping()
+}
+
+function networkFault(name: string, state: Network): Fault<Single> {
+  return {
+    name,
+    recovery: SOON,
+    async strike({ network }, ms) {
+      network.become(state)
+      await sleep(ms)
+      network.become('open')
+    }
+  }
+}
+
+/** Again and again, so that some fall between a script's loading and its use. */
+async function flushScripts({ server }: Single, ms: number): Promise<void> {
+  const until = performance.now() + ms
+  while (performance.now() < until) {
+    await server.client.script('FLUSH')
+    await sleep(20)
+  }
+}
+
+async function fillMemory({ server: { client } }: Single, ms: number): Promise<void> {
+  const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])
+  await client.config('SET', 'maxmemory-policy', 'noeviction')
+  await client.config('SET', 'maxmemory', used + 4 * MEGABYTE)
+  const ballast = 'x'.repeat(MEGABYTE / 16)
+  const keys: string[] = []
+  try {
+    for (;;) {
+      const key = `ballast:${keys.length}`
+      keys.push(key)
+      await client.set(key, ballast)
+    }
+  } catch {
+    // Now it is full.
+  }
+  await sleep(ms)
+  await client.del(keys)
+  await client.config('SET', 'maxmemory', 0)
+}
+
+const durable: Scenario<Single> = {
+  name: 'one server, appendfsync always',
+  session: COMMON,
+  open: () => openSingle(true),
+  faults: [
+    none,
+    { name: 'killed, restarted', recovery: SOON, strike: kill },
+    { name: 'frozen', recovery: SOON, strike: freeze },
+    networkFault('connections cut', 'cut'),
+    networkFault('connections silent', 'silent'),
+    networkFault('50 ms away', 50),
+    networkFault('600 ms away', 600),
+    { name: 'scripts flushed', recovery: 0, strike: flushScripts },
+    { name: 'memory full', recovery: SOON, strike: fillMemory }
+  ]
+}
+
+const volatile: Scenario<Single> = {
+  name: 'one server, nothing persisted',
+  session: { ...COMMON, detectRollback: true },
+  open: () => openSingle(false),
+  faults: [none, { name: 'killed, restarted empty', recovery: SOON, mayLose: true, strike: kill }]
+}
+
+export const scenarios: readonly Scenario[] = [durable, volatile]
