@@ -71,17 +71,54 @@ export const UndecodableError = createError<[string, string]>(
 /** Other requests changed the session in between. Arguments: the handle, what happened. */
 export const ConflictError = createError<[string, string]>('FST_SESSION_CONFLICT', 'session %s: %s', 409)
 
-/** Seconds after which a client may try again when the store is unavailable. */
+/** Seconds after which a client may try again when the store fails. */
 const RETRY_AFTER = 1
 
-const Unavailable = createError<[string, string]>(
+function storeError(code: string, message: string, status: number) {
+  return class extends createError<[string, string]>(code, message, status) {
+    /** Fastify sends them with the error. */
+    readonly headers: Record<string, number> = status === 503 ? { 'retry-after': RETRY_AFTER } : {}
+  }
+}
+
+/** The store did not answer, or could not; nothing was stored. Arguments: the operation, the kind of failure. */
+export const UnavailableError = storeError(
   'FST_SESSION_UNAVAILABLE',
   'the session store is unavailable: %s failed with %s',
   503
 )
 
-/** The store did not answer, or refused. Arguments: the command, the kind of failure. */
-export class UnavailableError extends Unavailable {
-  /** Fastify sends them with the error. */
-  readonly headers = { 'retry-after': RETRY_AFTER }
-}
+/** The answer to a write was lost. Arguments: the operation, the kind of failure. */
+export const UncertainError = storeError(
+  'FST_SESSION_UNCERTAIN',
+  'the session store did not answer: %s failed with %s, and may have taken place or not',
+  503
+)
+
+/** Stored, but not on as many replicas as asked for. Arguments: the operation, how many replicas have it. */
+export const NotReplicatedError = storeError(
+  'FST_SESSION_NOT_REPLICATED',
+  'the session is stored, not replicated: %s has reached %s replicas',
+  503
+)
+
+/** The store takes no more. Arguments: the operation, the kind of refusal. */
+export const StoreFullError = storeError(
+  'FST_SESSION_STORE_FULL',
+  'the session store takes no writes: %s was refused with %s',
+  503
+)
+
+/** The store does not let us. Arguments: the operation, the kind of refusal. */
+export const StoreDeniedError = storeError(
+  'FST_SESSION_STORE_DENIED',
+  'the session store denies access: %s was refused with %s',
+  500
+)
+
+/** Something that is no string stands under the key of a session. Arguments: the operation, the kind of refusal. */
+export const ForeignKeyError = storeError(
+  'FST_SESSION_FOREIGN_KEY',
+  'another application uses the key of a session: %s was refused with %s',
+  500
+)

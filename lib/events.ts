@@ -1,8 +1,16 @@
 // What an operator may want to know: each event is a line in the log and a message on a diagnostics channel.
 import { channel } from 'node:diagnostics_channel'
 
-/** Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. */
+/**
+ * Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` are milliseconds
+ * as the request waited for them.
+ */
 export type SessionEvent =
+  | { type: 'load'; handle: string; found: boolean; ms: number }
+  | { type: 'commit'; handle: string; step: string; tries: number; ms: number }
+  | { type: 'unavailable'; operation: string }
+  | { type: 'recovered'; ms: number }
+  | { type: 'rollback'; handle: string; expected: number; found: number | undefined }
   | { type: 'undecodable'; handle: string; reason: string }
   | { type: 'destroyed'; handle: string }
   | { type: 'unsaved'; handle: string; reason: string }
@@ -17,7 +25,20 @@ export interface Log {
 
 const events = channel('fastify-ioredis-session')
 
+/** Tells of something that is worth a line in the log. */
 export function report(log: Log, level: keyof Log, event: SessionEvent, message: string): void {
   log[level]({ session: event }, message)
   events.publish(event)
+}
+
+/** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */
+export async function timed<Result>(
+  work: () => Promise<Result>,
+  describe: (result: Result, ms: number) => SessionEvent
+): Promise<Result> {
+  if (!events.hasSubscribers) return work()
+  const startedAt = performance.now()
+  const result = await work()
+  events.publish(describe(result, performance.now() - startedAt))
+  return result
 }

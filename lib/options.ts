@@ -5,6 +5,7 @@ import type { Serializer } from '../serializers/serializer.js'
 import { type Cookie, type CookieOptions, resolveCookie } from './cookie.js'
 import { OptionError } from './errors.js'
 import type { Lifetimes } from './expiry.js'
+import type { CircuitBreaker } from './health.js'
 import type { MergeRules } from './merge.js'
 import type { Secret } from './session-id.js'
 import { CLIENT_METHODS, type RedisClient } from './stores/redis.js'
@@ -40,6 +41,24 @@ export interface RedisSessionOptions {
   maxRecordBytes?: number
   /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
   saveOn5xx?: boolean
+  /** Milliseconds that a request waits for the store at the most, all in all. Default 1,000. */
+  timeout?: number
+  /**
+   * What a request gets whose session cannot be read: an error, or an empty session that is never saved. A route may say
+   * otherwise by `config: { session: { onUnavailable } }`. Default `'error'`.
+   */
+  onUnavailable?: 'error' | 'anonymous'
+  /**
+   * Whether operations fail at once while the store is known to be down: after so many `failures` in a row (5), but for
+   * one that is let through after every `openFor` milliseconds (1,000). Default false.
+   */
+  circuitBreaker?: boolean | Partial<CircuitBreaker>
+  /** How many replicas of Redis must have a commit before it is answered. Default 0. */
+  replicas?: number
+  /** Milliseconds that this may take. Default 500. */
+  replicaTimeout?: number
+  /** What is to happen at the start where Redis cannot be used: nothing, wait until it can, or fail. Default `'go'`. */
+  startUp?: 'go' | 'wait' | 'fail'
   /** The name of the request property. Default `'session'`. */
   decorator?: string
   /** How long a mark stands where a session was that got a new id, for requests in flight. Default 30. */
@@ -64,6 +83,12 @@ export interface Settings {
   saveOn5xx: boolean
   decorator: string
   graceAfterRegenerate: number
+  timeout: number
+  onUnavailable: 'error' | 'anonymous'
+  circuitBreaker: CircuitBreaker | undefined
+  replicas: number
+  replicaTimeout: number
+  startUp: 'go' | 'wait' | 'fail'
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
 }
@@ -79,6 +104,12 @@ const DEFAULTS = {
   saveOn5xx: false,
   decorator: 'session',
   graceAfterRegenerate: 30,
+  timeout: 1_000,
+  onUnavailable: 'error',
+  circuitBreaker: false,
+  replicas: 0,
+  replicaTimeout: 500,
+  startUp: 'go',
   onUndecodable: 'empty'
 } as const
 
@@ -92,6 +123,9 @@ const NAMES: readonly string[] = [
 const MAX_COOKIE_AGE = 400 * 86_400
 /** What the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
+/** Milliseconds that a timer takes. */
+const MAX_TIMER = 2 ** 31 - 1
+const BREAKER: CircuitBreaker = { failures: 5, openFor: 1_000 }
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
@@ -123,6 +157,12 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     maxRecordBytes = DEFAULTS.maxRecordBytes,
     saveOn5xx = DEFAULTS.saveOn5xx,
     graceAfterRegenerate = DEFAULTS.graceAfterRegenerate,
+    timeout = DEFAULTS.timeout,
+    onUnavailable = DEFAULTS.onUnavailable,
+    circuitBreaker = DEFAULTS.circuitBreaker,
+    replicas = DEFAULTS.replicas,
+    replicaTimeout = DEFAULTS.replicaTimeout,
+    startUp = DEFAULTS.startUp,
     onUndecodable = DEFAULTS.onUndecodable,
     merge = {}
   } = options
@@ -153,6 +193,12 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
     graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
+    timeout: whole('timeout', timeout, 1, MAX_TIMER),
+    onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
+    circuitBreaker: checkBreaker(circuitBreaker),
+    replicas: whole('replicas', replicas, 0, 100),
+    replicaTimeout: whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER),
+    startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge)
   }
@@ -246,6 +292,18 @@ function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
     }
   }
   return list
+}
+
+function checkBreaker(value: NonNullable<RedisSessionOptions['circuitBreaker']>): CircuitBreaker | undefined {
+  if (value === false) return undefined
+  if (value !== true && (typeof value !== 'object' || value === null)) {
+    throw new OptionError('circuitBreaker', 'must be true, false or an object')
+  }
+  const { failures, openFor } = { ...BREAKER, ...(value === true ? {} : value) }
+  return {
+    failures: whole('circuitBreaker.failures', failures, 1, Number.MAX_SAFE_INTEGER),
+    openFor: whole('circuitBreaker.openFor', openFor, 1, MAX_TIMER)
+  }
 }
 
 function checkMerge(rules: MergeRules): MergeRules {

@@ -2,19 +2,21 @@
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Redis, type RedisOptions } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
 import { serializers } from '../serializers/index.js'
 import { Codec } from './codec.js'
 import { type Cookie, findCookie } from './cookie.js'
-import { NotLoadedError, OptionError, UnavailableError } from './errors.js'
+import { NotLoadedError, OptionError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck } from './fidelity.js'
+import { Health } from './health.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
-import { Records } from './records.js'
+import { closeClient, createClient } from './redis-client.js'
 import { createSession, type Session } from './session.js'
 import { type Secret, signId, verifyId } from './session-id.js'
+import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
-import { RedisStore } from './stores/redis.js'
+import { type RedisClient, RedisStore } from './stores/redis.js'
 import type { Store } from './stores/store.js'
 import { type Context, type Response, Transaction } from './transaction.js'
 import { Turns } from './turns.js'
@@ -25,18 +27,14 @@ declare module 'fastify' {
     session: Session
   }
   interface FastifyContextConfig {
-    /** `false`: this route has no session. `{ touch: false }`: its requests do not keep a session alive. */
-    session?: false | { touch?: boolean }
+    /**
+     * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
+     * the option of the plugin.
+     */
+    session?: false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
   }
 }
 
-/** What a client of ours needs to fail fast, rather than to wait for a server that is away. */
-const CLIENT = {
-  enableAutoPipelining: true,
-  maxRetriesPerRequest: 1,
-  connectTimeout: 1_000,
-  commandTimeout: 1_000
-}
 const registrations = Symbol('fastify-ioredis-session.registrations')
 
 /**
@@ -47,7 +45,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
   refuseOverlap(fastify, settings)
-  const store = openStore(fastify, settings)
+  const store = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
       'sessions are kept in memory: they end with this process, and no other process knows them'
@@ -61,7 +59,8 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   await codec.load(settings.serializer.tag)
   const context: Context = {
     ...settings,
-    records: new Records({ ...settings, store }),
+    store,
+    health: new Health(settings.circuitBreaker, fastify.log),
     codec,
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck()
@@ -71,7 +70,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
 
 function addHooks(
   fastify: FastifyInstance,
-  { cookie, decorator, saveOn5xx, secrets }: Settings,
+  { cookie, decorator, onUnavailable, saveOn5xx, secrets }: Settings,
   context: Context
 ): void {
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
@@ -89,7 +88,8 @@ function addHooks(
   fastify.addHook('onRequest', (request, reply, done) => {
     const current = new RequestSession(context, secrets, request, reply)
     ;(request as Slotted)[slot] = current
-    if (request.routeOptions.config?.session === false) {
+    const config = request.routeOptions.config?.session
+    if (config === false) {
       current.transaction.disable()
       done()
       return
@@ -100,7 +100,7 @@ function addHooks(
       done()
       return
     }
-    current.transaction.load(received).then(
+    current.transaction.load(received, config?.onUnavailable ?? onUnavailable).then(
       () => done(),
       (error) => done(withHeaders(error, reply))
     )
@@ -178,6 +178,10 @@ class RequestSession implements Response {
     this.#sendCookie(cookie, '', 0)
   }
 
+  withdrawCookie({ name }: Cookie): void {
+    this.#setCookies(this.#otherCookies(name))
+  }
+
   onceClosed(callback: () => void): void {
     const reply = this.#reply
     // Where the client has gone away before the response, that is yet to come, and its commit with it.
@@ -192,18 +196,27 @@ class RequestSession implements Response {
     const secure = attributes.secure === 'auto' ? this.#request.protocol === 'https' : attributes.secure
     const lifetime = maxAge === undefined ? {} : maxAge === 0 ? { maxAge, expires: new Date(0) } : { maxAge }
     const header = reply.server.serializeCookie(name, value, { ...attributes, secure, ...lifetime })
-    const others = [reply.getHeader('set-cookie') ?? []]
-      .flat()
-      .filter((other) => !String(other).startsWith(`${name}=`))
-    reply.removeHeader('set-cookie')
-    reply.header('set-cookie', others.length === 0 ? header : [...others.map(String), header])
+    this.#setCookies([...this.#otherCookies(name), header])
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  }
+
+  #otherCookies(name: string): string[] {
+    return [this.#reply.getHeader('set-cookie') ?? []]
+      .flat()
+      .map(String)
+      .filter((header) => !header.startsWith(`${name}=`))
+  }
+
+  #setCookies(headers: string[]): void {
+    this.#reply.removeHeader('set-cookie')
+    const [first = '', ...rest] = headers
+    if (headers.length > 0) this.#reply.header('set-cookie', rest.length === 0 ? first : headers)
   }
 }
 
 // Fastify's own error handler sends the headers of an error, another one may not.
-function withHeaders(error: Error, reply: FastifyReply): Error {
-  if (error instanceof UnavailableError) reply.headers(error.headers)
+function withHeaders(error: Error & { headers?: Record<string, number> }, reply: FastifyReply): Error {
+  if (error.headers !== undefined) reply.headers(error.headers)
   return error
 }
 
@@ -213,18 +226,20 @@ function varyByCookie(reply: FastifyReply): void {
   reply.header('vary', fields === '' ? 'Cookie' : `${fields}, Cookie`)
 }
 
-function openStore(fastify: FastifyInstance, { store, redis }: Settings): Store {
-  if (store !== undefined) return store
-  if (isRedisClient(redis)) return new RedisStore(redis)
-  const given = redis as string | Omit<RedisOptions, 'replyMapping'>
-  const client = typeof given === 'string' ? new Redis(given, CLIENT) : new Redis({ ...CLIENT, ...given })
-  client.on('error', ({ code, name }: NodeJS.ErrnoException) => {
-    fastify.log.error({ redis: code ?? name }, 'the connection to Redis failed')
-  })
-  fastify.addHook('onClose', async () => {
-    await client.quit().catch(() => client.disconnect())
-  })
-  return new RedisStore(client)
+async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
+  const { redis, replicas, replicaTimeout, timeout } = settings
+  if (settings.store !== undefined) return settings.store
+  let client: RedisClient
+  if (isRedisClient(redis)) {
+    client = redis
+  } else {
+    const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
+    fastify.addHook('onClose', () => closeClient(own))
+    client = own
+  }
+  const store = new RedisStore(client, { replicas, replicaTimeout })
+  await checkAtStart({ ...settings, store, client, log: fastify.log })
+  return store
 }
 
 // Two kinds of sessions must not read each other's records, nor overwrite each other's cookies.

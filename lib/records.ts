@@ -23,7 +23,7 @@ export class Records {
   readonly #lifetimes: Lifetimes
   readonly #grace: number
 
-  constructor({ store, prefix, lifetimes, graceAfterRegenerate }: RecordsOptions) {
+  constructor({ prefix, lifetimes, graceAfterRegenerate }: RecordsOptions, store: Store) {
     this.#store = store
     this.#prefix = prefix
     this.#lifetimes = lifetimes

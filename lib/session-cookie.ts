@@ -9,6 +9,8 @@ export interface CookieHeaders {
   /** @param maxAge Seconds; `undefined` for a cookie that goes with the browser. */
   setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void
   clearCookie(cookie: Cookie): void
+  /** Takes back what was set or cleared in this response. */
+  withdrawCookie(cookie: Cookie): void
 }
 
 export class SessionCookie {
@@ -64,5 +66,10 @@ export class SessionCookie {
     if (this.#held === undefined || !this.#headers.isOpen) return
     this.#headers.clearCookie(this.#cookie)
     this.#held = undefined
+  }
+
+  /** The session is gone: what an earlier save sent would now overwrite the cookie of its new id. */
+  withdraw(): void {
+    if (this.#headers.isOpen) this.#headers.withdrawCookie(this.#cookie)
   }
 }

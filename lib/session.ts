@@ -156,10 +156,11 @@ export class Draft {
     if (keep === false && this.#read !== undefined) {
       // What is to go need not be decoded, nor be decodable.
       this.#read = undefined
-      this.#change()
     } else if (keep !== true) {
       for (const key of this.keys()) if (keep === false || !keep.includes(key)) this.delete(key)
     }
+    // Also where there is nothing to drop: what another request adds meanwhile is not to be kept either.
+    if (keep !== true) this.#change()
     this.#keep = both(this.#keep ?? true, keep)
   }
 

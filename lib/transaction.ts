@@ -1,45 +1,41 @@
 // One request's dealings with its session: load, commit, and what the session asks for in between.
 import type { Buffer } from 'node:buffer'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, PayloadError } from './codec.js'
 import { decide, type Step } from './commit.js'
 import type { Cookie, ResponseCookie } from './cookie.js'
-import { ConflictError, DetachedError, EncodeError, HeadersSentError, UndecodableError } from './errors.js'
-import { type Log, report } from './events.js'
 import {
-  expiresAt,
-  isExpired,
-  isExtendable,
-  isTouchDue,
-  type Lifetimes,
-  newHeader,
-  touched
-} from './expiry.js'
+  ConflictError,
+  DetachedError,
+  EncodeError,
+  HeadersSentError,
+  UnavailableError,
+  UndecodableError
+} from './errors.js'
+import { type Log, report, timed } from './events.js'
+import { expiresAt, isExpired, isExtendable, isTouchDue, newHeader, touched } from './expiry.js'
 import type { FidelityCheck } from './fidelity.js'
 import { MergeConflict, type MergeRules, mergeLive } from './merge.js'
 import { type Header, NotARecordError, openRecord, type SessionRecord, sealRecord } from './record.js'
-import type { Records } from './records.js'
+import { Records, type RecordsOptions } from './records.js'
 import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
 import { handleOf, newSessionId, type ReceivedId } from './session-id.js'
+import { GuardedStore, type HealthRecord } from './stores/guarded.js'
 import type { Outcome } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
 
 /** How often a commit is tried before it gives up, since other processes were faster each time. */
-const MAX_TRIES = 100
-/** After so many tries a commit waits a little, so that processes fall out of step. */
-const TRIES_IN_STEP = 8
-/** Milliseconds that it then waits at the most. */
-const MAX_JITTER = 10
+const MAX_TRIES = 200
 
 /** What all transactions of one registration share. */
-export interface Context {
-  records: Records
+export interface Context extends RecordsOptions {
+  /** Milliseconds for all that a request waits for its store. */
+  timeout: number
+  health: HealthRecord
   cookie: Cookie
   codec: Codec
-  lifetimes: Lifetimes
   merge: MergeRules
   onUndecodable: 'empty' | 'error'
   turns: Turns
@@ -58,6 +54,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   readonly #context: Context
   readonly #response: Response
   readonly #cookie: SessionCookie
+  readonly #store: GuardedStore
+  readonly #records: Records
   draft: Draft = new Draft(this)
   detached: Detached | undefined
   destroyed = false
@@ -74,11 +72,15 @@ export class Transaction implements SessionOwner, DraftObserver {
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
+  /** How often the current commit has been tried. */
+  #tries = 0
 
   constructor(context: Context, response: Response) {
     this.#context = context
     this.#response = response
     this.#cookie = new SessionCookie(context.cookie, response)
+    this.#store = new GuardedStore(context.store, context.timeout, context.health)
+    this.#records = new Records(context, this.#store)
   }
 
   get handle(): string {
@@ -95,10 +97,21 @@ export class Transaction implements SessionOwner, DraftObserver {
     return step !== 'nothing' && step !== 'touch'
   }
 
-  /** Reads the session of this id. Where there is none the session is a new one, and will have an id of its own. */
-  async load(received: ReceivedId): Promise<void> {
+  /**
+   * Reads the session of this id. Where there is none the session is a new one, and will have an id of its own.
+   * @param onUnavailable What follows where the store does not answer: an error, or an empty session.
+   */
+  async load(received: ReceivedId, onUnavailable: 'error' | 'anonymous'): Promise<void> {
     this.#cookie.receive(received)
-    await this.#read(received.id)
+    const handle = handleOf(received.id)
+    try {
+      await timed(
+        () => this.#read(received.id),
+        (_, ms) => ({ type: 'load', handle, found: this.#stored !== undefined, ms })
+      )
+    } catch (error) {
+      if (onUnavailable === 'error' || !(error instanceof UnavailableError)) throw error
+    }
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
   }
 
@@ -220,10 +233,10 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   async #read(id: string): Promise<void> {
-    const { codec, lifetimes, records } = this.#context
+    const { codec, lifetimes } = this.#context
     this.#adopt(id, undefined)
     try {
-      const bytes = await records.read(this.handle)
+      const bytes = await this.#records.read(this.handle)
       const record = bytes && this.#open(bytes)
       if (this.detached !== undefined) return
       if (record === undefined || isExpired(record.header, lifetimes, Date.now())) {
@@ -338,6 +351,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   // What a request asks for happens one after the other, also where it does not wait for it. Where it never looks at
   // the promise either, the commit still has to succeed, and no error is left for the process to end by.
   #inTurn(work: () => Promise<void>): Promise<void> {
+    if (!this.#cookie.isOpen) this.#store.renew()
     const turn = this.#lastTurn === undefined ? work() : this.#lastTurn.then(work, work)
     this.#lastTurn = turn
     turn.catch(() => {})
@@ -347,22 +361,30 @@ export class Transaction implements SessionOwner, DraftObserver {
   async #perform(mayTouch: boolean): Promise<void> {
     const step = this.#decide(mayTouch)
     if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
-    if (step === 'create') await this.#create()
-    else if (step !== 'nothing') {
-      await this.#context.turns.take(this.handle, (left) => this.#change(mayTouch, left))
+    if (step !== 'nothing') {
+      await timed(
+        () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch)),
+        (tries, ms) => ({ type: 'commit', handle: this.handle, step, tries, ms })
+      )
     }
     this.#sendCookie()
   }
 
-  async #create(): Promise<void> {
-    const { lifetimes, records } = this.#context
+  async #changeInTurn(mayTouch: boolean): Promise<number> {
+    this.#tries = 0
+    await this.#context.turns.take(this.handle, (left) => this.#change(mayTouch, left))
+    return this.#tries
+  }
+
+  /** @returns How many tries it took. */
+  async #create(): Promise<number> {
     if (this.detached === 'undecodable') this.#adopt(undefined, undefined)
     const { draft } = this
     const seen = draft.snapshot()
-    const header = newHeader(draft.permanent, lifetimes, Date.now())
+    const header = newHeader(draft.permanent, this.#context.lifetimes, Date.now())
     const record = this.#seal(header, undefined)
     try {
-      if (!(await records.create(this.handle, record, header))) {
+      if (!(await this.#records.create(this.handle, record, header))) {
         throw new ConflictError(this.handle, 'there is another record under its new id')
       }
     } catch (error) {
@@ -373,6 +395,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.detached = undefined
     this.#stored = openRecord(record)
     draft.settle(seen)
+    return 1
   }
 
   // Until it is done, or nothing is left to do. In a turn: takes up what the one before left, and leaves its own.
@@ -380,7 +403,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { handle } = this
     // What this request read may be newer: another process, another connection.
     if (left !== undefined && this.#isNewer(left)) await this.#absorb(left)
-    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+    while (this.#tries++ < MAX_TRIES) {
       const { draft } = this
       const seen = draft.snapshot()
       const outcome = await this.#attempt(mayTouch)
@@ -392,7 +415,7 @@ export class Transaction implements SessionOwner, DraftObserver {
         this.#vanish(handle)
         return undefined
       }
-      if (tries > TRIES_IN_STEP) await sleep(Math.random() * MAX_JITTER)
+      // At once: while it waited, what it has just been given would get out of date, and the next try fail for certain.
       await this.#absorb(outcome)
       if (this.detached !== undefined) return undefined
     }
@@ -400,7 +423,6 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   async #attempt(mayTouch: boolean): Promise<Outcome> {
-    const { records } = this.#context
     const stored = this.#stored
     const step = this.#decide(mayTouch)
     if (stored === undefined || step === 'nothing') return 'done'
@@ -408,17 +430,19 @@ export class Transaction implements SessionOwner, DraftObserver {
     const header = this.#nextHeader(stored, step, mayTouch)
     const record = this.#seal(header, this.#payload)
     if (step === 'move') return this.#move(stored, record, header)
-    const write = step === 'touch' ? records.touch : records.update
-    const outcome = await write.call(records, this.handle, stored.revision, record, header).catch((error) => {
-      this.#unanswered = record
-      throw error
-    })
+    const write = step === 'touch' ? this.#records.touch : this.#records.update
+    const outcome = await write
+      .call(this.#records, this.handle, stored.revision, record, header)
+      .catch((error) => {
+        this.#unanswered = record
+        throw error
+      })
     if (outcome === 'done') this.#adopt(this.#id, openRecord(record))
     return outcome
   }
 
   async #remove({ revision }: SessionRecord): Promise<Outcome> {
-    const outcome = await this.#context.records.remove(this.handle, revision)
+    const outcome = await this.#records.remove(this.handle, revision)
     if (outcome === 'done') {
       this.#adopt(undefined, undefined)
       this.#cookie.clear()
@@ -429,15 +453,14 @@ export class Transaction implements SessionOwner, DraftObserver {
   // First the new record, then the mark in place of the old one: at no instant is there no session, and once the old
   // id leads nowhere the new one is known to nobody but this response.
   async #move(stored: SessionRecord, record: Buffer, header: Header): Promise<Outcome> {
-    const { records } = this.#context
     const id = newSessionId()
     const successor = openRecord(record)
-    if (!(await records.create(handleOf(id), record, header))) {
+    if (!(await this.#records.create(handleOf(id), record, header))) {
       throw new ConflictError(this.handle, 'there is another record under its new id')
     }
     let outcome: Outcome
     try {
-      outcome = await records.mark(this.handle, stored)
+      outcome = await this.#records.mark(this.handle, stored)
     } catch (error) {
       // Nobody knows whether the old id still leads anywhere. The new one does, so the browser gets it.
       this.#adopt(id, successor)
@@ -446,7 +469,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
     if (outcome === 'done') this.#adopt(id, successor)
     // Nobody has its id: if this fails it ends by itself.
-    else await records.remove(handleOf(id), successor.revision).catch(() => {})
+    else await this.#records.remove(handleOf(id), successor.revision).catch(() => {})
     return outcome
   }
 
@@ -461,6 +484,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (draft.keep !== undefined) throw this.#movedError()
       this.#stored = undefined
       this.detached = 'moved'
+      this.#cookie.withdraw()
       return
     }
     if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
@@ -518,9 +542,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   async #destroyRecord(): Promise<void> {
-    const { records, turns } = this.#context
-    await turns.take(this.handle, async () => {
-      const result = await records.destroy(this.handle, this.#stored?.revision)
+    await this.#context.turns.take(this.handle, async () => {
+      const result = await this.#records.destroy(this.handle, this.#stored?.revision)
       if (result === 'moved') throw this.#movedError()
       if (result === 'busy') throw new ConflictError(this.handle, 'other requests change it all the time')
       return undefined
@@ -539,6 +562,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#stored = undefined
     this.detached = 'destroyed'
     this.destroyed = true
+    this.#cookie.withdraw()
     report(
       this.#response.log,
       'info',

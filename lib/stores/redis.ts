@@ -1,7 +1,14 @@
 // Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation.
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { UnavailableError } from '../errors.js'
+import {
+  ForeignKeyError,
+  NotReplicatedError,
+  StoreDeniedError,
+  StoreFullError,
+  UnavailableError,
+  UncertainError
+} from '../errors.js'
 import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 /** What is used of a client: `Redis` and `Cluster` of ioredis 5 and 6 and of iovalkey all have it. */
@@ -11,14 +18,31 @@ export interface RedisClient {
   evalsha(sha: string, keys: number, ...keysAndArguments: (string | Buffer | number)[]): Promise<unknown>
 }
 
-// These clients have a variant of every command that answers with bytes; their types name only some of them.
-interface BinaryClient extends RedisClient {
-  evalshaBuffer: RedisClient['evalsha']
-  evalBuffer: RedisClient['evalsha']
+// These clients have a variant of every command that answers with bytes, and pipelines of all of them; their types name
+// only some.
+interface FullClient extends Pick<RedisClient, 'getBuffer'>, Commands<Promise<unknown>> {
+  pipeline(): Pipeline
 }
+interface Commands<Reply> {
+  set(...args: Argument[]): Reply
+  evalshaBuffer(...args: Argument[]): Reply
+  evalBuffer(...args: Argument[]): Reply
+}
+interface Pipeline extends Commands<Pipeline> {
+  wait(replicas: number, milliseconds: number): Pipeline
+  exec(): Promise<[error: Error | null, reply: unknown][] | null>
+}
+type Argument = string | Buffer | number
 
 /** The methods that a client needs. */
 export const CLIENT_METHODS = ['getBuffer', 'set', 'evalshaBuffer', 'evalBuffer'] as const
+
+export interface RedisStoreOptions {
+  /** How many replicas must have a write before it is answered. Default 0. */
+  replicas?: number
+  /** Milliseconds that this may take. Default 500. */
+  replicaTimeout?: number
+}
 
 interface Script {
   source: string
@@ -33,19 +57,27 @@ const destroyScript = conditional("redis.call('DEL', KEYS[1])")
 
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
-  readonly #client: BinaryClient
+  readonly #client: FullClient
+  readonly #replicas: number
+  readonly #replicaTimeout: number
 
-  constructor(client: RedisClient) {
-    this.#client = client as BinaryClient
+  constructor(client: RedisClient, { replicas = 0, replicaTimeout = 500 }: RedisStoreOptions = {}) {
+    this.#client = client as unknown as FullClient
+    this.#replicas = replicas
+    this.#replicaTimeout = replicaTimeout
   }
 
   async read(key: string): Promise<Buffer | undefined> {
-    return (await answered('GET', this.#client.getBuffer(key))) ?? undefined
+    try {
+      return (await this.#client.getBuffer(key)) ?? undefined
+    } catch (error) {
+      throw explain(error, 'GET', UnavailableError)
+    }
   }
 
   async create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
-    const reply = this.#client.set(key, asBuffer(record), 'PX', millisecondsUntil(expiresAt), 'NX')
-    return (await answered('SET', reply)) !== null
+    const args = [key, asBuffer(record), 'PX', millisecondsUntil(expiresAt), 'NX']
+    return this.#write('SET', 'set', args, (reply) => reply !== null)
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
@@ -60,28 +92,55 @@ export class RedisStore implements Store {
     return this.#run(destroyScript, key, revision)
   }
 
-  async #run(
-    script: Script,
-    key: string,
-    revision: Uint8Array,
-    ...rest: (Buffer | number)[]
-  ): Promise<Outcome> {
-    const reply = await answered('EVALSHA', this.#evaluate(script, [key, asBuffer(revision), ...rest]))
-    if (reply instanceof Uint8Array) return reply
-    // A number, or its digits where the client has `stringNumbers`.
-    return Number(reply) === 1 ? 'done' : 'missing'
-  }
-
   // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH
   // it sends the script again behind the commands that follow it.
-  async #evaluate(script: Script, rest: (string | Buffer | number)[]): Promise<unknown> {
+  async #run(script: Script, key: string, revision: Uint8Array, ...rest: Argument[]): Promise<Outcome> {
+    const args = [1, key, asBuffer(revision), ...rest]
     try {
-      return await this.#client.evalshaBuffer(script.sha, 1, ...rest)
+      return await this.#write('EVALSHA', 'evalshaBuffer', [script.sha, ...args], outcomeOf)
     } catch (error) {
-      if (!isNoScript(error)) throw error
-      return this.#client.evalBuffer(script.source, 1, ...rest)
+      if (!(error instanceof NoScript)) throw error
+      return this.#write('EVAL', 'evalBuffer', [script.source, ...args], outcomeOf)
     }
   }
+
+  async #write<Result>(
+    name: string,
+    command: keyof Commands<unknown>,
+    args: Argument[],
+    read: (reply: unknown) => Result
+  ): Promise<Result> {
+    try {
+      if (this.#replicas === 0) return read(await this.#client[command](...args))
+      return await this.#replicated(name, command, args, read)
+    } catch (error) {
+      throw explain(error, name, UncertainError)
+    }
+  }
+
+  // In one pipeline, which goes over one connection: WAIT counts what that connection has written.
+  async #replicated<Result>(
+    name: string,
+    command: keyof Commands<unknown>,
+    args: Argument[],
+    read: (reply: unknown) => Result
+  ): Promise<Result> {
+    const pipeline = this.#client.pipeline()[command](...args)
+    const replies = (await pipeline.wait(this.#replicas, this.#replicaTimeout).exec()) ?? []
+    for (const [error] of replies) if (error !== null) throw error
+    const [written, reached] = replies.map(([, reply]) => reply)
+    const result = read(written)
+    if ((result === true || result === 'done') && Number(reached) < this.#replicas) {
+      throw new NotReplicatedError(name, `${reached} of ${this.#replicas}`)
+    }
+    return result
+  }
+}
+
+function outcomeOf(reply: unknown): Outcome {
+  if (reply instanceof Uint8Array) return reply
+  // A number, or its digits where the client has `stringNumbers`.
+  return Number(reply) === 1 ? 'done' : 'missing'
 }
 
 // GETRANGE answers '' where there is no key, so the whole record travels only on a conflict.
@@ -101,20 +160,30 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function isNoScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT')
-}
+/** The server does not know the script by its digest. */
+class NoScript extends Error {}
 
-// The client's errors carry the command with its arguments, which are keys and payloads: only their kind goes on.
-async function answered<T>(command: string, reply: Promise<T>): Promise<T> {
-  try {
-    return await reply
-  } catch (error) {
-    throw new UnavailableError(command, kindOf(error))
-  }
+// What the server says no to has not taken place. Elsewhere in the text of an error stand keys and payloads: of it only
+// these words go on.
+const REFUSALS =
+  /\b(OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOSCRIPT)\b/
+const ERRORS: Record<string, typeof UnavailableError> = {
+  OOM: StoreFullError,
+  MISCONF: StoreFullError,
+  NOAUTH: StoreDeniedError,
+  WRONGPASS: StoreDeniedError,
+  NOPERM: StoreDeniedError,
+  WRONGTYPE: ForeignKeyError
 }
+const NOT_SENT = "Stream isn't writeable"
 
-function kindOf(error: unknown): string {
+function explain(error: unknown, command: string, Unanswered: typeof UnavailableError): Error {
+  if (error instanceof NotReplicatedError) return error
   const { code, message, name } = error as NodeJS.ErrnoException
-  return code ?? /^[A-Z]{2,}(?= )/.exec(message)?.[0] ?? name
+  const refusal = REFUSALS.exec(message)?.[0]
+  if (refusal === 'NOSCRIPT') return new NoScript(refusal)
+  if (refusal !== undefined) return new (ERRORS[refusal] ?? UnavailableError)(command, refusal)
+  if (name === 'ReplyError') return new UnavailableError(command, 'ERR')
+  if (message.startsWith(NOT_SENT)) return new UnavailableError(command, 'no connection')
+  return new Unanswered(command, code ?? (name === 'Error' ? 'no answer' : name))
 }

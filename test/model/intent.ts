@@ -55,16 +55,20 @@ export class Intent {
     return { data: after, permanent: this.permanent ?? permanent }
   }
 
-  /** Whether this content shows every change, those of counters and lists apart, as it would without a write. */
-  isShownBy({ data, permanent }: Content): boolean {
-    return (
-      this.count === 0 &&
-      this.log.length === 0 &&
-      this.tags.every((tag) => listOf(data.tags).includes(tag)) &&
-      (this.best === undefined || Number(data.best) >= this.best) &&
-      (this.permanent === undefined || this.permanent === permanent) &&
-      [...this.assigned].every(([key, value]) => isDeepStrictEqual(data[key], value))
-    )
+  /** For each change, whether a content shows it; one of a counter or list never does without a write. */
+  get signs(): ((content: Content) => boolean)[] {
+    const { best, permanent } = this
+    return [
+      () => this.count === 0 && this.log.length === 0 && !this.regenerate,
+      ...this.tags.map((tag) => (is: Content) => listOf(is.data.tags).includes(tag)),
+      (is) => best === undefined || Number(is.data.best) >= best,
+      (is) => permanent === undefined || permanent === is.permanent,
+      ...[...this.assigned].map(
+        ([key, value]) =>
+          (is: Content) =>
+            isDeepStrictEqual(is.data[key], value)
+      )
+    ]
   }
 
   kept(data: Dictionary): Dictionary {

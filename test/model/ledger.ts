@@ -78,11 +78,6 @@ export class Ledger {
   readonly seen = { conflicts: 0, moved: 0, vanished: 0, clashes: 0, merges: 0 }
   readonly #entries = new Map<string, Entry>()
   readonly #dead = new Set<number>()
-  readonly #hasMarks: boolean
-
-  constructor(hasMarks: boolean) {
-    this.#hasMarks = hasMarks
-  }
 
   /** The keys under which there is something, a mark included. */
   get keys(): string[] {
@@ -170,7 +165,7 @@ export class Ledger {
     this.#claim(account, entry.end === undefined, 'wrote over a mark')
     if (account.step === undefined) account.writes++
     if (isMark(record)) {
-      this.#bookMove(account, key, 'moved')
+      this.#bookMove(account, key)
       return
     }
     const before = entry.versions.at(-1) as Version
@@ -182,11 +177,11 @@ export class Ledger {
     account.begin(content, this)
   }
 
-  #bookMove(account: Account, key: string, end: 'moved' | 'gone'): void {
+  #bookMove(account: Account, key: string): void {
     const { heir } = account
     const before = this.contentOf(key)
     const after = heir === undefined ? undefined : this.contentOf(heir)
-    this.#end(key, end)
+    this.#end(key, 'moved')
     if (heir === undefined || before === undefined || after === undefined) {
       this.#fail(account, 'left a mark without a record that takes its place')
       return
@@ -209,11 +204,6 @@ export class Ledger {
     if (account.step !== 'destroy') {
       const { data } = account.intent.applyTo(this.contentOf(key) ?? EMPTY)
       const isEmpty = Object.keys(data).length === 0
-      // Without a mark the old record simply goes.
-      if (account.heir !== undefined && !this.#hasMarks && !isEmpty) {
-        this.#bookMove(account, key, 'gone')
-        return
-      }
       this.#claim(account, account.isLoose || isEmpty, 'ended a session that has keys')
     }
     this.#claim(account, entry.end === undefined, 'ended a mark')
@@ -270,6 +260,13 @@ export class Ledger {
     this.#claim(account, isPermanent, `wrote permanent ${written.permanent}`)
   }
 
+  // Without a write of its own: each change is what the store held at some instant since the request read it, as if
+  // this request had come right before what made it otherwise.
+  #isShown(account: Account): boolean {
+    const { intent } = account
+    return intent.signs.every((test) => test(intent.base) || this.#wasSeen(account, test))
+  }
+
   // Whether the session has been like this at any time since the request read it.
   #wasSeen(account: Account, test: (content: Content) => boolean): boolean {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
@@ -293,17 +290,16 @@ export class Ledger {
   checkSaved(account: Account, data: unknown, permanent: boolean): void {
     account.isLoose = false
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
-    if (!account.isLoaded || entry === undefined) return
+    if (!account.isLoaded || entry === undefined) {
+      // An emptied session is gone, and what is set next begins one that is as permanent as this one says.
+      account.intent.permanent = permanent
+      return
+    }
     const seen = entry.versions.filter(({ until }) => until >= account.baseAt)
     const now = seen.findLast(({ content }) => isDeepStrictEqual(content, { data, permanent }))
     this.#claim(account, now !== undefined, `goes on from ${show(data)}, which was never there`)
     if (now === undefined) return
-    const { intent } = account
-    this.#claim(
-      account,
-      !intent.regenerate && intent.isShownBy(now.content),
-      'saved, and its changes are lost'
-    )
+    this.#claim(account, this.#isShown(account), 'saved, and its changes are lost')
     account.intent = new Intent(now.content)
     account.baseAt = Math.max(account.baseAt, now.from)
   }
@@ -315,7 +311,7 @@ export class Ledger {
     account.isLoaded = false
     account.isLoose = false
     account.begin(EMPTY, this)
-    if (entry === undefined || !this.#hasMarks) return
+    if (entry === undefined) return
     this.#claim(account, entry.end === 'gone', 'seemed to end a session that lives')
     this.#claim(account, this.#dead.has(entry.lineage), 'seemed to end a session that had moved')
   }
@@ -358,8 +354,7 @@ export class Ledger {
     if (account.isLoose) return
     const { intent } = account
     const isKept = account.isLoaded
-      ? !intent.regenerate &&
-        (intent.isShownBy(intent.base) || this.#wasSeen(account, (at) => intent.isShownBy(at)))
+      ? this.#isShown(account)
       : Object.keys(intent.applyTo(EMPTY).data).length === 0
     this.#claim(account, isKept, `succeeded, and its changes are lost: ${show([...intent.assigned])}`)
     if (account.writes > 0 && entry?.end === undefined && account.key !== account.cameWith) {
@@ -373,7 +368,7 @@ export class Ledger {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     this.#claim(account, code === 'FST_SESSION_CONFLICT', `answered 409 ${code}`)
     this.#claim(account, account.writes === 0, 'was refused, and left a trace')
-    const hasMoved = entry?.end === 'moved' && (intent.regenerate || account.visit.steps.some(isDestroy))
+    const hasMoved = entry?.end === 'moved' && account.visit.steps.some(needsTheSession)
     const isGuarded =
       intent.assigned.has('guard') &&
       this.#wasSeen(account, ({ data }) => !isDeepStrictEqual(data.guard, intent.base.data.guard))
@@ -429,8 +424,9 @@ export class Ledger {
   }
 }
 
-function isDestroy(step: Step): boolean {
-  return step.do === 'destroy'
+// What must not seem to have been done to a session that went on under another id.
+function needsTheSession(step: Step): boolean {
+  return step.do === 'destroy' || step.do === 'regenerate' || step.do === 'login'
 }
 
 function contentOf(record: Uint8Array): Content {

@@ -7,7 +7,7 @@ import { startRedis } from '../support/redis-server.js'
 import { plan } from './plan.js'
 import { type Backend, carryOut, Fleet } from './run.js'
 
-const RUNS = Number(process.env.MODEL_RUNS ?? 150)
+const RUNS = Number(process.env.MODEL_RUNS ?? 500)
 /** Runs that failed once. */
 const FAILED_ONCE: { seed: number; path: string }[] = []
 
@@ -16,7 +16,6 @@ t.test('whatever the order, what parallel requests leave is what they together m
   const fleet = new Fleet()
   t.teardown(() => fleet.close())
   const backends = { redis: inRedis(redis.client), memory: inMemory() }
-  t.teardown(() => backends.memory.store.close?.())
 
   const orders = new Set<string>()
   const totals = { runs: 0, operations: 0, conflicts: 0, merges: 0, moved: 0, vanished: 0, clashes: 0 }

@@ -35,7 +35,6 @@ export interface Plan {
   /** One process each. */
   serializers: ('json' | 'superjson' | 'msgpack')[]
   touchAfter: number
-  graceAfterRegenerate: number
   lanes: Lane[]
 }
 
@@ -68,7 +67,6 @@ export const plan: fc.Arbitrary<Plan> = fc.record({
   store: fc.constantFrom('redis', 'redis', 'redis', 'memory'),
   serializers: fc.array(fc.constantFrom('json', 'superjson', 'msgpack'), { minLength: 2, maxLength: 4 }),
   touchAfter: fc.constantFrom(60, 60, 0),
-  graceAfterRegenerate: fc.constantFrom(30, 30, 30, 0),
   lanes: fc.array(
     fc.record({
       // Mostly tabs of one browser.

@@ -10,6 +10,7 @@ import { handleOf } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
+import { EMPTY } from './intent.js'
 import { Account, Ledger } from './ledger.js'
 import { KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
@@ -36,12 +37,12 @@ export class Fleet {
   readonly #apps = new Map<string, Promise<FastifyInstance>>()
 
   get(plan: Plan, index: number): Promise<FastifyInstance> {
-    const { touchAfter, graceAfterRegenerate } = plan
+    const { touchAfter } = plan
     const serializer = plan.serializers[index] ?? 'json'
-    const name = `${index} ${serializer} ${touchAfter} ${graceAfterRegenerate}`
+    const name = `${index} ${serializer} ${touchAfter}`
     let app = this.#apps.get(name)
     if (app === undefined) {
-      app = createProcess({ serializer, touchAfter, graceAfterRegenerate })
+      app = createProcess({ serializer, touchAfter })
       this.#apps.set(name, app)
     }
     return app
@@ -55,7 +56,6 @@ export class Fleet {
 async function createProcess(options: {
   serializer: 'json' | 'superjson' | 'msgpack'
   touchAfter: number
-  graceAfterRegenerate: number
 }): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(cookie)
@@ -217,7 +217,8 @@ class Request implements Caller {
         session.touch()
         break
       case 'empty':
-        account.isLoose = true
+        if (account.isLoaded) account.isLoose = true
+        else account.intent.drop([])
         for (const key of Object.keys(session)) delete data[key]
         break
       case 'destroy':
@@ -232,7 +233,7 @@ class Request implements Caller {
         account.isLoose = false
         const isStored = !session.isNew
         await session.reload()
-        if (!isStored) account.begin({ data: {}, permanent: false }, ledger)
+        if (!isStored) account.begin(EMPTY, ledger)
         break
       }
     }
@@ -248,7 +249,7 @@ class Request implements Caller {
 }
 
 class Run {
-  readonly ledger: Ledger
+  readonly ledger = new Ledger()
   readonly #jars: string[] = ['', '']
   readonly #requests: Request[] = []
   #apps: FastifyInstance[] = []
@@ -260,9 +261,7 @@ class Run {
     readonly scheduler: Scheduler,
     readonly backend: Backend,
     readonly fleet: Fleet
-  ) {
-    this.ledger = new Ledger(plan.graceAfterRegenerate > 0)
-  }
+  ) {}
 
   unique(): string {
     this.#count++

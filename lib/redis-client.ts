@@ -1,0 +1,55 @@
+// The client that the plugin makes where it is given none: one that fails fast, and comes back by itself.
+import { Redis, type RedisOptions } from 'ioredis'
+import type { Log } from './events.js'
+
+/** Milliseconds between two attempts to connect, at the most: how long a server that is back goes unnoticed. */
+const MAX_RECONNECT_DELAY = 250
+/** Milliseconds between two connections that are given up because their server takes no writes. */
+const READONLY_PAUSE = 1_000
+
+/** @param timeout Milliseconds that a request waits at the most, after which no answer is of use any more. */
+export function createClient(redis: string | RedisOptions, timeout: number, log: Log): Redis {
+  const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY)
+  const settings = {
+    enableAutoPipelining: true,
+    maxRetriesPerRequest: 1,
+    connectTimeout: timeout,
+    commandTimeout: timeout,
+    // A peer that accepts and never answers: give the connection up, and with it what waits in line.
+    socketTimeout: 2 * timeout,
+    disconnectTimeout: 100,
+    retryStrategy,
+    sentinelRetryStrategy: retryStrategy,
+    reconnectOnError: leaveReplicas()
+  }
+  const client =
+    typeof redis === 'string'
+      ? new Redis(redis, settings)
+      : new Redis({
+          ...settings,
+          // Without it a client goes on writing to the old primary after an ordered failover.
+          failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
+          ...(redis as Omit<RedisOptions, 'replyMapping'>)
+        })
+  client.on('error', ({ code, name }: NodeJS.ErrnoException) => {
+    log.warn({ redis: code ?? name }, 'the connection to Redis failed')
+  })
+  return client
+}
+
+/** Ends the connection, also where there is none. */
+export async function closeClient(client: Redis): Promise<void> {
+  await client.quit().catch(() => client.disconnect())
+}
+
+// READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is
+// not sent again, and not every answer begins another connection: where it stays a replica that would never end.
+function leaveReplicas(): (error: Error) => boolean {
+  let leftAt = Number.NEGATIVE_INFINITY
+  return ({ message }) => {
+    const now = performance.now()
+    if (!message.includes('READONLY') || now - leftAt < READONLY_PAUSE) return false
+    leftAt = now
+    return true
+  }
+}

@@ -1,0 +1,55 @@
+// The store as one request sees it: it answers within the time that the request has for all of it, or fails.
+import { within } from '../deadline.js'
+import { UnavailableError, UncertainError } from '../errors.js'
+import { type Operation, StoreAround } from './around.js'
+import type { Store } from './store.js'
+
+/** Where it is known whether the store answers at all. */
+export interface HealthRecord {
+  /** Whether an operation is to fail at once. */
+  refuses(): boolean
+  succeeded(): void
+  failed(operation: Operation, error: Error): void
+}
+
+export class GuardedStore extends StoreAround {
+  readonly #health: HealthRecord
+  readonly #timeout: number
+  #left: number
+
+  /** @param timeout Milliseconds for all operations together. */
+  constructor(inner: Store, timeout: number, health: HealthRecord) {
+    super(inner)
+    this.#timeout = timeout
+    this.#left = timeout
+    this.#health = health
+  }
+
+  /** Gives the whole time again, to what outlives its request. */
+  renew(): void {
+    this.#left = this.#timeout
+  }
+
+  protected override async around<Result>(
+    operation: Operation,
+    call: () => Promise<Result>
+  ): Promise<Result> {
+    if (this.#health.refuses()) throw new UnavailableError(operation, 'a store that is known to be down')
+    const startedAt = performance.now()
+    try {
+      const result = await within(this.#left, call(), () => {
+        const Late = operation === 'read' ? UnavailableError : UncertainError
+        return new Late(operation, `no answer within ${this.#timeout} ms`)
+      })
+      this.#health.succeeded()
+      return result
+    } catch (error) {
+      if (error instanceof UnavailableError || error instanceof UncertainError) {
+        this.#health.failed(operation, error)
+      }
+      throw error
+    } finally {
+      this.#left -= performance.now() - startedAt
+    }
+  }
+}

@@ -1,0 +1,577 @@
+// What becomes of a session when requests meet: every promise by an example. `test/model` looks for the rest.
+import { setImmediate } from 'node:timers/promises'
+import type { FastifyReply } from 'fastify'
+import t, { type Test } from 'tap'
+import { MemoryStore, mergeRules, RedisStore, type Session, type Store } from '../lib/index.js'
+import { handleOf } from '../lib/session-id.js'
+import { createApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { gate } from './support/gate.js'
+import { HeldStore } from './support/held-store.js'
+import { type RedisServer, startRedis } from './support/redis-server.js'
+
+const COOKIE = '__Host-session'
+type Route = (session: Session, data: Record<string, unknown>, reply: FastifyReply) => unknown
+type Writer = 'json' | 'superjson' | 'msgpack'
+
+/** Two processes of one service on one store, and a browser with several tabs. */
+async function service(t: Test, inner: Store, writers: readonly [Writer, Writer] = ['json', 'msgpack']) {
+  const merge = {
+    count: mergeRules.sum,
+    log: mergeRules.append,
+    tags: mergeRules.union,
+    best: mergeRules.larger,
+    sealed: 'conflict'
+  } as const
+  const routes: Route[] = []
+  const processes = await Promise.all(
+    writers.map(async (serializer) => {
+      const held = new HeldStore(inner)
+      const app = await createApp(t, { store: held.store, serializer, merge })
+      app.get<{ Params: { route: number } }>('/:route', async (request, reply) => {
+        const { session } = request
+        const data = session as unknown as Record<string, unknown>
+        const result = await routes[request.params.route]?.(session, data, reply)
+        return result === reply ? reply : reply.send({ result })
+      })
+      return { app, held }
+    })
+  )
+  const browser = new Browser((processes[0] as (typeof processes)[0]).app)
+  const at = (index: number) => processes[index] as (typeof processes)[0]
+
+  /** One request of the browser to this process. */
+  const visit = async (index: number, route: Route) => {
+    const url = `/${routes.push(route) - 1}`
+    const response = await browser.visit(at(index).app).request(url)
+    return {
+      status: response.statusCode,
+      body: response.body === '' ? undefined : response.json(),
+      location: response.headers.location,
+      cookie: sessionCookie(response),
+      logLines: at(index).app.logLines
+    }
+  }
+
+  /** A request to the first process that has done its work when the others come, and that commits after them. */
+  const overtaken = async (route: Route, others: () => Promise<unknown>) => {
+    const [isDone, mayEnd] = [gate(), gate()]
+    const slow = visit(0, async (session, data, reply) => {
+      const result = await route(session, data, reply)
+      isDone.open()
+      await mayEnd.passed
+      return result
+    })
+    await Promise.race([isDone.passed, slow])
+    await others()
+    mayEnd.open()
+    return slow
+  }
+
+  const begin = (data: Record<string, unknown>) =>
+    visit(0, (session) => {
+      for (const [key, value] of Object.entries(data)) session.set(key as 'anything', value)
+    })
+  const now = async () => (await visit(1, (session) => session.data())).body.result
+  const key = (cookie = browser.cookies.get(COOKIE) ?? '') => `session:${handleOf(cookie)}`
+  return { at, begin, browser, key, now, overtaken, visit }
+}
+
+function has(logLines: readonly { msg: string }[], text: string): boolean {
+  return logLines.some(({ msg }) => msg.includes(text))
+}
+
+const pairs = [
+  ['json', 'msgpack'],
+  ['msgpack', 'superjson']
+] as const
+
+t.test('in Redis', async (t) => {
+  const redis = await startRedis(t)
+  for (const writers of pairs) {
+    await t.test(writers.join(' and '), (t) => promises(t, new RedisStore(redis.client), writers))
+  }
+  await t.test('scripts that Redis has forgotten', (t) => forgottenScripts(t, redis))
+  await t.test('many at once', (t) => manyAtOnce(t, redis))
+})
+
+t.test('in memory', async (t) => {
+  for (const writers of pairs) {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    await t.test(writers.join(' and '), (t) => promises(t, store, writers))
+  }
+})
+
+async function promises(t: Test, store: Store, writers: readonly [Writer, Writer]): Promise<void> {
+  const start = (t: Test) => service(t, store, writers)
+
+  t.test('changes of different keys all survive', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada', userId: 1, count: 0 })
+    const slow = await overtaken(
+      (_, data) => {
+        data.name = 'Bob'
+        delete data.userId
+      },
+      () => visit(1, (_, data) => Object.assign(data, { count: 5, cart: { items: ['tea'] } }))
+    )
+    t.equal(slow.status, 200)
+    t.same(await now(), { name: 'Bob', count: 5, cart: { items: ['tea'] } })
+  })
+
+  t.test('of two changes of one key the later commit wins', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada', a: 1 })
+    await overtaken(
+      (_, data) => Object.assign(data, { name: 'late' }),
+      () => visit(1, (_, data) => Object.assign(data, { name: 'early', a: 2 }))
+    )
+    t.same(await now(), { name: 'late', a: 2 })
+  })
+
+  t.test('what an earlier request of the same process left does not stand for newer changes', async (t) => {
+    const { at, begin, now, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const answer = at(0).held.hold('update', 'after')
+    const first = visit(0, (_, data) => Object.assign(data, { name: 'Bob' }))
+    const release = await answer
+    await visit(1, (_, data) => Object.assign(data, { name: 'Eve' }))
+    const isHandled = gate()
+    const second = visit(0, (_, data) => {
+      data.name = 'Bob'
+      isHandled.open()
+    })
+    await isHandled.passed
+    // Until it stands behind the first one.
+    await setImmediate()
+    await setImmediate()
+    release()
+    await Promise.all([first, second])
+    t.same(await now(), { name: 'Bob' })
+  })
+
+  t.test('a change inside an object counts as one of its top-level key', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ cart: { items: ['tea'] }, other: { deep: [1] } })
+    await overtaken(
+      (session) => session.cart?.items.push('milk'),
+      () => visit(1, (_, data) => (data.other as { deep: number[] }).deep.push(2))
+    )
+    t.same(await now(), { cart: { items: ['tea', 'milk'] }, other: { deep: [1, 2] } })
+  })
+
+  t.test('a key deleted by one and changed by the other is as the later commit leaves it', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ a: 1, b: 1, stays: true })
+    await overtaken(
+      (_, data) => {
+        delete data.a
+        data.b = 2
+      },
+      () =>
+        visit(1, (_, data) => {
+          data.a = 2
+          delete data.b
+        })
+    )
+    t.same(await now(), { b: 2, stays: true })
+  })
+
+  t.test('each rule that comes with the package', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ count: 10, log: ['a'], tags: ['x'], best: 3 })
+    const change = (by: number, entry: string) => (_: Session, data: Record<string, unknown>) => {
+      data.count = Number(data.count) + by
+      ;(data.log as string[]).push(entry)
+      ;(data.tags as string[]).push(entry, 'both')
+      data.best = by
+    }
+    await overtaken(change(5, 'slow'), () => visit(1, change(7, 'quick')))
+    t.same(await now(), {
+      count: 22,
+      log: ['a', 'quick', 'slow'],
+      tags: ['x', 'quick', 'both', 'slow'],
+      best: 7
+    })
+  })
+
+  t.test('a key that must not be merged is a 409 that names it, and nothing is written', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ sealed: 1, name: 'Ada' })
+    const slow = await overtaken(
+      (_, data) => Object.assign(data, { sealed: 2, name: 'Bob' }),
+      () => visit(1, (_, data) => Object.assign(data, { sealed: 3 }))
+    )
+    t.equal(slow.status, 409)
+    t.match(slow.body, { code: 'FST_SESSION_CONFLICT', message: /sealed/ })
+    t.equal(slow.cookie, undefined)
+    t.same(await now(), { sealed: 3, name: 'Ada' })
+    const again = await visit(0, (_, data) => Object.assign(data, { sealed: 2, name: 'Bob' }))
+    t.equal(again.status, 200, 'which a client may send again')
+  })
+
+  t.test('what turns out to be there already is not written again', async (t) => {
+    const { at, begin, key, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    let written: unknown
+    const slow = await overtaken(
+      (_, data) => Object.assign(data, { name: 'Bob', list: [1, { two: 2 }] }),
+      async () => {
+        await visit(1, (_, data) => Object.assign(data, { name: 'Bob', list: [1, { two: 2 }] }))
+        written = await store.read(key())
+        at(0).held.operations.length = 0
+      }
+    )
+    t.equal(slow.status, 200)
+    t.same(at(0).held.operations, ['update'], 'one try, and no second')
+    t.same(await store.read(key()), written)
+    t.same(await now(), { name: 'Bob', list: [1, { two: 2 }] })
+  })
+
+  t.test('the cookie of a session that two requests make permanent', async (t) => {
+    const { begin, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const slow = await overtaken(
+      (_, data) => Object.assign(data, { name: 'Bob' }),
+      () => visit(1, (session) => Object.assign(session, { permanent: true }))
+    )
+    t.ok(slow.cookie?.maxAge, 'who comes later keeps what the other one made of it')
+  })
+
+  t.test('a session that was ended stays ended', async (t) => {
+    const logout: Route = (session) => session.destroy()
+    const vanished = (
+      slow: Awaited<ReturnType<Awaited<ReturnType<typeof start>>['visit']>>,
+      route: string
+    ) => {
+      t.equal(slow.cookie, undefined, `${route}: no cookie`)
+      t.ok(has(slow.logLines, 'was ended while a request used it'), `${route}: a line in the log`)
+    }
+    const lateRoutes: Record<string, Route> = {
+      'an update': (_, data) => Object.assign(data, { name: 'Bob' }),
+      'a touch': (session) => session.touch(),
+      'a regenerate': (session) => session.regenerate(),
+      'a login': async (session) => {
+        await session.regenerate(false)
+        session.userId = 1
+      },
+      'an emptied session': (_, data) => delete data.name
+    }
+    for (const [name, route] of Object.entries(lateRoutes)) {
+      const { begin, browser, key, overtaken, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const id = browser.cookies.get(COOKIE)
+      let session: Session | undefined
+      const slow = await overtaken(
+        (its, data, reply) => {
+          session = its
+          return route(its, data, reply)
+        },
+        () => visit(1, logout)
+      )
+      vanished(slow, name)
+      t.equal(session?.destroyed, true, `${name}: session.destroyed`)
+      t.equal(browser.cookies.get(COOKIE), undefined, `${name}: the logout cleared the cookie`)
+      t.equal(await store.read(key(id)), undefined, `${name}: nothing is stored`)
+    }
+
+    const { at, begin, browser, key, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const id = browser.cookies.get(COOKIE)
+    const firstTry = at(0).held.hold('update')
+    const slow = visit(0, (_, data) => Object.assign(data, { name: 'Bob' }))
+    const release = await firstTry
+    await visit(1, (_, data) => Object.assign(data, { a: 1 }))
+    const retry = at(0).held.hold('update')
+    release()
+    const releaseRetry = await retry
+    await visit(1, logout)
+    releaseRetry()
+    vanished(await slow, 'a merge that is tried again')
+    t.equal(await store.read(key(id)), undefined)
+  })
+
+  t.test('and learns it at once from save() and reload()', async (t) => {
+    for (const method of ['save', 'reload'] as const) {
+      const { at, begin, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const handle = gate()
+      const isLoaded = gate()
+      let seen: unknown
+      const slow = visit(0, async (session) => {
+        isLoaded.open()
+        await handle.passed
+        session.name = 'Bob'
+        await session[method]().catch((error) => {
+          seen = error.code
+        })
+        return [session.destroyed, session.detached]
+      })
+      await isLoaded.passed
+      await visit(1, (session) => session.destroy())
+      at(0).held.operations.length = 0
+      handle.open()
+      const { body, cookie } = await slow
+      t.same(body.result, [true, 'destroyed'], method)
+      t.equal(seen, method === 'save' ? 'FST_SESSION_DETACHED' : undefined)
+      t.equal(cookie, undefined)
+    }
+  })
+
+  t.test('a cookie that save() has sent is taken back when the session is gone by the end', async (t) => {
+    for (const end of ['destroy', 'regenerate'] as const) {
+      const { begin, overtaken, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const slow = await overtaken(
+        async (session, data, reply) => {
+          reply.header('set-cookie', 'theme=dark')
+          session.permanent = true
+          await session.save()
+          data.name = 'Bob'
+        },
+        () => visit(1, (session) => session[end]())
+      )
+      t.equal(slow.status, 200)
+      t.equal(slow.cookie, undefined, `${end}: it would overwrite the new one, or name nothing`)
+    }
+  })
+
+  t.test('a new id: who comes with the old one neither sees the new session nor harms it', async (t) => {
+    const { begin, browser, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada', count: 1 })
+    const oldId = browser.cookies.get(COOKIE) ?? ''
+    const slow = await overtaken(
+      (_, data) => Object.assign(data, { name: 'late' }),
+      () =>
+        visit(1, async (session) => {
+          await session.regenerate()
+          session.userId = 42
+        })
+    )
+    const newId = browser.cookies.get(COOKIE)
+    t.not(newId, oldId)
+    t.equal(slow.status, 200)
+    t.equal(slow.cookie, undefined, 'it does not overwrite the new cookie')
+    t.ok(has(slow.logLines, 'are lost'), 'what it changed is lost, and the log says so')
+    t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
+    browser.cookies.set(COOKIE, oldId)
+    const withOldId = await visit(1, (session, data) => {
+      const seen = [structuredClone(session.data()), session.detached]
+      data.name = 'thief'
+      return seen
+    })
+    t.same(withOldId.body.result, [{}, 'moved'])
+    t.equal(withOldId.cookie, undefined)
+    browser.cookies.set(COOKIE, newId ?? '')
+    t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
+  })
+
+  t.test('what was committed before the new id was given moves there too', async (t) => {
+    const { begin, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada', count: 1 })
+    await overtaken(
+      (session) => session.regenerate(),
+      () => visit(1, (_, data) => Object.assign(data, { count: 3, a: 1 }))
+    )
+    t.same(await now(), { name: 'Ada', count: 3, a: 1 })
+  })
+
+  t.test('but not what is not to be kept, whoever adds it and whenever', async (t) => {
+    for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
+      const { begin, now, overtaken, visit } = await start(t)
+      await begin(before)
+      await overtaken(
+        (session) => session.regenerate(['log'] as never),
+        () => visit(1, (_, data) => Object.assign(data, { cart: { items: ['old'] }, log: ['x', 'y'] }))
+      )
+      t.same(await now(), { log: ['x', 'y'] })
+    }
+  })
+
+  t.test('two new ids at once: one wins, the other is a 409 without a cookie', async (t) => {
+    const { begin, browser, now, overtaken, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const login = (userId: number) => async (session: Session) => {
+      await session.regenerate()
+      session.userId = userId
+    }
+    const slow = await overtaken(login(1), () => visit(1, login(2)))
+    t.equal(slow.status, 409)
+    t.equal(slow.body.code, 'FST_SESSION_CONFLICT')
+    t.equal(slow.cookie, undefined)
+    t.same(await now(), { name: 'Ada', userId: 2 })
+    t.ok(browser.cookies.get(COOKIE))
+  })
+
+  t.test('a logout with the old id is a 409: the session lives on under the new one', async (t) => {
+    const { begin, browser, now, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const oldId = browser.cookies.get(COOKIE) ?? ''
+    const [isLoaded, mayEnd] = [gate(), gate()]
+    const slow = visit(0, async (session) => {
+      isLoaded.open()
+      await mayEnd.passed
+      await session.destroy()
+    })
+    await isLoaded.passed
+    await visit(1, (session) => session.regenerate())
+    const newId = browser.cookies.get(COOKIE) ?? ''
+    mayEnd.open()
+    const { status, cookie } = await slow
+    t.equal(status, 409)
+    t.equal(cookie, undefined, 'the new cookie stays')
+    browser.cookies.set(COOKIE, oldId)
+    t.equal((await visit(0, (session) => session.destroy())).status, 409, 'also for one that begins later')
+    browser.cookies.set(COOKIE, newId)
+    t.same(await now(), { name: 'Ada' })
+  })
+
+  t.test('between the new record and the mark: a session that is ended there leaves nothing', async (t) => {
+    const { at, begin, browser, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const mark = at(0).held.hold('update')
+    const slow = visit(0, (session) => session.regenerate())
+    const release = await mark
+    await visit(1, (session) => session.destroy())
+    at(0).held.operations.length = 0
+    release()
+    const { cookie, status } = await slow
+    t.equal(status, 200)
+    t.equal(cookie, undefined)
+    t.same(at(0).held.operations, ['destroy'], 'the record that nobody knows goes too')
+    t.equal(browser.cookies.get(COOKIE), undefined)
+  })
+
+  t.test('a request that fails leaves nothing, a new id included', async (t) => {
+    const { at, begin, browser, now, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const id = browser.cookies.get(COOKIE)
+    at(0).held.operations.length = 0
+    const failed = await visit(0, async (session, _, reply) => {
+      await session.regenerate(false)
+      session.userId = 1
+      session.permanent = true
+      reply.code(500)
+    })
+    t.equal(failed.status, 500)
+    t.equal(failed.cookie, undefined)
+    t.same(at(0).held.operations, ['read'])
+    t.equal(browser.cookies.get(COOKIE), id)
+    t.same(await now(), { name: 'Ada' })
+  })
+
+  t.test('save() commits what is there, the end what comes later', async (t) => {
+    const { begin, now, visit } = await start(t)
+    await begin({ count: 1 })
+    await visit(0, async (session, data) => {
+      session.count = 2
+      await session.save()
+      t.same(await now(), { count: 2 }, 'other processes see it at once')
+      await visit(1, (_, other) => Object.assign(other, { name: 'Bob' }))
+      data.count = 3
+    })
+    t.same(await now(), { count: 3, name: 'Bob' })
+    const failed = await visit(0, async (session, _, reply) => {
+      session.count = 10
+      await session.save()
+      session.count = 20
+      reply.code(500)
+    })
+    t.equal(failed.status, 500)
+    t.same(await now(), { count: 10, name: 'Bob' }, 'an error discards only what comes later')
+  })
+
+  t.test('reload() takes what the store holds and drops what this request has changed', async (t) => {
+    const { begin, now, visit } = await start(t)
+    await begin({ name: 'Ada', cart: { items: ['tea'] } })
+    const { body } = await visit(0, async (session) => {
+      session.name = 'dropped'
+      session.cart?.items.push('dropped')
+      await visit(1, (other) => Object.assign(other, { name: 'Bob' }))
+      await session.reload()
+      const seen = structuredClone(session.data())
+      session.count = 1
+      return seen
+    })
+    t.same(body.result, { name: 'Bob', cart: { items: ['tea'] } })
+    t.same(await now(), { name: 'Bob', cart: { items: ['tea'] }, count: 1 })
+  })
+
+  t.test('what is set after destroy() begins a new session with a new id', async (t) => {
+    const { begin, browser, key, now, visit } = await start(t)
+    await begin({ name: 'Ada' })
+    const oldId = browser.cookies.get(COOKIE) ?? ''
+    const { cookie } = await visit(0, async (session) => {
+      await session.destroy()
+      session.name = 'Bob'
+    })
+    t.ok(cookie)
+    t.not(cookie?.value, oldId)
+    t.equal(await store.read(key(oldId)), undefined)
+    t.same(await now(), { name: 'Bob' })
+  })
+
+  t.test('after a response any process sees its changes, the one a redirect leads to as well', async (t) => {
+    const { at, begin, now, visit } = await start(t)
+    await begin({ count: 0 })
+    let isAnswered = false
+    const written = at(0).held.hold('update', 'after')
+    const login = visit(0, (session, _, reply) => {
+      session.userId = 7
+      return reply.redirect('/elsewhere')
+    }).finally(() => {
+      isAnswered = true
+    })
+    const release = await written
+    t.same(await now(), { count: 0, userId: 7 })
+    t.equal(isAnswered, false, 'the response waits for the commit')
+    release()
+    const { location, status } = await login
+    t.equal(status, 302)
+    t.equal(location, '/elsewhere')
+    t.same((await visit(1, (session) => session.userId)).body.result, 7)
+  })
+}
+
+/** The scripts are sent again where Redis has lost them, in the midst of a merge too. */
+async function forgottenScripts(t: Test, redis: RedisServer): Promise<void> {
+  const { at, begin, now, overtaken, visit } = await service(t, new RedisStore(redis.client))
+  await begin({ count: 0 })
+  const slow = await overtaken(
+    (_, data) => Object.assign(data, { count: 1 }),
+    async () => {
+      await visit(1, (_, data) => Object.assign(data, { count: 10 }))
+      await redis.client.script('FLUSH')
+      const retry = at(0).held.hold('update', 'after')
+      void retry.then(async (release) => {
+        await redis.client.script('FLUSH')
+        release()
+      })
+    }
+  )
+  t.equal(slow.status, 200)
+  t.same(await now(), { count: 11 })
+}
+
+async function manyAtOnce(t: Test, redis: RedisServer): Promise<void> {
+  const { begin, now, visit } = await service(t, new RedisStore(redis.client))
+  await begin({ count: 0, log: [] })
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) =>
+      visit(index % 2, (session, data) => {
+        session.count = (session.count ?? 0) + 1
+        data[`key${index}`] = index
+        ;(data.log as number[]).push(index)
+      })
+    )
+  )
+  t.ok(answers.every(({ status }) => status === 200))
+  const { count, log, ...keys } = await now()
+  t.equal(count, 50)
+  t.same(
+    [...log].sort((a, b) => a - b),
+    Array.from({ length: 50 }, (_, index) => index)
+  )
+  t.equal(Object.keys(keys).length, 50)
+}
