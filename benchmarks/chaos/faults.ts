@@ -1,6 +1,6 @@
 // What can happen to Redis, and the settings of the service that has to live with it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Network, FailingNetwork } from './network.js'
+import { FailingNetwork, type Network } from './network.js'
 import type { ServiceOptions } from './service.js'
 import { type SingleServer, startSingle } from './single.js'
 
@@ -95,24 +95,31 @@ async function flushScripts({ server }: Single, ms: number): Promise<void> {
   }
 }
 
+/** Another user of the server fills it, and nobody gives anything back. */
 async function fillMemory({ server: { client } }: Single, ms: number): Promise<void> {
   const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])
   await client.config('SET', 'maxmemory-policy', 'noeviction')
-  await client.config('SET', 'maxmemory', used + 4 * MEGABYTE)
-  const ballast = 'x'.repeat(MEGABYTE / 16)
+  await client.config('SET', 'maxmemory', used + 2 * MEGABYTE)
   const keys: string[] = []
   try {
     for (;;) {
       const key = `ballast:${keys.length}`
       keys.push(key)
-      await client.set(key, ballast)
+      await client.set(key, 'x'.repeat(MEGABYTE / 16))
     }
   } catch {
-    // Now it is full.
+    // What the commands themselves take comes and goes: without it, too, the memory is full from here on.
+    await client.config('SET', 'maxmemory', used + MEGABYTE)
   }
   await sleep(ms)
   await client.del(keys)
   await client.config('SET', 'maxmemory', 0)
+}
+
+/** As Redis itself does it for a moment before a failover: reads are answered, writes wait. */
+async function pauseWrites({ server: { client } }: Single, ms: number): Promise<void> {
+  await client.call('CLIENT', 'PAUSE', ms, 'WRITE')
+  await sleep(ms)
 }
 
 const durable: Scenario<Single> = {
@@ -123,6 +130,7 @@ const durable: Scenario<Single> = {
     none,
     { name: 'killed, restarted', recovery: SOON, strike: kill },
     { name: 'frozen', recovery: SOON, strike: freeze },
+    { name: 'writes paused', recovery: SOON, strike: pauseWrites },
     networkFault('connections cut', 'cut'),
     networkFault('connections silent', 'silent'),
     networkFault('50 ms away', 50),
@@ -139,4 +147,4 @@ const volatile: Scenario<Single> = {
   faults: [none, { name: 'killed, restarted empty', recovery: SOON, mayLose: true, strike: kill }]
 }
 
-export const scenarios: readonly Scenario[] = [durable, volatile]
+export const scenarios = [durable, volatile] as readonly Scenario[]

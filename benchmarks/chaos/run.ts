@@ -4,9 +4,10 @@
 // The exit code is 1 when a promise was broken.
 import { parseArgs } from 'node:util'
 import { type Fault, scenarios } from './faults.js'
-import { limitOf } from './promises.js'
+import { limitOf, promisesBroken, promisesLate } from './promises.js'
 import { generator } from './random.js'
-import { type Row, runScenario } from './scenario.js'
+import { runScenario } from './scenario.js'
+import type { Result } from './slice.js'
 
 const { values } = parseArgs({
   options: {
@@ -33,11 +34,15 @@ const COLUMNS = [
 
 const startedAt = performance.now()
 const load = { rate: Number(values.rate), random: generator(Number(values.seed)) }
-const isWanted = ({ name }: Fault): boolean => name.includes(values.only)
-const chosen = scenarios.filter(({ faults }) => faults.some(isWanted))
-const total = chosen.flatMap(({ faults }) =>
-  faults.filter((fault, index) => index === 0 || isWanted(fault))
-).length
+const chosen = scenarios
+  .map((scenario) => ({ scenario, faults: scenario.faults.filter(({ name }) => name.includes(values.only)) }))
+  .filter(({ faults }) => faults.length > 0)
+  // With what was seen when nothing happened the rest is compared.
+  .map(({ scenario, faults }) => ({
+    scenario,
+    faults: [...new Set([...scenario.faults.slice(0, 1), ...faults])]
+  }))
+const total = chosen.flatMap(({ faults }) => faults).length
 const broken: string[] = []
 let done = 0
 setTimeout(() => {
@@ -45,19 +50,22 @@ setTimeout(() => {
   process.exit(1)
 }, BOUND * 1_000).unref()
 
-for (const scenario of chosen) {
+for (const { scenario, faults } of chosen) {
   print(`\n**${scenario.name}**\n\n${line(COLUMNS)}\n${line(COLUMNS.map(() => '---'))}`)
-  for await (const row of runScenario(scenario, isWanted, Number(values.seconds) * 1_000, load)) {
+  let calm: Result | undefined
+  for await (const [fault, result] of runScenario(scenario, faults, Number(values.seconds) * 1_000, load)) {
+    calm ??= result
     done++
-    print(line(cellsOf(row)))
-    broken.push(...row.broken.map((what) => `${scenario.name}, ${row.fault.name}: ${what}`))
+    print(line(cellsOf(fault, result, calm)))
+    const promises = [...promisesBroken(fault, result), ...promisesLate(fault, result, calm)]
+    broken.push(...promises.map((what) => `${scenario.name}, ${fault.name}: ${what}`))
   }
 }
 print(`\n${seconds()} s, seed ${values.seed}, ${broken.length} promises broken`)
 for (const what of broken) console.log(`BROKEN: ${what}`)
 process.exitCode = broken.length > 0 ? 1 : 0
 
-function cellsOf({ fault, result, calm }: Row): string[] {
+function cellsOf(fault: Fault, result: Result, calm: Result): string[] {
   const {
     requests,
     errors,

@@ -31,6 +31,10 @@ export interface Condition {
 }
 
 const { redis, session }: ServiceOptions = JSON.parse(process.argv[2] ?? '')
+// TEMP
+if (!(await import('node:fs')).readFileSync('lib/options.ts', 'utf8').includes('detectRollback')) {
+  Reflect.deleteProperty(session, 'detectRollback')
+}
 const unhandled: string[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(`rejection: ${reason}`))
 process.on('uncaughtException', (error) => unhandled.push(`exception: ${error}`))

@@ -10,7 +10,7 @@ const PROCESSES = 2
 const BROWSERS = 16
 /** Milliseconds of load before and after the fault. */
 const BEFORE = 500
-const AFTER = 1_500
+const AFTER = 1_000
 /** So long it may take until all is well again, before the slice goes on without that. */
 const RECOVERY = 15_000
 /** Well is the service when no request has failed for so many milliseconds. */
