@@ -100,7 +100,7 @@ export class RedisStore implements Store {
       return await this.#write('EVALSHA', 'evalshaBuffer', [script.sha, ...args], outcomeOf)
     } catch (error) {
       if (!(error instanceof NoScript)) throw error
-      return this.#write('EVAL', 'evalBuffer', [script.source, ...args], outcomeOf)
+      return this.#write('EVALSHA', 'evalBuffer', [script.source, ...args], outcomeOf)
     }
   }
 

@@ -8,8 +8,20 @@ import { plan } from './plan.js'
 import { type Backend, carryOut, Fleet } from './run.js'
 
 const RUNS = Number(process.env.MODEL_RUNS ?? 500)
-/** Runs that failed once. */
-const FAILED_ONCE: { seed: number; path: string }[] = []
+/** Runs that failed once; a change of `plan.ts` gives them another meaning. */
+const FAILED_ONCE = [
+  { what: 'a new id kept what another request had added', seed: 42, path: '265' },
+  {
+    what: 'a cookie of save() overwrote that of the new id',
+    seed: 42,
+    path: '597'
+  },
+  {
+    what: 'a turn left the record of another id behind',
+    seed: 42,
+    path: '268'
+  }
+]
 
 t.test('whatever the order, what parallel requests leave is what they together made', async (t) => {
   const redis = await startRedis(t)
@@ -30,8 +42,8 @@ t.test('whatever the order, what parallel requests leave is what they together m
   const check = (parameters: fc.Parameters<[Parameters<typeof carryOut>[0], fc.Scheduler]>) =>
     fc.assert(property, { includeErrorInReport: true, ...parameters })
 
-  for (const { seed, path } of FAILED_ONCE) {
-    await t.resolves(check({ seed, path, numRuns: 1, endOnFailure: true }), `${seed} ${path}`)
+  for (const { what, seed, path } of FAILED_ONCE) {
+    await t.resolves(check({ seed, path, numRuns: 1, endOnFailure: true }), what)
   }
   const { MODEL_SEED, MODEL_PATH } = process.env
   await t.resolves(
@@ -39,10 +51,12 @@ t.test('whatever the order, what parallel requests leave is what they together m
       numRuns: RUNS,
       ...(MODEL_SEED === undefined ? {} : { seed: Number(MODEL_SEED) }),
       ...(MODEL_PATH === undefined ? {} : { path: MODEL_PATH, endOnFailure: true })
-    })
+    }),
+    `${RUNS} runs`
   )
   t.comment(`${orders.size} orders, ${JSON.stringify(totals)}`)
-  t.ok(RUNS < 100 || (totals.merges > 0 && totals.moved > 0 && totals.vanished > 0 && totals.clashes > 0))
+  const { merges, moved, vanished, clashes } = totals
+  t.ok(RUNS < 100 || [merges, moved, vanished, clashes].every((count) => count > 0), 'requests did meet')
 })
 
 function inRedis(client: Awaited<ReturnType<typeof startRedis>>['client']): Backend {

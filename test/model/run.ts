@@ -114,12 +114,14 @@ class Request implements Caller {
 
   /** The client is gone, and Fastify has not called its handler or has answered nobody: it shows neither. */
   get isLost(): boolean {
+    if (this.operation !== undefined) return false
     return this.isAbandoned && (this.session === undefined || Date.now() - this.#runsSince > LOST_AFTER)
   }
 
   /** Whether another request of the same process has its turn, which this one may be waiting for. */
   mayWaitFor(other: Request): boolean {
     return (
+      this.operation === undefined &&
       other !== this &&
       other.app === this.app &&
       other.account.cameWith === this.account.cameWith &&
@@ -255,6 +257,7 @@ class Run {
   #apps: FastifyInstance[] = []
   readonly #abandoned: Request[] = []
   #count = 0
+  #isExpiring = false
 
   constructor(
     readonly plan: Plan,
@@ -301,9 +304,9 @@ class Run {
     for (let quiet = 0; quiet < 4; ) {
       await turn()
       const active = this.#requests.filter(({ isRunning }) => isRunning)
-      const isQuiet = active.every(
-        (request) => request.isLost || this.#requests.some((other) => request.mayWaitFor(other))
-      )
+      const isQuiet =
+        !this.#isExpiring &&
+        active.every((request) => request.isLost || this.#requests.some((other) => request.mayWaitFor(other)))
       // A lane that is between two requests is about to ask for the next.
       quiet = isQuiet ? quiet + 1 : 0
       if (failed() !== undefined) return
@@ -316,8 +319,11 @@ class Run {
     for (const [number, visit] of visits.entries()) {
       const name = `tab ${index} request ${number}`
       await this.scheduler.schedule(Promise.resolve(), `${name} begins`)
-      if (visit === 'expire') await this.#expire(browser)
-      else await this.#send(name, browser, visit)
+      if (visit === 'expire') {
+        this.#isExpiring = true
+        await this.#expire(browser)
+        this.#isExpiring = false
+      } else await this.#send(name, browser, visit)
     }
   }
 
