@@ -1,0 +1,142 @@
+// A primary with replicas under Sentinel, a test's own, on loopback.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import { findRedisServer } from '../../scripts/redis-binary.js'
+import { until } from './gate.js'
+import { freePort, type RedisServer, startRedis } from './redis-server.js'
+
+export interface SentinelOptions {
+  /** Default 1. */
+  replicas?: number
+  /** Default 1; a majority of them has to agree that a primary is down. */
+  sentinels?: number
+  /** Milliseconds after which a silent primary counts as down. Default 1,000. */
+  downAfter?: number
+}
+
+export interface TestSentinel {
+  /** The name of the primary. */
+  name: string
+  /** Where clients ask for it. */
+  sentinels: { host: string; port: number }[]
+  /** The primary that it began with, then its replicas. */
+  servers: RedisServer[]
+  /** The server that the sentinels call the primary now. */
+  primary(): Promise<RedisServer>
+  /** Orders a failover, and waits until the replica that it promotes takes writes. */
+  failover(): Promise<RedisServer>
+  /** Waits until another server than this one is primary and takes writes. */
+  promotion(old: RedisServer): Promise<RedisServer>
+}
+
+const NAME = 'sessions'
+
+/** Starts a primary, replicas and sentinels that end with this test. */
+export async function startSentinel(t: Test, options: SentinelOptions = {}): Promise<TestSentinel> {
+  const { replicas = 1, sentinels: count = 1, downAfter = 1_000 } = options
+  const servers = await Promise.all(
+    Array.from({ length: 1 + replicas }, () => startRedis(t, '--repl-diskless-sync-delay', '0'))
+  )
+  const [first, ...others] = servers
+  if (first === undefined) throw new Error('no server')
+  await Promise.all(others.map(({ client }) => client.replicaof('127.0.0.1', first.port)))
+  // Sentinel learns of replicas when it begins, and then every ten seconds.
+  await until(async () => {
+    const info = await first.client.info('replication')
+    return [...info.matchAll(/^slave\d+:.*state=online/gm)].length === replicas
+  })
+  const settings = [
+    `sentinel monitor ${NAME} 127.0.0.1 ${first.port} ${Math.floor(count / 2) + 1}`,
+    `sentinel down-after-milliseconds ${NAME} ${downAfter}`,
+    `sentinel failover-timeout ${NAME} ${downAfter * 4}`
+  ]
+  const clients = await Promise.all(Array.from({ length: count }, () => startOne(t, settings)))
+  for (const client of clients) {
+    await until(async () => {
+      const state = fields(await client.call('SENTINEL', 'MASTER', NAME))
+      const isComplete = state['num-slaves'] === String(replicas)
+      return isComplete && state['num-other-sentinels'] === String(count - 1)
+    })
+    await until(async () => {
+      const known = (await client.call('SENTINEL', 'REPLICAS', NAME)) as unknown[]
+      return known.every((replica) => fields(replica)['master-link-status'] === 'ok')
+    })
+  }
+  const [asked] = clients
+  const primary = async (): Promise<RedisServer> => {
+    const address = (await asked?.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)) as string[]
+    const found = servers.find(({ port }) => String(port) === address[1])
+    if (found === undefined) throw new Error('the sentinels name a primary that is none of ours')
+    return found
+  }
+  const promotion = async (old: RedisServer): Promise<RedisServer> => {
+    await until(async () => (await primary()) !== old)
+    const next = await primary()
+    await until(async () => (await next.client.info('replication')).includes('role:master'))
+    return next
+  }
+  return {
+    name: NAME,
+    sentinels: clients.map(({ options: { port = 0 } }) => ({ host: '127.0.0.1', port })),
+    servers,
+    primary,
+    promotion,
+    async failover() {
+      const old = await primary()
+      await asked?.call('SENTINEL', 'FAILOVER', NAME)
+      return promotion(old)
+    }
+  }
+}
+
+// As in redis-server.ts: the sentinel ends with the input of its shell, which is the end of this process.
+const LIFELINE = `exec 3<&0
+"$@" 3<&- & server=$!
+{ read -r _ <&3; kill -9 $server; } 2>/dev/null & lifeline=$!
+wait $server
+kill $lifeline
+rm -rf "$0"`
+
+async function startOne(t: Test, settings: string[]): Promise<Redis> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'session-sentinel-'))
+  const file = join(folder, 'sentinel.conf')
+  const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...settings]
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  const child = spawn(
+    'sh',
+    ['-c', LIFELINE, folder, findRedisServer() ?? 'redis-server', file, '--sentinel'],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true
+    }
+  )
+  const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
+  client.on('error', () => {})
+  t.teardown(async () => {
+    client.disconnect()
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.stdin.end()
+    await exit
+  })
+  await Promise.race([
+    client.ping(),
+    once(child, 'exit').then(() => {
+      throw new Error('the sentinel did not start')
+    })
+  ])
+  return client
+}
+
+/** Names and values in turn, or by name where the protocol has maps. */
+function fields(reply: unknown): Record<string, string> {
+  if (!Array.isArray(reply)) return reply as Record<string, string>
+  const pairs = reply.flatMap((name, index) => (index % 2 === 0 ? [[name, reply[index + 1]]] : []))
+  return Object.fromEntries(pairs)
+}
