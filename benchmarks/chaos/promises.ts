@@ -1,5 +1,5 @@
 // What the plugin promises of each fault, compared with what was seen.
-import type { Fault } from './faults.js'
+import type { Fault } from './fault.js'
 import type { Result } from './slice.js'
 
 /** The plugin's option of this name: its default. */

@@ -3,10 +3,12 @@
 //   --only cut    faults whose name has that    --seed 1     of who asks for what when
 // The exit code is 1 when a promise was broken.
 import { parseArgs } from 'node:util'
-import { type Fault, scenarios } from './faults.js'
+import { provideRedisServer } from '../../scripts/redis-binary.js'
+import type { Fault } from './fault.js'
 import { limitOf, promisesBroken, promisesLate } from './promises.js'
 import { generator } from './random.js'
 import { runScenario } from './scenario.js'
+import { scenarios } from './scenarios.js'
 import type { Result } from './slice.js'
 
 const { values } = parseArgs({
@@ -32,10 +34,14 @@ const COLUMNS = [
   'heap, MB'
 ]
 
+process.env.REDIS_SERVER = provideRedisServer()
 const startedAt = performance.now()
 const load = { rate: Number(values.rate), random: generator(Number(values.seed)) }
 const chosen = scenarios
-  .map((scenario) => ({ scenario, faults: scenario.faults.filter(({ name }) => name.includes(values.only)) }))
+  .map((scenario) => ({
+    scenario,
+    faults: scenario.faults.filter(({ name }) => `${scenario.name}: ${name}`.includes(values.only))
+  }))
   .filter(({ faults }) => faults.length > 0)
   // With what was seen when nothing happened the rest is compared.
   .map(({ scenario, faults }) => ({

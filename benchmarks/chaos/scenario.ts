@@ -1,5 +1,5 @@
 // One scenario: its Redis and its service are started, struck by one fault after the other, and stopped.
-import type { Fault, Scenario } from './faults.js'
+import type { Fault, Scenario } from './fault.js'
 import { type Load, type Result, runSlice, startService } from './slice.js'
 
 /**

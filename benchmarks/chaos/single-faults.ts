@@ -1,46 +1,12 @@
-// What can happen to Redis, and the settings of the service that has to live with it.
+// What can happen to a single server, and to the network in front of it.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
 import { FailingNetwork, type Network } from './network.js'
-import type { ServiceOptions } from './service.js'
 import { type SingleServer, startSingle } from './single.js'
 
-/** The Redis of a scenario, as the service finds it. */
-export interface Engine {
-  redis: ServiceOptions['redis']
-  close(): Promise<void>
-}
-
-export interface Fault<Struck extends Engine = Engine> {
-  name: string
-  /**
-   * Resolves when it is over and Redis serves again.
-   * @param ms How long it lasts, where it does not decide that itself.
-   */
-  strike(engine: Struck, ms: number): Promise<unknown>
-  /** Puts right what is still out of order when all has been seen. */
-  mend?(engine: Struck): Promise<unknown>
-  /** Milliseconds after which the service must be well again; not given: as soon as it can. */
-  recovery?: number
-  /** Whether acknowledged writes may be gone, if each of them is noticed; sessions may be gone then too. */
-  mayLose?: boolean
-}
-
-/** One Redis and one service, with all that is done to them. */
-export interface Scenario<Struck extends Engine = Engine> {
-  name: string
-  session: ServiceOptions['session']
-  open(): Promise<Struck>
-  /** The first is none. */
-  faults: Fault<Struck>[]
-}
-
-/** What the plugin is told everywhere. */
-const COMMON = { secret: 'a secret that is known to all who read this' }
-/** A single server has to be of use again so soon after it is back. */
+/** Milliseconds after which it has to be of use again when it is back. */
 const SOON = 1_000
 const MEGABYTE = 2 ** 20
-
-const none: Fault = { name: 'none', strike: (_, ms) => sleep(ms), recovery: 0 }
 
 interface Single extends Engine {
   server: SingleServer
@@ -122,7 +88,7 @@ async function pauseWrites({ server: { client } }: Single, ms: number): Promise<
   await sleep(ms)
 }
 
-const durable: Scenario<Single> = {
+export const durable: Scenario<Single> = {
   name: 'one server, appendfsync always',
   session: COMMON,
   open: () => openSingle(true),
@@ -140,11 +106,9 @@ const durable: Scenario<Single> = {
   ]
 }
 
-const volatile: Scenario<Single> = {
+export const volatile: Scenario<Single> = {
   name: 'one server, nothing persisted',
   session: { ...COMMON, detectRollback: true },
   open: () => openSingle(false),
   faults: [none, { name: 'killed, restarted empty', recovery: SOON, mayLose: true, strike: kill }]
 }
-
-export const scenarios = [durable, volatile] as readonly Scenario[]
