@@ -57,6 +57,11 @@ export interface RedisSessionOptions {
   replicas?: number
   /** Milliseconds that this may take. Default 500. */
   replicaTimeout?: number
+  /**
+   * Whether the cookie tells which revision the browser has seen, so that a store that lost commits is noticed. Needs a
+   * `secret`; every commit then sends the cookie. Default false.
+   */
+  detectRollback?: boolean
   /** What is to happen at the start where Redis cannot be used: nothing, wait until it can, or fail. Default `'go'`. */
   startUp?: 'go' | 'wait' | 'fail'
   /** The name of the request property. Default `'session'`. */
@@ -88,6 +93,7 @@ export interface Settings {
   circuitBreaker: CircuitBreaker | undefined
   replicas: number
   replicaTimeout: number
+  detectRollback: boolean
   startUp: 'go' | 'wait' | 'fail'
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
@@ -109,6 +115,7 @@ const DEFAULTS = {
   circuitBreaker: false,
   replicas: 0,
   replicaTimeout: 500,
+  detectRollback: false,
   startUp: 'go',
   onUndecodable: 'empty'
 } as const
@@ -144,6 +151,9 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     'decorator',
     options.decorator === undefined ? DEFAULTS.decorator : options.decorator
   )
+  if (options.detectRollback === true && options.secret === undefined) {
+    throw new OptionError('detectRollback', 'needs a secret: without it any browser could claim any revision')
+  }
   const {
     redis = DEFAULTS.redis,
     prefix = `${decorator}:`,
@@ -162,6 +172,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     circuitBreaker = DEFAULTS.circuitBreaker,
     replicas = DEFAULTS.replicas,
     replicaTimeout = DEFAULTS.replicaTimeout,
+    detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
     onUndecodable = DEFAULTS.onUndecodable,
     merge = {}
@@ -198,6 +209,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     circuitBreaker: checkBreaker(circuitBreaker),
     replicas: whole('replicas', replicas, 0, 100),
     replicaTimeout: whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER),
+    detectRollback: boolean('detectRollback', detectRollback),
     startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge)

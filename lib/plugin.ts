@@ -170,8 +170,8 @@ class RequestSession implements Response {
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
   }
 
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void {
-    this.#sendCookie(cookie, signId(id, this.#secrets), maxAge)
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, counter: number | undefined): void {
+    this.#sendCookie(cookie, signId(id, this.#secrets, counter), maxAge)
   }
 
   clearCookie(cookie: Cookie): void {

@@ -1,5 +1,6 @@
 // The records of sessions in a store: where they stand, how long, and what the answers of the store mean.
 import { Buffer } from 'node:buffer'
+import { ConflictError } from './errors.js'
 import { expiresAt, type Lifetimes } from './expiry.js'
 import { type Header, isMark, revisionOf, type SessionRecord, sealRecord, touchOf } from './record.js'
 import type { Outcome, Store } from './stores/store.js'
@@ -34,12 +35,12 @@ export class Records {
     return this.#store.read(this.#prefix + handle)
   }
 
-  /** Whether the record is stored now, where there was none. */
-  async create(handle: string, record: Buffer, header: Header): Promise<boolean> {
-    if (await this.#store.create(this.#prefix + handle, record, this.#expiry(header))) return true
+  /** @throws {ConflictError} where there is another record under this handle. */
+  async create(handle: string, record: Buffer, header: Header): Promise<void> {
+    if (await this.#store.create(this.#prefix + handle, record, this.#expiry(header))) return
     // A client that loses the answer may send the command again: what is there then is our own.
     const there = await this.read(handle)
-    return there?.equals(record) === true
+    if (!there?.equals(record)) throw new ConflictError(handle, 'there is another record under its new id')
   }
 
   async update(handle: string, revision: Buffer, record: Buffer, header: Header): Promise<Outcome> {

@@ -6,8 +6,11 @@ import type { ReceivedId } from './session-id.js'
 export interface CookieHeaders {
   /** Whether a Set-Cookie header can still be sent. */
   readonly isOpen: boolean
-  /** @param maxAge Seconds; `undefined` for a cookie that goes with the browser. */
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined): void
+  /**
+   * @param maxAge Seconds; `undefined` for a cookie that goes with the browser.
+   * @param counter The revision that the browser is to remember, if it is to.
+   */
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, counter: number | undefined): void
   clearCookie(cookie: Cookie): void
   /** Takes back what was set or cleared in this response. */
   withdrawCookie(cookie: Cookie): void
@@ -48,16 +51,15 @@ export class SessionCookie {
     if (this.#held !== undefined) this.#held = { ...this.#held, outdated: true }
   }
 
-  /** Sends the cookie for a session with this id and end, if it is not what the browser holds already. */
-  send(id: string, until: number | undefined): void {
+  /** Sends the cookie for a session with this id, end and revision, if it is not what the browser holds already. */
+  send(id: string, until: number | undefined, counter: number | undefined): void {
     if (!this.#headers.isOpen) return
-    if (this.#held?.id === id && !this.#held.outdated && this.#heldUntil === until) return
-    this.#headers.setCookie(
-      this.#cookie,
-      id,
-      until === undefined ? undefined : Math.floor((until - Date.now()) / 1000)
-    )
-    this.#held = { id, outdated: false }
+    const held = this.#held
+    const isKnown = held?.id === id && held.counter === counter && !held.outdated
+    if (isKnown && this.#heldUntil === until) return
+    const maxAge = until === undefined ? undefined : Math.floor((until - Date.now()) / 1000)
+    this.#headers.setCookie(this.#cookie, id, maxAge, counter)
+    this.#held = { id, outdated: false, counter }
     this.#heldUntil = until
   }
 

@@ -4,6 +4,8 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 // 32 bytes (OWASP asks for at least 8 of entropy) in base64url; the last character carries 4 bits only.
 const ID = /^[\w-]{42}[AEIMQUYcgkosw048]$/
 const ID_LENGTH = 43
+// The id, perhaps the revision in base 36, and the signature of both.
+const SIGNED = /^(.{43}(?:\.([\da-z]{1,7}))?)\.([\w-]{43})$/
 
 /** A secret that signs session ids. */
 export type Secret = string | Uint8Array
@@ -13,6 +15,8 @@ export interface ReceivedId {
   id: string
   /** It was signed with an older secret: the cookie is to be sent again. */
   outdated: boolean
+  /** The revision that the browser has seen, if its cookie tells. */
+  counter: number | undefined
 }
 
 export function newSessionId(): string {
@@ -24,24 +28,36 @@ export function handleOf(id: string): string {
   return hash('sha256', id, 'base64url')
 }
 
-/** The value of the cookie for this id: the id, and its signature by the newest secret if there are secrets. */
-export function signId(id: string, secrets: readonly Secret[]): string {
+/**
+ * The value of the cookie for this id: the id, and its signature by the newest secret if there are secrets.
+ * @param counter The revision that the browser is to remember, under the same signature.
+ */
+export function signId(id: string, secrets: readonly Secret[], counter?: number): string {
   const [newest] = secrets
-  return newest === undefined ? id : `${id}.${signatureOf(id, newest)}`
+  if (newest === undefined) return id
+  const signed = counter === undefined ? id : `${id}.${counter.toString(36)}`
+  return `${signed}.${signatureOf(signed, newest)}`
 }
 
 /** The id in the value of a cookie; `undefined` where the value is malformed or signed by none of these secrets. */
 export function verifyId(value: string, secrets: readonly Secret[]): ReceivedId | undefined {
   const id = value.slice(0, ID_LENGTH)
   if (!ID.test(id)) return undefined
-  if (secrets.length === 0) return value.length === ID_LENGTH ? { id, outdated: false } : undefined
-  if (value[ID_LENGTH] !== '.') return undefined
-  const signature = Buffer.from(value.slice(ID_LENGTH + 1))
+  if (secrets.length === 0) {
+    return value.length === ID_LENGTH ? { id, outdated: false, counter: undefined } : undefined
+  }
+  const [, signed = '', counter, text = ''] = SIGNED.exec(value) ?? []
+  const signature = Buffer.from(text)
   const index = secrets.findIndex((secret) => {
-    const expected = Buffer.from(signatureOf(id, secret))
+    const expected = Buffer.from(signatureOf(signed, secret))
     return signature.length === expected.length && timingSafeEqual(signature, expected)
   })
-  return index < 0 ? undefined : { id, outdated: index > 0 }
+  if (index < 0) return undefined
+  return {
+    id,
+    outdated: index > 0,
+    counter: counter === undefined ? undefined : Number.parseInt(counter, 36)
+  }
 }
 
 function signatureOf(id: string, secret: Secret): string {

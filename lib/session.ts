@@ -205,6 +205,7 @@ export interface SessionOwner {
   readonly isNew: boolean
   readonly isModified: boolean
   readonly destroyed: boolean
+  readonly rolledBack: boolean
   readonly detached: Detached | undefined
   save(): Promise<void>
   reload(): Promise<void>
@@ -244,6 +245,14 @@ export class SessionMethods<Data extends object = SessionData> {
   /** Whether the stored session was found to be gone, ended by another request or by expiry. */
   get destroyed(): boolean {
     return this[owner].destroyed
+  }
+
+  /**
+   * Whether the store holds an older revision than this browser has seen, or none, as after a failover that lost commits.
+   * Told only with the option `detectRollback`; a session that has ended is told of as well.
+   */
+  get rolledBack(): boolean {
+    return this[owner].rolledBack
   }
 
   /**

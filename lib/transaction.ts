@@ -8,7 +8,6 @@ import type { Cookie, ResponseCookie } from './cookie.js'
 import {
   ConflictError,
   DetachedError,
-  EncodeError,
   HeadersSentError,
   UnavailableError,
   UndecodableError
@@ -38,6 +37,8 @@ export interface Context extends RecordsOptions {
   codec: Codec
   merge: MergeRules
   onUndecodable: 'empty' | 'error'
+  /** Whether the cookie tells which revision the browser has seen. */
+  detectRollback: boolean
   turns: Turns
   /** Undefined in production. */
   fidelity: FidelityCheck | undefined
@@ -59,6 +60,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   draft: Draft = new Draft(this)
   detached: Detached | undefined
   destroyed = false
+  rolledBack = false
   /** The id of the session, once it has one. */
   #id: string | undefined
   #handle: string | undefined
@@ -113,6 +115,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (onUnavailable === 'error' || !(error instanceof UnavailableError)) throw error
     }
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
+    if (received.counter !== undefined && this.detached === undefined) this.#compare(handle, received.counter)
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -255,6 +258,19 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
   }
 
+  // Responses arrive in any order, so a browser may have seen less than the store holds, but never more.
+  #compare(handle: string, expected: number): void {
+    const found = this.#stored?.header.counter
+    if (found !== undefined && found >= expected) return
+    this.rolledBack = true
+    report(
+      this.#response.log,
+      'warn',
+      { type: 'rollback', handle, expected, found },
+      `session ${handle} has lost commits: revision ${found ?? 'none'} is stored, ${expected} was answered`
+    )
+  }
+
   #open(bytes: Buffer): SessionRecord | undefined {
     try {
       return openRecord(bytes)
@@ -334,9 +350,8 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { data } = this.draft
     try {
       return payload.equals(codec.encode(data, tag)) && isDeepStrictEqual(codec.decode(tag, payload), data)
-    } catch (error) {
-      if (error instanceof EncodeError) return false
-      throw error
+    } catch {
+      return false
     }
   }
 
@@ -384,9 +399,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const header = newHeader(draft.permanent, this.#context.lifetimes, Date.now())
     const record = this.#seal(header, undefined)
     try {
-      if (!(await this.#records.create(this.handle, record, header))) {
-        throw new ConflictError(this.handle, 'there is another record under its new id')
-      }
+      await this.#records.create(this.handle, record, header)
     } catch (error) {
       // It may be there all the same: another try has another id.
       this.#adopt(undefined, undefined)
@@ -455,9 +468,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   async #move(stored: SessionRecord, record: Buffer, header: Header): Promise<Outcome> {
     const id = newSessionId()
     const successor = openRecord(record)
-    if (!(await this.#records.create(handleOf(id), record, header))) {
-      throw new ConflictError(this.handle, 'there is another record under its new id')
-    }
+    await this.#records.create(handleOf(id), record, header)
     let outcome: Outcome
     try {
       outcome = await this.#records.mark(this.handle, stored)
@@ -505,8 +516,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     try {
       return openRecord(bytes)
     } catch (error) {
-      if (error instanceof NotARecordError) throw new UndecodableError(this.handle, error.message)
-      throw error
+      throw new UndecodableError(this.handle, (error as NotARecordError).message)
     }
   }
 
@@ -580,7 +590,8 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #sendCookie(): void {
     if (this.#stored === undefined || this.#id === undefined) return
-    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored))
+    const counter = this.#context.detectRollback ? this.#stored.header.counter : undefined
+    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored), counter)
   }
 
   #cookieExpiry({ header }: SessionRecord): number | undefined {

@@ -127,6 +127,18 @@ t.test('it is an event for those who listen', async (t) => {
   t.same(events, [{ type: 'lossy', key: 'map', valueType: 'Map', serializer: 'json' }])
 })
 
+t.test('what a serializer cannot decode again is not stored', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const broken = { name: 'broken', tag: 99, encode: () => Buffer.from('x'), decode: () => JSON.parse('x') }
+  const app = await createApp(t, { store, serializer: broken })
+  app.get('/', async ({ session }) => session.set('name', 'canary'))
+  const { code, message } = (await app.inject('/')).json()
+  t.equal(code, 'FST_SESSION_ENCODE')
+  t.match(message, 'serializer broken cannot encode name: it does not decode what it encodes')
+  t.equal(store.size, 0)
+})
+
 t.test('not in production', async (t) => {
   const { NODE_ENV } = process.env
   t.teardown(() => {

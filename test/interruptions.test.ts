@@ -244,3 +244,38 @@ t.test('an application that fails on records it cannot read can still sign peopl
   t.equal(status, 200)
   t.same(await data(), { userId: 2 })
 })
+
+t.test('a record that became unreadable between read and commit is not overwritten', async (t) => {
+  const { memory, visit } = await visitor(t)
+  for (const damage of [
+    () => Buffer.from('{"foreign":true}'),
+    (record: Buffer) => Buffer.concat([record.subarray(0, 14), Buffer.alloc(8), record.subarray(22, 32)])
+  ]) {
+    await visit(async (session) => {
+      await session.destroy()
+      session.userId = 1
+    })
+    let damaged: Buffer | undefined
+    let key = ''
+    const { status, body } = await visit(async (session) => {
+      key = `session:${session.id}`
+      const record = await memory.read(key)
+      if (record === undefined) throw new Error('no record')
+      damaged = damage(record)
+      await memory.update(key, record.subarray(14, 22), damaged, Date.now() + 60_000)
+      session.userId = 2
+    })
+    t.equal(status, 500)
+    t.equal(body.code, 'FST_SESSION_UNDECODABLE')
+    t.same(await memory.read(key), damaged)
+  }
+})
+
+t.test('a store that says that a new id is taken is not believed twice', async (t) => {
+  const { memory, visit } = await visitor(t, {})
+  t.equal(memory.size, 0)
+  const taken = { ...new FailingStore(memory).store, create: async () => false }
+  const { visit: visitTaken } = await visitor(t, { store: taken })
+  t.match((await visitTaken(login)).body, { code: 'FST_SESSION_CONFLICT', statusCode: 409 })
+  t.equal((await visit(login)).status, 200)
+})

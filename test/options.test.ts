@@ -90,6 +90,7 @@ t.test('what cannot be used is refused by its name', (t) => {
     [{ replicas: -1 }, 'replicas'],
     [{ replicaTimeout: 0 }, 'replicaTimeout'],
     [{ startUp: 'check' }, 'startUp'],
+    [{ detectRollback: true }, 'detectRollback'],
     [{ merge: { cart: 'mine' } }, 'merge\\.cart'],
     [{ merge: null }, 'merge'],
     [{ merge: 5 }, 'merge'],

@@ -14,11 +14,11 @@ t.test('an id has 32 random bytes, and no two are the same', (t) => {
 
 t.test('what is issued is accepted, with and without a secret', (t) => {
   const id = newSessionId()
-  t.same(verifyId(signId(id, []), []), { id, outdated: false })
-  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false })
+  t.same(verifyId(signId(id, []), []), { id, outdated: false, counter: undefined })
+  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false, counter: undefined })
   t.same(
     verifyId(signId(id, [Buffer.from(first)]), [first]),
-    { id, outdated: false },
+    { id, outdated: false, counter: undefined },
     'a Buffer is the same secret'
   )
   t.end()
@@ -26,8 +26,19 @@ t.test('what is issued is accepted, with and without a secret', (t) => {
 
 t.test('an older secret still verifies, and says that the cookie is to be renewed', (t) => {
   const id = newSessionId()
-  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true })
+  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true, counter: undefined })
   t.equal(verifyId(signId(id, [first]), [second]), undefined)
+  t.end()
+})
+
+t.test('a revision is remembered under the signature, or not at all', (t) => {
+  const id = newSessionId()
+  const value = signId(id, [first], 4_294_967_295)
+  t.same(verifyId(value, [first]), { id, outdated: false, counter: 4_294_967_295 })
+  t.same(verifyId(signId(id, [first], 0), [second, first]), { id, outdated: true, counter: 0 })
+  t.equal(verifyId(value.replace('.1z141z3.', '.1z141z2.'), [first]), undefined)
+  t.equal(verifyId(value.replace('.1z141z3.', '.'), [first]), undefined)
+  t.equal(signId(id, [], 5), id)
   t.end()
 })
 

@@ -277,6 +277,14 @@ t.test('a second regenerate() in one request brings nothing back', async (t) => 
   )
 })
 
+t.test('regenerate() wants a list of keys, not one', async (t) => {
+  const { visit } = await visitor(t)
+  for (const keep of ['userId', null, 5]) {
+    const response = await visit((session) => session.regenerate(keep as unknown as boolean))
+    t.match(response, { code: 'FST_SESSION_KEY', message: /not a list of keys/ })
+  }
+})
+
 t.test('a callback is refused rather than never called', async (t) => {
   const { visit } = await visitor(t)
   const methods = ['save', 'reload', 'destroy', 'regenerate'] as const

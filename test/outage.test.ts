@@ -1,0 +1,305 @@
+// Redis as it fails: away, silent, back again, older than it was, without its replicas.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import redisSession, {
+  MemoryStore,
+  type RedisSessionOptions,
+  RedisStore,
+  type SessionEvent
+} from '../lib/index.js'
+import { createApp } from './support/app.js'
+import { Browser, sessionCookie } from './support/browser.js'
+import { FailingStore } from './support/failing-store.js'
+import { startRedis } from './support/redis-server.js'
+
+const secret = 'a secret of thirty-two characters, or more'
+
+async function service(t: Test, options: RedisSessionOptions) {
+  const app = await createApp(t, options)
+  app.get('/login', async ({ session }) => session.set('userId', 42))
+  app.get('/whoami', async ({ session }) => ({
+    userId: session.get('userId') ?? null,
+    detached: session.detached ?? null,
+    rolledBack: session.rolledBack
+  }))
+  app.get('/count', async ({ session }) => session.set('count', (session.count ?? 0) + 1))
+  app.get('/guest', { config: { session: { onUnavailable: 'anonymous' } } }, async ({ session }) => ({
+    userId: session.get('userId') ?? null,
+    detached: session.detached ?? null
+  }))
+  app.get('/guest-login', { config: { session: { onUnavailable: 'anonymous' } } }, async ({ session }) => {
+    await session.regenerate()
+    session.userId = 42
+  })
+  return { app, browser: new Browser(app) }
+}
+
+function collect(t: Test): SessionEvent[] {
+  const events: SessionEvent[] = []
+  const listen = (event: unknown) => void events.push(event as SessionEvent)
+  subscribe('fastify-ioredis-session', listen)
+  t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
+  return events
+}
+
+/** A peer that accepts connections and never says a word. */
+async function silentPeer(t: Test): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+t.test('a store that is away is a 503 that says when to come back, and nobody is logged out', async (t) => {
+  const redis = await startRedis(t)
+  const { browser } = await service(t, { redis: redis.url, timeout: 500 })
+  await browser.request('/login')
+  const cookies = [...browser.cookies]
+  const [key = ''] = await redis.client.keys('session:*')
+  const record = await redis.client.getBuffer(key)
+  await redis.stop()
+  for (const url of ['/whoami', '/count', '/login']) {
+    const response = await browser.request(url)
+    t.equal(response.statusCode, 503, url)
+    t.match(response.json(), { code: /^FST_SESSION_UN(AVAILABLE|CERTAIN)$/ })
+    t.equal(response.headers['retry-after'], '1')
+    t.equal(sessionCookie(response), undefined)
+  }
+  t.same([...browser.cookies], cookies)
+  await redis.restart()
+  await redis.client.set(key, record ?? '', 'PX', 60_000)
+  let response = await browser.request('/whoami')
+  while (response.statusCode !== 200) {
+    await sleep(20)
+    response = await browser.request('/whoami')
+  }
+  t.match(response.json(), { userId: 42 }, 'it recovers by itself')
+})
+
+t.test(
+  'a peer that accepts and never answers is given up in time, whatever the client waits for',
+  async (t) => {
+    const port = await silentPeer(t)
+    const redis = await startRedis(t)
+    const patient = redis.connect({
+      port,
+      maxRetriesPerRequest: null,
+      enableReadyCheck: false,
+      lazyConnect: true
+    })
+    for (const option of [`redis://127.0.0.1:${port}`, patient]) {
+      const { app, browser } = await service(t, { redis: option, timeout: 100 })
+      const startedAt = performance.now()
+      const response = await browser.request('/login')
+      t.equal(response.statusCode, 503)
+      t.ok(performance.now() - startedAt < 50 * 100, 'not for ever')
+      t.match(app.logLines.map(({ msg }) => msg).join(), 'sessions cannot be stored')
+    }
+  }
+)
+
+t.test('the time of a request is for all that it asks of the store', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  let delay = 0
+  const slow = new Proxy(memory, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name)
+      if (typeof method !== 'function') return method
+      return async (...args: unknown[]) => {
+        await sleep(delay)
+        return method.apply(target, args)
+      }
+    }
+  })
+  const { browser } = await service(t, { store: slow, timeout: 300 })
+  await browser.request('/login')
+  delay = 200
+  const response = await browser.request('/count')
+  t.equal(response.statusCode, 503, 'the second operation would end after 400 ms')
+  t.equal(response.json().code, 'FST_SESSION_UNCERTAIN', 'and nobody knows what became of it')
+})
+
+t.test('where a route says so, a visitor is anonymous while the store is away', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const failing = new FailingStore(memory)
+  const { app, browser } = await service(t, { store: failing.store })
+  await browser.request('/login')
+  failing.plan.push('refuse')
+  const response = await browser.request('/guest')
+  t.same(response.json(), { userId: null, detached: 'unavailable' })
+  t.equal(sessionCookie(response), undefined)
+  failing.plan.push('refuse')
+  t.match(
+    (await browser.request('/guest-login')).json(),
+    { code: 'FST_SESSION_DETACHED' },
+    'but cannot sign in'
+  )
+  failing.plan.push('refuse')
+  t.equal((await browser.request('/whoami')).statusCode, 503, 'other routes')
+  const { app: lenient } = await service(t, { store: failing.store, onUnavailable: 'anonymous' })
+  browser.visit(lenient)
+  failing.operations.length = 0
+  failing.plan.push('refuse')
+  t.equal((await browser.request('/count')).statusCode, 200, 'the plugin')
+  t.same(failing.operations, ['read'], 'nothing is written after a failed read')
+  const lost = lenient.logLines.some(({ msg }) => msg.includes('are lost: unavailable'))
+  t.ok(lost, 'and its change is reported')
+  t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'nobody was logged out')
+})
+
+t.test('the circuit breaker spares a store that is down, and lets one probe through', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const failing = new FailingStore(memory)
+  const events = collect(t)
+  const { app, browser } = await service(t, {
+    store: failing.store,
+    circuitBreaker: { failures: 2, openFor: 50 }
+  })
+  await browser.request('/login')
+  failing.plan.push('refuse', 'refuse', 'refuse')
+  failing.operations.length = 0
+  for (const _ of [1, 2, 3, 4]) t.equal((await browser.request('/whoami')).statusCode, 503)
+  t.equal(failing.operations.length, 2, 'after two failures it is not asked')
+  await sleep(60)
+  t.equal((await browser.request('/whoami')).statusCode, 503, 'the probe')
+  t.equal(failing.operations.length, 3)
+  t.equal((await browser.request('/whoami')).statusCode, 503, 'not asked again')
+  t.equal(failing.operations.length, 3)
+  await sleep(60)
+  t.equal((await browser.request('/whoami')).statusCode, 200, 'well again')
+  t.equal((await browser.request('/whoami')).statusCode, 200)
+  const states = events.filter(({ type }) => type === 'unavailable' || type === 'recovered')
+  t.match(states, [{ type: 'unavailable', operation: 'read' }, { type: 'recovered' }])
+  t.equal(app.logLines.filter(({ msg }) => msg.includes('answers again')).length, 1)
+})
+
+t.test('loads and commits are told with the time that they took', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const events = collect(t)
+  const { browser } = await service(t, { store: memory })
+  await browser.request('/login')
+  await browser.request('/count')
+  t.match(events, [
+    { type: 'commit', step: 'create', tries: 1, ms: Number },
+    { type: 'load', found: true, ms: Number },
+    { type: 'commit', step: 'update', tries: 1, ms: Number }
+  ])
+})
+
+t.test('a start tells what it finds', async (t) => {
+  const redis = await startRedis(t)
+  const lines = async (options: RedisSessionOptions) => {
+    const { app } = await service(t, { redis: redis.url, ...options })
+    return app.logLines.map(({ msg }) => msg).join('\n')
+  }
+  t.match(await lines({}), /sessions are kept in (Redis|Valkey) \d+\.\d+/)
+  t.notMatch(await lines({}), /evicts|older/)
+  await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  t.match(await lines({}), 'Redis evicts under memory pressure (allkeys-lru)')
+  await redis.client.acl(
+    'SETUSER',
+    'limited',
+    'on',
+    '>pw',
+    '~session:*',
+    '+get',
+    '+set',
+    '+evalsha',
+    '+eval',
+    '+getrange',
+    '+setrange',
+    '+pexpire',
+    '+del'
+  )
+  t.match(await lines({ redis: `redis://limited:pw@127.0.0.1:${redis.port}` }), 'INFO is not allowed')
+  t.equal(await redis.client.dbsize(), 0, 'and leaves nothing behind')
+})
+
+t.test('a start without Redis goes on, waits or fails, as the option says', async (t) => {
+  const redis = await startRedis(t)
+  const start = async (startUp: 'go' | 'wait' | 'fail') => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(cookie)
+    await app.register(redisSession, { redis: redis.url, timeout: 200, startUp })
+  }
+  await redis.stop()
+  await t.rejects(start('fail'), { code: /^FST_SESSION_UN(AVAILABLE|CERTAIN)$/ })
+  await t.resolves(start('go'))
+  const waiting = start('wait')
+  await redis.restart()
+  await t.resolves(waiting)
+})
+
+t.test('a commit waits for replicas, or says that they do not have it', async (t) => {
+  const redis = await startRedis(t)
+  const { browser } = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 100 })
+  const alone = await browser.request('/login')
+  t.match(alone.json(), { code: 'FST_SESSION_NOT_REPLICATED', message: /0 of 1 replicas/ })
+  t.equal(sessionCookie(alone), undefined)
+  const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(redis.port))
+  while (!(await redis.client.info('replication')).includes('state=online')) await sleep(20)
+  await redis.commands()
+  t.equal((await browser.request('/login')).statusCode, 200)
+  t.match(await redis.commands(), { set: 1, wait: 1 })
+  await browser.request('/count')
+  await redis.commands()
+  t.equal((await browser.request('/count')).statusCode, 200)
+  t.match(await redis.commands(), { evalsha: 1, wait: 1 })
+  const [key = ''] = (await redis.client.keys('session:*')).slice(-1)
+  t.equal(await replica.client.exists(key), 1)
+  await redis.client.script('FLUSH')
+  t.equal((await browser.request('/count')).statusCode, 200, 'also where the script is unknown')
+})
+
+t.test('commits that a failover lost are noticed', async (t) => {
+  const redis = await startRedis(t)
+  const events = collect(t)
+  const { app, browser } = await service(t, { redis: redis.url, secret, detectRollback: true })
+  await browser.request('/login')
+  const [key = ''] = await redis.client.keys('session:*')
+  const old = await redis.client.getBuffer(key)
+  t.ok(sessionCookie(await browser.request('/count')), 'every commit sends the cookie')
+  t.equal(sessionCookie(await browser.request('/whoami')), undefined, 'a read does not')
+  t.match(await browser.json('/whoami'), { rolledBack: false })
+  const before = new Map(browser.cookies)
+  await browser.request('/count')
+  const ahead = new Map(browser.cookies)
+  for (const [name, value] of before) browser.cookies.set(name, value)
+  t.match(await browser.json('/whoami'), { rolledBack: false }, 'a response that came late is none')
+  for (const [name, value] of ahead) browser.cookies.set(name, value)
+  await redis.client.set(key, old ?? '', 'PX', 60_000)
+  t.match(await browser.json('/whoami'), { userId: 42, rolledBack: true })
+  t.match(events.at(-1), { type: 'rollback', handle: key.slice(8), expected: 3, found: 1 })
+  t.ok(app.logLines.some(({ msg }) => msg.includes('has lost commits')))
+  await redis.client.del(key)
+  t.match(await browser.json('/whoami'), { userId: null, rolledBack: true })
+  t.match(events.at(-1), { type: 'rollback', found: undefined })
+  const { browser: unsigned } = await service(t, { redis: redis.url, secret })
+  await unsigned.request('/login')
+  browser.cookies.clear()
+  for (const [name, value] of unsigned.cookies) browser.cookies.set(name, value)
+  t.match(await browser.json('/whoami'), { userId: 42, rolledBack: false }, 'a cookie from before the option')
+})
+
+t.test('a RedisStore of the user keeps the deadline of the plugin', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect({
+    port: await silentPeer(t),
+    enableReadyCheck: false,
+    maxRetriesPerRequest: null
+  })
+  const { browser } = await service(t, { store: new RedisStore(client), timeout: 100 })
+  t.match((await browser.request('/login')).json(), { code: 'FST_SESSION_UNCERTAIN' })
+})
