@@ -1,5 +1,6 @@
 // A browser: a cookie jar with keep-alive connections to every process, and a memory of what was acknowledged to it.
 import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sight } from './service.js'
 
 /** What a program of the run counts, over all browsers. */
@@ -76,13 +77,23 @@ export class Browser {
   async settle(): Promise<{ lost: number; silent: number }> {
     const there = new Set<number>()
     for (const address of this.#addresses) {
-      for (const write of (await this.#look('/read', address))?.writes ?? []) there.add(write)
+      for (const write of (await this.#lookAgain(address)).writes) there.add(write)
     }
     for (const write of this.#refused) {
       if (there.has(write)) count(this.#tally.wrong, 'a write that was said to have failed is stored')
     }
     const lost = [...this.#acknowledged.keys()].filter((write) => !there.has(write))
     return { lost: lost.length, silent: lost.filter((write) => !this.#noticed.has(write)).length }
+  }
+
+  async #lookAgain(address: string): Promise<Sight> {
+    const until = performance.now() + HANG
+    while (performance.now() < until) {
+      const sight = await this.#look('/read', address)
+      if (sight !== undefined) return sight
+      await sleep(50)
+    }
+    throw new Error('there is no service any more')
   }
 
   close(): void {

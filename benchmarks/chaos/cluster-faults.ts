@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClusterNode, startCluster, type TestCluster } from '../../test/support/cluster.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
-import { becomesPrimary, catchUp, holdBack, inSync, lifetime } from './replicated.js'
+import { becomesPrimary, holdBack, inSync, lifetime, release } from './replicated.js'
 
 interface ClusterEngine extends Engine {
   cluster: TestCluster
@@ -24,30 +24,26 @@ async function open(): Promise<ClusterEngine> {
 async function killPrimary({ cluster, pairs }: ClusterEngine): Promise<void> {
   const [[primary, replica]] = pairs as [[ClusterNode, ClusterNode]]
   await primary.stop()
-  await becomesPrimary(replica.client)
+  await becomesPrimary(replica)
   await cluster.ready()
 }
 
 /** The same when the replica has not heard of the last writes. */
 async function killAheadOfReplica(engine: ClusterEngine, ms: number): Promise<void> {
   const [[primary, replica]] = engine.pairs as [[ClusterNode, ClusterNode]]
-  await holdBack(primary.client, replica.client)
+  await holdBack(primary, [replica])
   await sleep(ms / 4)
-  await killPrimary(engine)
+  const over = killPrimary(engine)
+  await release([replica])
+  await over
 }
 
 /** The killed server comes back as the replica of the one that was its replica. */
 async function restart({ pairs }: ClusterEngine): Promise<void> {
   const [[killed, promoted]] = pairs as [[ClusterNode, ClusterNode]]
   await killed.restart()
-  await inSync(killed.client)
-  await catchUpIfReplica(promoted)
+  await inSync([killed])
   pairs[0] = [promoted, killed]
-}
-
-async function catchUpIfReplica({ client }: ClusterNode): Promise<void> {
-  await client.config('SET', 'masteruser', '')
-  await client.config('SET', 'masterauth', '')
 }
 
 /** Slots that hold sessions go from one primary to another, one after the other. */

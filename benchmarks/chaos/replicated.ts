@@ -1,7 +1,7 @@
 // What faults of replicated servers have in common.
 import type { Redis } from 'ioredis'
 import { until } from '../../test/support/gate.js'
-import type { startRedis } from '../../test/support/redis-server.js'
+import type { RedisServer, startRedis } from '../../test/support/redis-server.js'
 
 type Test = Parameters<typeof startRedis>[0]
 
@@ -16,24 +16,33 @@ export function lifetime(): { test: Test; end(): Promise<void> } {
   }
 }
 
-/** From now on the replica hears nothing of its primary, which turns it away. */
-export async function holdBack(primary: Redis, replica: Redis): Promise<void> {
-  await replica.config('SET', 'masteruser', 'nobody')
-  await replica.config('SET', 'masterauth', 'nothing')
-  await primary.call('CLIENT', 'KILL', 'TYPE', 'replica')
+/** From now on these replicas hear nothing of their primary, which turns them away. */
+export async function holdBack(primary: RedisServer, replicas: readonly RedisServer[]): Promise<void> {
+  await presentAs(replicas, 'nobody')
+  await primary.client.call('CLIENT', 'KILL', 'TYPE', 'replica')
 }
 
-/** Lets a replica hear of its primary again, and waits until it has all of it. */
-export async function catchUp(replica: Redis): Promise<void> {
-  await replica.config('SET', 'masteruser', '')
-  await replica.config('SET', 'masterauth', '')
-  await inSync(replica)
+/** From now on they may hear of it again. */
+export function release(replicas: readonly RedisServer[]): Promise<void> {
+  return presentAs(replicas, '')
 }
 
-export async function inSync(replica: Redis): Promise<void> {
-  await until(async () => (await replica.info('replication')).includes('master_link_status:up'))
+async function presentAs(replicas: readonly RedisServer[], user: string): Promise<void> {
+  for (const { client } of replicas) {
+    await client.config('SET', 'masteruser', user)
+    await client.config('SET', 'masterauth', user)
+  }
 }
 
-export async function becomesPrimary(replica: Redis): Promise<void> {
-  await until(async () => (await replica.info('replication')).includes('role:master'))
+/** Waits until these replicas have what their primary has. */
+export async function inSync(replicas: readonly RedisServer[]): Promise<void> {
+  for (const { client } of replicas) await until(() => says(client, 'master_link_status:up'))
+}
+
+export async function becomesPrimary({ client }: RedisServer): Promise<void> {
+  await until(() => says(client, 'role:master'))
+}
+
+async function says(client: Redis, what: string): Promise<boolean> {
+  return (await client.info('replication')).includes(what)
 }

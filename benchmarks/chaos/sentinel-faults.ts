@@ -1,87 +1,82 @@
 // What can happen to a primary and its replica under Sentinel.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../test/support/gate.js'
 import type { RedisServer } from '../../test/support/redis-server.js'
 import { startSentinel, type TestSentinel } from '../../test/support/sentinel.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
-import { catchUp, holdBack, inSync, lifetime } from './replicated.js'
+import { holdBack, inSync, lifetime, release } from './replicated.js'
 
 interface SentinelEngine extends Engine {
   sentinel: TestSentinel
+  /** The server that does not run. */
+  killed: RedisServer | undefined
 }
 
 async function open(): Promise<SentinelEngine> {
   const { test, end } = lifetime()
-  const sentinel = await startSentinel(test, { downAfter: 1_000 })
+  // With one replica only, a primary that was promoted would have none for its commits.
+  const sentinel = await startSentinel(test, { replicas: 2, downAfter: 1_000 })
   const { sentinels, name } = sentinel
-  return { redis: { sentinels, name }, sentinel, close: end }
+  return { redis: { sentinels, name }, sentinel, killed: undefined, close: end }
 }
 
-async function pairOf({
-  servers,
-  primary
-}: TestSentinel): Promise<[primary: RedisServer, replica: RedisServer]> {
+async function rolesOf({ servers, primary }: TestSentinel): Promise<[RedisServer, replicas: RedisServer[]]> {
   const first = await primary()
-  const second = servers.find((server) => server !== first)
-  if (second === undefined) throw new Error('no replica')
-  return [first, second]
+  return [first, servers.filter((server) => server !== first)]
 }
 
-async function killPrimary({ sentinel }: SentinelEngine): Promise<void> {
-  const [primary] = await pairOf(sentinel)
+async function killPrimary(engine: SentinelEngine): Promise<void> {
+  const { sentinel } = engine
+  const primary = await sentinel.primary()
+  engine.killed = primary
   await primary.stop()
   await sentinel.promotion(primary)
 }
 
-/** The same when the replica has not heard of the last writes. */
-async function killAheadOfReplica(engine: SentinelEngine, ms: number): Promise<void> {
-  const [primary, replica] = await pairOf(engine.sentinel)
-  await holdBack(primary.client, replica.client)
+/** The same when no replica has heard of the last writes. */
+async function killAheadOfReplicas(engine: SentinelEngine, ms: number): Promise<void> {
+  const [primary, replicas] = await rolesOf(engine.sentinel)
+  await holdBack(primary, replicas)
   await sleep(ms / 4)
-  await killPrimary(engine)
+  const over = killPrimary(engine)
+  await release(replicas)
+  await over
 }
 
-/** The killed server comes back as the replica of the other, and Sentinel knows of it. */
-async function restart({ sentinel }: SentinelEngine): Promise<void> {
-  const [primary, killed] = await pairOf(sentinel)
-  await primary.client.config('SET', 'masteruser', '')
-  await primary.client.config('SET', 'masterauth', '')
-  await killed.restart()
-  // Sentinel would do the same, some ten seconds later.
-  await killed.client.replicaof('127.0.0.1', primary.port)
-  await inSync(killed.client)
-}
-
-async function loseReplica({ sentinel }: SentinelEngine, ms: number): Promise<void> {
-  const [primary, replica] = await pairOf(sentinel)
-  await holdBack(primary.client, replica.client)
+async function loseReplicas({ sentinel }: SentinelEngine, ms: number): Promise<void> {
+  const [primary, replicas] = await rolesOf(sentinel)
+  await holdBack(primary, replicas)
   await sleep(ms)
-  await catchUp(replica.client)
+  await release(replicas)
+  await inSync(replicas)
 }
 
-async function settle({ sentinel }: SentinelEngine): Promise<void> {
-  const [, replica] = await pairOf(sentinel)
-  await until(async () => (await replica.client.info('replication')).includes('role:slave'))
-  await inSync(replica.client)
+/** All servers are there again, as replicas of the primary; Sentinel would see to that some ten seconds later. */
+async function replicate(engine: SentinelEngine): Promise<void> {
+  const { sentinel } = engine
+  await engine.killed?.restart()
+  engine.killed = undefined
+  const [primary, replicas] = await rolesOf(sentinel)
+  for (const { client } of replicas) await client.replicaof('127.0.0.1', primary.port)
+  await inSync(replicas)
 }
 
 const ordered: Fault<SentinelEngine> = {
   name: 'failover ordered',
   strike: ({ sentinel }) => sentinel.failover(),
-  mend: settle
+  mend: replicate
 }
-const killed: Fault<SentinelEngine> = { name: 'primary killed', strike: killPrimary, mend: restart }
+const killed: Fault<SentinelEngine> = { name: 'primary killed', strike: killPrimary, mend: replicate }
 const killedAhead: Fault<SentinelEngine> = {
-  name: 'primary killed, its replica behind',
-  strike: killAheadOfReplica,
-  mend: restart
+  name: 'primary killed, its replicas behind',
+  strike: killAheadOfReplicas,
+  mend: replicate
 }
 
 export const sentinelReplicated: Scenario<SentinelEngine> = {
   name: 'Sentinel, replicas: 1',
   session: { ...COMMON, replicas: 1 },
   open,
-  faults: [none, { name: 'replica lost', strike: loseReplica }, ordered, killedAhead]
+  faults: [none, { name: 'replicas lost', strike: loseReplicas }, ordered, killedAhead]
 }
 
 export const sentinelUnreplicated: Scenario<SentinelEngine> = {

@@ -31,10 +31,6 @@ export interface Condition {
 }
 
 const { redis, session }: ServiceOptions = JSON.parse(process.argv[2] ?? '')
-// TEMP
-if (!(await import('node:fs')).readFileSync('lib/options.ts', 'utf8').includes('detectRollback')) {
-  Reflect.deleteProperty(session, 'detectRollback')
-}
 const unhandled: string[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(`rejection: ${reason}`))
 process.on('uncaughtException', (error) => unhandled.push(`exception: ${error}`))
@@ -43,7 +39,7 @@ process.on('disconnect', () => process.exit())
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 
-const app = Fastify()
+const app = Fastify(process.env.CHAOS_LOG ? { logger: { level: 'warn' } } : {})
 let client: Cluster | undefined
 if (typeof redis === 'object' && 'cluster' in redis) {
   client = new Cluster(redis.cluster)
@@ -69,7 +65,7 @@ function sight(request: FastifyRequest): Sight {
     user: data.user as string | undefined,
     writes: keys.filter((key) => /^w\d+$/.test(key)).map((key) => Number(key.slice(1))),
     detached: session.detached,
-    rolledBack: (session as { rolledBack?: boolean }).rolledBack === true
+    rolledBack: session.rolledBack
   }
 }
 
