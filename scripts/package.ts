@@ -56,7 +56,7 @@ try {
     '--types',
     'node'
   ]
-  run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, '--skipLibCheck', 'program.ts'], project)
+  run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, 'program.ts'], project)
   run(process.execPath, ['program.js'], project)
   console.log(`${filename} installs, type-checks and runs in an empty project`)
 } finally {
