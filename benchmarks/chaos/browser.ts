@@ -46,7 +46,7 @@ export class Browser {
   #isChangingId = false
   #writes = 0
   /** Writes that were acknowledged, those of them that the service has said it has lost, and those refused. */
-  readonly #acknowledged = new Map<number, number>()
+  readonly #acknowledged = new Set<number>()
   readonly #noticed = new Set<number>()
   readonly #refused = new Set<number>()
 
@@ -82,7 +82,7 @@ export class Browser {
     for (const write of this.#refused) {
       if (there.has(write)) count(this.#tally.wrong, 'a write that was said to have failed is stored')
     }
-    const lost = [...this.#acknowledged.keys()].filter((write) => !there.has(write))
+    const lost = [...this.#acknowledged].filter((write) => !there.has(write))
     return { lost: lost.length, silent: lost.filter((write) => !this.#noticed.has(write)).length }
   }
 
@@ -109,42 +109,37 @@ export class Browser {
 
   async #write(): Promise<void> {
     const write = ++this.#writes
-    const began = performance.now()
     const answer = await this.#send('POST', `/write?n=${write}`)
     if (answer === undefined) return
     if (answer.status === 200) {
-      const { detached } = this.#see(answer, began)
+      const { detached } = this.#see(answer)
       // What is said to be detached is said not to be saved.
       if (detached !== undefined) return
-      this.#acknowledged.set(write, performance.now())
+      this.#acknowledged.add(write)
       this.#tally.acknowledged++
     } else if (answer.status === 401) {
-      this.#see(answer, began)
+      this.#see(answer)
     } else if (codeOf(answer) === 'FST_SESSION_UNAVAILABLE') {
       this.#refused.add(write)
     }
   }
 
   async #rotate(): Promise<void> {
-    const began = performance.now()
     const answer = await this.#send('POST', '/rotate')
-    if (answer?.status === 200 || answer?.status === 401) this.#see(answer, began)
+    if (answer?.status === 200 || answer?.status === 401) this.#see(answer)
   }
 
   async #look(path: string, address?: string): Promise<Sight | undefined> {
-    const began = performance.now()
     const answer = await this.#send('GET', path, address)
-    return answer?.status === 200 ? this.#see(answer, began) : undefined
+    return answer?.status === 200 ? this.#see(answer) : undefined
   }
 
-  #see(answer: Answer, began: number): Sight {
+  #see(answer: Answer): Sight {
     const sight: Sight = JSON.parse(answer.body)
     const { user, detached, rolledBack, writes } = sight
     if (rolledBack) {
       const there = new Set(writes)
-      for (const [write, at] of this.#acknowledged) {
-        if (at < began && !there.has(write)) this.#noticed.add(write)
-      }
+      for (const write of this.#acknowledged) if (!there.has(write)) this.#noticed.add(write)
     }
     if (user !== undefined && user !== this.#name) count(this.#tally.wrong, "another browser's session")
     if (user === undefined && detached === undefined && this.#signedIn) {
@@ -168,6 +163,7 @@ export class Browser {
     const ended = performance.now()
     this.#underWay--
     tally.longest = Math.max(tally.longest, ended - began)
+    if (ended - began > 1150)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
     const isAnonymous = answer?.body.includes('"detached":"unavailable"') === true

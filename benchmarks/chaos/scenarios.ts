@@ -1,13 +1,14 @@
 // All scenarios, in the order of the run.
 import { clusterReplicated, clusterUnreplicated } from './cluster-faults.js'
 import type { Scenario } from './fault.js'
-import { sentinelReplicated, sentinelUnreplicated } from './sentinel-faults.js'
+import { sentinelFullyReplicated, sentinelReplicated, sentinelUnreplicated } from './sentinel-faults.js'
 import { durable, volatile } from './single-faults.js'
 
 export const scenarios = [
   durable,
   volatile,
   sentinelReplicated,
+  sentinelFullyReplicated,
   sentinelUnreplicated,
   clusterReplicated,
   clusterUnreplicated

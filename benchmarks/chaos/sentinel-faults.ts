@@ -73,14 +73,23 @@ const killedAhead: Fault<SentinelEngine> = {
 }
 
 export const sentinelReplicated: Scenario<SentinelEngine> = {
-  name: 'Sentinel, replicas: 1',
-  session: { ...COMMON, replicas: 1 },
+  name: 'Sentinel, two replicas, replicas: 1',
+  session: { ...COMMON, replicas: 1, detectRollback: true },
   open,
-  faults: [none, { name: 'replicas lost', strike: loseReplicas }, ordered, killedAhead]
+  faults: [none, { name: 'replicas lost', strike: loseReplicas }, killedAhead, { ...ordered, mayLose: true }]
+}
+
+// Where a failover is ordered, the old primary takes writes for another second or two, and the replica that was not
+// promoted still follows it: only who waits for all replicas has waited for the one that is primary afterwards.
+export const sentinelFullyReplicated: Scenario<SentinelEngine> = {
+  name: 'Sentinel, two replicas, replicas: 2',
+  session: { ...COMMON, replicas: 2 },
+  open,
+  faults: [none, ordered]
 }
 
 export const sentinelUnreplicated: Scenario<SentinelEngine> = {
-  name: 'Sentinel, detectRollback',
+  name: 'Sentinel, two replicas, detectRollback',
   session: { ...COMMON, detectRollback: true },
   open,
   faults: [

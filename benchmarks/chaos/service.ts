@@ -39,7 +39,7 @@ process.on('disconnect', () => process.exit())
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 
-const app = Fastify(process.env.CHAOS_LOG ? { logger: { level: 'warn' } } : {})
+const app = Fastify()
 let client: Cluster | undefined
 if (typeof redis === 'object' && 'cluster' in redis) {
   client = new Cluster(redis.cluster)
