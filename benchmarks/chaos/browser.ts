@@ -163,7 +163,6 @@ export class Browser {
     const ended = performance.now()
     this.#underWay--
     tally.longest = Math.max(tally.longest, ended - began)
-    if (ended - began > 1150)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
     const isAnonymous = answer?.body.includes('"detached":"unavailable"') === true
