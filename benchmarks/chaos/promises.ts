@@ -35,7 +35,7 @@ export function promisesLate(fault: Fault, result: Result, calm: Result): string
     longest > limitOf(result, calm) && `a request took ${Math.round(longest)} ms`,
     fault.recovery !== undefined &&
       recovery > fault.recovery &&
-      `requests failed until ${Math.round(recovery)} ms after its end`
+      `requests failed for ${Math.round(recovery)} ms after its end`
   ]
   return late.filter((what) => what !== false)
 }

@@ -9,7 +9,7 @@ import { limitOf, promisesBroken, promisesLate } from './promises.js'
 import { generator } from './random.js'
 import { runScenario } from './scenario.js'
 import { scenarios } from './scenarios.js'
-import type { Result } from './slice.js'
+import { PATIENCE, type Result } from './slice.js'
 
 const { values } = parseArgs({
   options: {
@@ -90,7 +90,7 @@ function cellsOf(fault: Fault, result: Result, calm: Result): string[] {
     String(requests),
     [...errors].map(([code, times]) => `${times} ${code.replace('FST_SESSION_', '')}`).join(', ') || '0',
     `${Math.round(longest)} (${Math.round(limitOf(result, calm))})`,
-    String(Math.round(recovery)),
+    Number.isFinite(recovery) ? String(Math.round(recovery)) : `not in ${PATIENCE}`,
     `${acknowledged}, ${lost}, ${silent}`,
     String(logouts),
     `${hangs}, ${unhandled.length}`,

@@ -11,8 +11,8 @@ const BROWSERS = 16
 /** Milliseconds of load before and after the fault. */
 const BEFORE = 500
 const AFTER = 1_000
-/** So long it may take until all is well again, before the slice goes on without that. */
-const RECOVERY = 8_000
+/** So many milliseconds after a fault a slice ends, well or not. */
+export const PATIENCE = 8_000
 /** Well is the service when no request has failed for so many milliseconds. */
 const CALM = 1_000
 
@@ -65,7 +65,10 @@ export interface Result {
   longest: number
   /** The longest time for which one of the processes involved, this one too, did not get to its events. */
   stall: number
-  /** Milliseconds from the end of the fault to the last failed answer of a request that had begun after it. */
+  /**
+   * Milliseconds from the end of the fault to the last failed answer of a request that had begun after it; infinite
+   * where there was no end of them.
+   */
   recovery: number
   acknowledged: number
   /** Acknowledged writes that are not there at the end, and those of them that no rollback was reported of. */
@@ -107,13 +110,15 @@ export async function runSlice(
   }, 1_000 / rate)
 
   let over: number
+  let isWell = true
   try {
     await sleep(BEFORE)
     await strike()
     over = performance.now()
     await sleep(AFTER)
     while (performance.now() - (tally.failures.at(-1)?.ended ?? 0) < CALM) {
-      if (performance.now() - over > RECOVERY) break
+      isWell = performance.now() - over < PATIENCE
+      if (!isWell) break
       await sleep(50)
     }
   } finally {
@@ -138,7 +143,7 @@ export async function runSlice(
     hangs: tally.hangs,
     longest,
     stall: Math.max(delay.max / 1e6, ...after.map(({ stall }) => stall)),
-    recovery: late.reduce((last, { ended }) => Math.max(last, ended - over), 0),
+    recovery: isWell ? late.reduce((last, { ended }) => Math.max(last, ended - over), 0) : Infinity,
     acknowledged: tally.acknowledged,
     lost: sum(settled, ({ lost }) => lost),
     silent: sum(settled, ({ silent }) => silent),
