@@ -11,7 +11,7 @@ import type { Log } from './events.js'
 import { FidelityCheck } from './fidelity.js'
 import { Health } from './health.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
-import { closeClient, createClient } from './redis-client.js'
+import { createClient } from './redis-client.js'
 import { createSession, type Session } from './session.js'
 import { type Secret, signId, verifyId } from './session-id.js'
 import { checkAtStart } from './start-up.js'
@@ -229,15 +229,15 @@ function varyByCookie(reply: FastifyReply): void {
 async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
   const { redis, replicas, replicaTimeout, timeout } = settings
   if (settings.store !== undefined) return settings.store
-  let client: RedisClient
-  if (isRedisClient(redis)) {
-    client = redis
-  } else {
+  const openClient = (): RedisClient => {
     const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
-    fastify.addHook('onClose', () => closeClient(own))
-    client = own
+    fastify.addHook('onClose', () => own.close())
+    return own.client
   }
-  const store = new RedisStore(client, { replicas, replicaTimeout })
+  const client = isRedisClient(redis) ? redis : openClient()
+  // WAIT holds its connection up: reads go on beside it.
+  const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
+  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient })
   await checkAtStart({ ...settings, store, client, log: fastify.log })
   return store
 }

@@ -7,8 +7,14 @@ const MAX_RECONNECT_DELAY = 250
 /** Milliseconds between two connections that are given up because their server takes no writes. */
 const READONLY_PAUSE = 1_000
 
+/** A client, and what ends it. */
+export interface OwnClient {
+  client: Redis
+  close(): Promise<void>
+}
+
 /** @param timeout Milliseconds that a request waits at the most, after which no answer is of use any more. */
-export function createClient(redis: string | RedisOptions, timeout: number, log: Log): Redis {
+export function createClient(redis: string | RedisOptions, timeout: number, log: Log): OwnClient {
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY)
   const settings = {
     enableAutoPipelining: true,
@@ -34,12 +40,19 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   client.on('error', ({ code, name }: NodeJS.ErrnoException) => {
     log.warn({ redis: code ?? name }, 'the connection to Redis failed')
   })
-  return client
-}
-
-/** Ends the connection, also where there is none. */
-export async function closeClient(client: Redis): Promise<void> {
-  await client.quit().catch(() => client.disconnect())
+  // A failover under Sentinel can end the client in the midst of a reconnect, for good.
+  let isClosing = false
+  client.on('end', () => {
+    if (isClosing) return
+    setTimeout(() => client.connect().catch(() => {}), MAX_RECONNECT_DELAY).unref()
+  })
+  return {
+    client,
+    async close() {
+      isClosing = true
+      await client.quit().catch(() => client.disconnect())
+    }
+  }
 }
 
 // READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is

@@ -387,8 +387,12 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   async #changeInTurn(mayTouch: boolean): Promise<number> {
     this.#tries = 0
-    await this.#context.turns.take(this.handle, (left) => this.#change(mayTouch, left))
+    await this.#takeTurn((left) => this.#change(mayTouch, left))
     return this.#tries
+  }
+
+  #takeTurn(work: (left: Left) => Promise<Left>): Promise<void> {
+    return this.#context.turns.take(this.handle, work, (earlier) => this.#store.wait(earlier))
   }
 
   /** @returns How many tries it took. */
@@ -521,20 +525,31 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   #merge(base: SessionRecord, theirs: SessionRecord): Dictionary {
-    const { codec, merge } = this.#context
     const { data, keep = true } = this.draft
+    const was = kept(this.#decodeOther(base), keep)
+    const others = kept(this.#decodeOther(theirs), keep)
     try {
-      return mergeLive(
-        kept(codec.decode(base.header.tag, base.payload), keep),
-        data,
-        kept(codec.decode(theirs.header.tag, theirs.payload), keep),
-        merge,
-        (values) => codec.decode(codec.writer.tag, codec.encode(values))
-      )
+      return mergeLive(was, data, others, this.#context.merge, (values) => this.#asStored(values))
     } catch (error) {
-      if (error instanceof MergeConflict) throw new ConflictError(this.handle, error.message)
-      if (error instanceof PayloadError) throw new UndecodableError(this.handle, error.message)
-      throw error
+      throw error instanceof MergeConflict ? new ConflictError(this.handle, error.message) : error
+    }
+  }
+
+  #decodeOther({ header, payload }: SessionRecord): Dictionary {
+    try {
+      return this.#context.codec.decode(header.tag, payload)
+    } catch (error) {
+      throw new UndecodableError(this.handle, (error as PayloadError).message)
+    }
+  }
+
+  // What would come back of these values; themselves where the serializer refuses them, which another one has stored.
+  #asStored(values: Dictionary): Dictionary {
+    const { codec } = this.#context
+    try {
+      return codec.decode(codec.writer.tag, codec.encode(values))
+    } catch {
+      return values
     }
   }
 
@@ -552,7 +567,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   async #destroyRecord(): Promise<void> {
-    await this.#context.turns.take(this.handle, async () => {
+    await this.#takeTurn(async () => {
       const result = await this.#records.destroy(this.handle, this.#stored?.revision)
       if (result === 'moved') throw this.#movedError()
       if (result === 'busy') throw new ConflictError(this.handle, 'other requests change it all the time')

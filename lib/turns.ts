@@ -12,10 +12,34 @@ export class Turns {
     return this.#last.size
   }
 
-  /** Does this work when all earlier work on the same key is done; it is given what the last one left behind. */
-  async take(key: string, work: (left: Left) => Promise<Left>): Promise<void> {
+  /**
+   * Does this work when all earlier work on the same key is done; it is given what the last one left behind.
+   * @param wait Waits for earlier work. Where it gives up, and rejects, the work is not done.
+   */
+  async take(
+    key: string,
+    work: (left: Left) => Promise<Left>,
+    wait = (earlier: Promise<unknown>): Promise<unknown> => earlier
+  ): Promise<void> {
     const before = this.#last.get(key)
-    const turn = before === undefined ? work(undefined) : before.then(work, () => work(undefined))
+    if (before === undefined) return this.#enter(key, work(undefined))
+    let hasGivenUp = false
+    const turn = before.then(
+      (left) => (hasGivenUp ? left : work(left)),
+      () => (hasGivenUp ? undefined : work(undefined))
+    )
+    const done = this.#enter(key, turn)
+    try {
+      await wait(before.catch(() => {}))
+    } catch (error) {
+      hasGivenUp = true
+      done.catch(() => {})
+      throw error
+    }
+    return done
+  }
+
+  async #enter(key: string, turn: Promise<Left>): Promise<void> {
     this.#last.set(key, turn)
     try {
       await turn

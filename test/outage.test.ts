@@ -228,8 +228,12 @@ t.test('a start tells what it finds', async (t) => {
 
 t.test('a start without Redis goes on, waits or fails, as the option says', async (t) => {
   const redis = await startRedis(t)
+  let looks = 0
   const start = async (startUp: 'go' | 'wait' | 'fail') => {
-    const app = Fastify()
+    const write = (line: string) => {
+      if (line.includes('cannot be stored')) looks++
+    }
+    const app = Fastify({ logger: { stream: { write } } })
     t.teardown(() => app.close())
     await app.register(cookie)
     await app.register(redisSession, { redis: redis.url, timeout: 200, startUp })
@@ -237,19 +241,27 @@ t.test('a start without Redis goes on, waits or fails, as the option says', asyn
   await redis.stop()
   await t.rejects(start('fail'), { code: /^FST_SESSION_UN(AVAILABLE|CERTAIN)$/ })
   await t.resolves(start('go'))
+  looks = 0
   const waiting = start('wait')
+  while (looks < 2) await sleep(10)
   await redis.restart()
   await t.resolves(waiting)
 })
 
 t.test('a commit waits for replicas, or says that they do not have it', async (t) => {
   const redis = await startRedis(t)
-  const { browser } = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 100 })
-  const alone = await browser.request('/login')
+  const hasty = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 50 })
+  const alone = await hasty.browser.request('/login')
   t.match(alone.json(), { code: 'FST_SESSION_NOT_REPLICATED', message: /0 of 1 replicas/ })
   t.equal(sessionCookie(alone), undefined)
   const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(redis.port))
   while (!(await redis.client.info('replication')).includes('state=online')) await sleep(20)
+  const { browser } = await service(t, {
+    redis: redis.url,
+    replicas: 1,
+    replicaTimeout: 20_000,
+    timeout: 30_000
+  })
   await redis.commands()
   t.equal((await browser.request('/login')).statusCode, 200)
   t.match(await redis.commands(), { set: 1, wait: 1 })
@@ -291,6 +303,20 @@ t.test('commits that a failover lost are noticed', async (t) => {
   browser.cookies.clear()
   for (const [name, value] of unsigned.cookies) browser.cookies.set(name, value)
   t.match(await browser.json('/whoami'), { userId: 42, rolledBack: false }, 'a cookie from before the option')
+})
+
+t.test('parallel requests that wait for each other do so within their time', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const stuck = { ...new FailingStore(memory).store, update: () => new Promise<never>(() => {}) }
+  const { browser } = await service(t, { store: stuck, timeout: 200 })
+  await browser.request('/login')
+  const startedAt = performance.now()
+  const responses = await Promise.all(Array.from({ length: 10 }, () => browser.request('/count')))
+  t.ok(performance.now() - startedAt < 10 * 200, 'not one after the other')
+  for (const response of responses) t.equal(response.statusCode, 503)
+  const codes = new Set(responses.map((response) => response.json().code))
+  t.same([...codes].sort(), ['FST_SESSION_UNAVAILABLE', 'FST_SESSION_UNCERTAIN'], 'only one was sent at all')
 })
 
 t.test('a RedisStore of the user keeps the deadline of the plugin', async (t) => {

@@ -162,3 +162,48 @@ t.test('a deployment that is rolled back reads what the newer one wrote', async 
   t.same(await browser.json('/keys'), ['text', 'date', 'nested'])
   t.ok(await browser.json('/kept/text'))
 })
+
+t.test('what the serializer of the record refuses is stored by the one that takes it', async (t) => {
+  const redis = await startRedis(t)
+  const [before, after] = [
+    await deploy(t, redis, 'json'),
+    await createApp(t, { redis: redis.url, serializer: 'msgpack' })
+  ]
+  after.get('/big', async ({ session }) => session.set('anything', 10n))
+  after.get('/small', async ({ session }) => session.set('count', 1))
+  after.get('/is-big', async ({ session }) => session.get('anything') === 10n)
+  const browser = new Browser(before)
+  await browser.request('/set/text')
+  t.equal((await browser.visit(after).request('/big')).statusCode, 200)
+  t.equal((await browser.request('/is-big')).body, 'true')
+  t.match(
+    await browser.visit(before).json('/set/nested'),
+    { code: 'FST_SESSION_ENCODE' },
+    'it cannot write that'
+  )
+  t.match(await browser.json('/keys'), ['text', 'anything'], 'but reads it')
+})
+
+t.test(
+  'two serializers that meet in one commit lose nothing, and what one refuses can be deleted there',
+  async (t) => {
+    const redis = await startRedis(t)
+    const after = await createApp(t, { redis: redis.url, serializer: 'msgpack' })
+    after.get('/big', async ({ session }) => session.set('anything', 10n))
+    after.get('/count', async ({ session }) => session.set('count', 1))
+    const before = await createApp(t, { redis: redis.url, serializer: 'json' })
+    const browser = new Browser(after)
+    const tab = new Browser(after)
+    before.get('/', async ({ session }) => {
+      await tab.request('/count')
+      session.delete('anything')
+      session.name = 'Ada'
+      return {}
+    })
+    before.get('/data', async ({ session }) => session.data())
+    await browser.request('/big')
+    for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+    t.equal((await browser.visit(before).request('/')).statusCode, 200)
+    t.same(await browser.json('/data'), { count: 1, name: 'Ada' })
+  }
+)

@@ -109,3 +109,25 @@ t.test('nothing stays in memory of keys that nobody works on', async (t) => {
   await Promise.all(works)
   t.equal(turns.size, 0)
 })
+
+t.test('who gives up waiting is not worked for, and holds nobody up', async (t) => {
+  const turns = new Turns()
+  for (const end of ['finish', 'fail'] as const) {
+    const slow = gate()
+    const first = turns.take('key', slow.work)
+    const never = async () => {
+      throw new Error('worked for nobody')
+    }
+    await t.rejects(
+      turns.take('key', never, async () => {
+        throw new Error('no patience')
+      }),
+      { message: 'no patience' }
+    )
+    const third = turns.take('key', async () => undefined)
+    slow[end](new Error('the first fails') as Error & Left)
+    await (end === 'fail' ? t.rejects(first, { message: 'the first fails' }) : first)
+    await t.resolves(third)
+    t.equal(turns.size, 0)
+  }
+})

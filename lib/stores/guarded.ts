@@ -30,6 +30,20 @@ export class GuardedStore extends StoreAround {
     this.#left = this.#timeout
   }
 
+  /** Waits for what has to end before this request may go on, which takes of its time too. Nothing has been sent so far. */
+  async wait<Result>(earlier: Promise<Result>): Promise<Result> {
+    const startedAt = performance.now()
+    try {
+      return await within(this.#left, earlier, () => new UnavailableError('commit', this.#late))
+    } finally {
+      this.#left -= performance.now() - startedAt
+    }
+  }
+
+  get #late(): string {
+    return `no answer within ${this.#timeout} ms`
+  }
+
   protected override async around<Result>(
     operation: Operation,
     call: () => Promise<Result>
@@ -39,7 +53,7 @@ export class GuardedStore extends StoreAround {
     try {
       const result = await within(this.#left, call(), () => {
         const Late = operation === 'read' ? UnavailableError : UncertainError
-        return new Late(operation, `no answer within ${this.#timeout} ms`)
+        return new Late(operation, this.#late)
       })
       this.#health.succeeded()
       return result

@@ -42,6 +42,8 @@ export interface RedisStoreOptions {
   replicas?: number
   /** Milliseconds that this may take. Default 500. */
   replicaTimeout?: number
+  /** The client for writes: while one waits for replicas, what comes behind it on its connection waits too. */
+  writeClient?: RedisClient
 }
 
 interface Script {
@@ -57,12 +59,15 @@ const destroyScript = conditional("redis.call('DEL', KEYS[1])")
 
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
-  readonly #client: FullClient
+  readonly #client: RedisClient
+  readonly #writeClient: FullClient
   readonly #replicas: number
   readonly #replicaTimeout: number
 
-  constructor(client: RedisClient, { replicas = 0, replicaTimeout = 500 }: RedisStoreOptions = {}) {
-    this.#client = client as unknown as FullClient
+  constructor(client: RedisClient, options: RedisStoreOptions = {}) {
+    const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
+    this.#client = client
+    this.#writeClient = writeClient as unknown as FullClient
     this.#replicas = replicas
     this.#replicaTimeout = replicaTimeout
   }
@@ -111,7 +116,7 @@ export class RedisStore implements Store {
     read: (reply: unknown) => Result
   ): Promise<Result> {
     try {
-      if (this.#replicas === 0) return read(await this.#client[command](...args))
+      if (this.#replicas === 0) return read(await this.#writeClient[command](...args))
       return await this.#replicated(name, command, args, read)
     } catch (error) {
       throw explain(error, name, UncertainError)
@@ -125,7 +130,7 @@ export class RedisStore implements Store {
     args: Argument[],
     read: (reply: unknown) => Result
   ): Promise<Result> {
-    const pipeline = this.#client.pipeline()[command](...args)
+    const pipeline = this.#writeClient.pipeline()[command](...args)
     const replies = (await pipeline.wait(this.#replicas, this.#replicaTimeout).exec()) ?? []
     for (const [error] of replies) if (error !== null) throw error
     const [written, reached] = replies.map(([, reply]) => reply)

@@ -1,0 +1,241 @@
+// `npm run test:matrix`: the tests on every server and every Node that the package is for: each server with this Node,
+// each Node with the first server. `npm run test:matrix -- redis-8 node-24` runs those two alone; names of test files
+// run those files alone. Servers come as Debian packages and Nodes as npm packages, unpacked beside the system.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+
+const SERVERS = {
+  'redis-7.0': { suite: 'bookworm', package: 'redis-server', says: /Redis server v=7\.0\./ },
+  'redis-8': { suite: 'trixie', package: 'redis-server', says: /Redis server v=8\./ },
+  'valkey-8': { suite: 'bookworm-backports', package: 'valkey-server', says: /Valkey server v=8\./ }
+} as const
+const NODES = ['node-20', 'node-22', 'node-24', 'node-26'] as const
+const DEFAULT_SERVER = 'redis-7.0'
+
+type ServerName = keyof typeof SERVERS
+type NodeName = (typeof NODES)[number]
+interface Combination {
+  server: ServerName
+  node: NodeName
+}
+interface Result extends Combination {
+  version: string
+  passed: number
+  failed: number
+  seconds: number
+}
+
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session-matrix')
+const thisNode = `node-${process.versions.node.split('.')[0]}`
+
+// ---------------------------------------------------------------- what to run on
+
+/** The program of this server, with the libraries of its own suite. */
+function provideServer(name: ServerName): string {
+  const { suite, package: pack, says } = SERVERS[name]
+  const folder = join(CACHE, name)
+  const root = join(folder, 'root')
+  const program = join(folder, pack)
+  if (!existsSync(program)) {
+    unpackWithDependencies(suite, pack, folder, root)
+    const folders = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
+    const loader = folders
+      .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
+      .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
+    if (loader === undefined) throw new Error(`no program loader among the packages of ${pack} in ${suite}`)
+    const command = [loader, '--library-path', folders.join(':'), join(root, 'usr/bin', pack)]
+    writeFileSync(program, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`)
+    chmodSync(program, 0o755)
+  }
+  const version = run(program, ['--version'])
+  if (!says.test(version)) throw new Error(`${pack} of ${suite} is another version: ${version.trim()}`)
+  return program
+}
+
+// Apt in a folder of its own, which knows this one suite and believes that nothing is installed.
+function unpackWithDependencies(suite: string, pack: string, folder: string, root: string): void {
+  const { uri, keyring } = debianSource()
+  for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'root']) {
+    mkdirSync(join(folder, name), { recursive: true })
+  }
+  writeFileSync(join(folder, 'status'), '')
+  const suites = suite.endsWith('-backports') ? [suite.replace(/-backports$/, ''), suite] : [suite]
+  const lines = suites.map((name) => `deb ${keyring} ${uri} ${name} main\n`)
+  writeFileSync(join(folder, 'sources.list'), lines.join(''))
+  const settings = {
+    'Dir::State': join(folder, 'state'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': join(folder, 'cache'),
+    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
+    'Dir::Etc::sourceparts': join(folder, 'parts'),
+    'Debug::NoLocking': '1',
+    'APT::Sandbox::User': 'root',
+    'APT::Install-Recommends': '0'
+  }
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  run('apt-get', [...options, 'update', '-q'])
+  run('apt-get', [...options, 'install', '-q', '-y', '--download-only', '-t', suite, pack])
+  const archives = join(folder, 'cache/archives')
+  for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
+    run('dpkg', ['-x', join(archives, file), root])
+  }
+}
+
+/** Where this machine has its Debian packages from: another suite is at the same place. */
+function debianSource(): { uri: string; keyring: string } {
+  const [, codename = 'none'] =
+    /^VERSION_CODENAME=(\S+)$/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? []
+  const folder = '/etc/apt/sources.list.d'
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [])
+  ]
+  for (const file of files.filter(existsSync)) {
+    for (const stanza of readFileSync(file, 'utf8').split(/\n\s*\n/)) {
+      const field = (name: string) =>
+        new RegExp(`^${name}:\\s*(\\S.*)$`, 'm').exec(stanza)?.[1]?.split(/\s+/) ?? []
+      const [uri] = field('URIs')
+      if (uri !== undefined && field('Suites').includes(codename)) {
+        const [signedBy] = field('Signed-By')
+        return { uri, keyring: signedBy === undefined ? '' : `[signed-by=${signedBy}]` }
+      }
+      const line = new RegExp(`^deb\\s+(\\[.*?\\])?\\s*(\\S+)\\s+${codename}\\s`, 'm').exec(stanza)
+      if (line?.[2] !== undefined) return { uri: line[2], keyring: line[1] ?? '' }
+    }
+  }
+  throw new Error(`this machine's apt has no source of Debian packages (suite ${codename})`)
+}
+
+/** The program of this Node. */
+function provideNode(name: NodeName): string {
+  if (name === thisNode) return process.execPath
+  const [, major] = name.split('-')
+  const pack = `node-${process.platform}-${process.arch}`
+  const folder = join(CACHE, name)
+  mkdirSync(folder, { recursive: true })
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+  run('npm', ['install', '--prefix', folder, ...quiet, `${pack}@${major}`])
+  const program = join(folder, 'node_modules', pack, 'bin/node')
+  const version = run(program, ['--version'])
+  if (!version.startsWith(`v${major}.`)) throw new Error(`${pack}@${major} is ${version.trim()}`)
+  return program
+}
+
+function subfolders(folder: string, pattern: RegExp): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name))
+}
+
+function run(command: string, args: string[]): string {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    const { message, stderr } = error as Error & { stderr?: string }
+    throw new Error(stderr?.trim().split('\n').at(-1) || message, { cause: error })
+  }
+}
+
+// ---------------------------------------------------------------- running
+
+const testFiles = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => join('test', name))
+
+async function test({ node, server }: Combination, files: string[]): Promise<Result> {
+  const begin = performance.now()
+  const elapsed = () => Math.round((performance.now() - begin) / 1000)
+  console.log(`${server} with ${node} …`)
+  try {
+    const [redis, program] = [provideServer(server), provideNode(node)]
+    const version = `${/v=(\S+)/.exec(run(redis, ['--version']))?.[1]}, ${run(program, ['--version']).trim()}`
+    const log = join(CACHE, `${server}-${node}.tap`)
+    // All files by name: coverage is for `npm test` to measure.
+    const child = spawn(program, ['node_modules/.bin/tsx', 'scripts/test.ts', ...files], {
+      env: {
+        ...process.env,
+        REDIS_SERVER: redis,
+        PATH: [dirname(program), process.env.PATH].join(delimiter)
+      },
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    const end = (signal: NodeJS.Signals) => child.kill(signal)
+    process.once('SIGTERM', end)
+    const closed = once(child, 'close')
+    child.stdout.pipe(createWriteStream(log))
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    const [code] = await closed
+    process.off('SIGTERM', end)
+    const [, passed, failed] = [...text.matchAll(/^(\d+) passed, (\d+) failed/gm)].at(-1) ?? []
+    const broken = text.split('\n').filter((line) => /^\s*not ok /.test(line))
+    if (broken.length > 0) console.log(`${broken.slice(0, 40).join('\n')}\n${log} has all of it`)
+    if (code !== 0 && Number(failed ?? 0) === 0) throw new Error(`the tests ended with ${code}, see ${log}`)
+    return { node, server, version, passed: Number(passed), failed: Number(failed), seconds: elapsed() }
+  } catch (error) {
+    console.error(`${server} with ${node} cannot be tested: ${(error as Error).message}`)
+    return { node, server, version: 'not tested', passed: 0, failed: 1, seconds: elapsed() }
+  }
+}
+
+function combinations(): Combination[] {
+  const all = [
+    ...Object.keys(SERVERS).map((server) => ({ server, node: thisNode })),
+    ...NODES.map((node) => ({ server: DEFAULT_SERVER, node }))
+  ] as Combination[]
+  const seen = new Map(all.map((each) => [`${each.server} ${each.node}`, each]))
+  return [...seen.values()]
+}
+
+const given = process.argv.slice(2)
+const names = given.filter((name) => !name.endsWith('.ts'))
+const files = given.filter((name) => name.endsWith('.ts'))
+const known: readonly string[] = [...Object.keys(SERVERS), ...NODES]
+const unknown = names.filter((name) => !known.includes(name))
+if (unknown.length > 0) {
+  console.error(`${unknown.join(', ')}: none of ${known.join(', ')}`)
+  process.exit(1)
+}
+// A server by name: with this Node; a Node by name: with the default server.
+const wanted = combinations().filter(
+  ({ node, server }) =>
+    names.length === 0 ||
+    (names.includes(server) && node === thisNode) ||
+    (names.includes(node) && server === DEFAULT_SERVER)
+)
+const results: Result[] = []
+for (const each of wanted) results.push(await test(each, files.length > 0 ? files : testFiles))
+
+const rows = results.map(({ server, node, version, passed, failed, seconds }) => [
+  server,
+  node,
+  version,
+  passed,
+  failed,
+  seconds
+])
+for (const row of [
+  ['server', 'node', 'versions', 'passed', 'failed', 'seconds'],
+  Array(6).fill('---'),
+  ...rows
+]) {
+  console.log(`| ${row.join(' | ')} |`)
+}
+const total = (key: 'passed' | 'failed') => results.reduce((sum, result) => sum + result[key], 0)
+console.log(`${total('passed')} passed, ${total('failed')} failed`)
+process.exitCode = total('failed') > 0 ? 1 : 0

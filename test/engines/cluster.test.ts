@@ -1,0 +1,197 @@
+// Sessions in a Redis Cluster: every operation has one key, so slots may move and nodes may die.
+import { Cluster } from 'ioredis'
+import t, { type Test } from 'tap'
+import type { RedisSessionOptions } from '../../lib/index.js'
+import type { TestApp } from '../support/app.js'
+import { Browser } from '../support/browser.js'
+import { startCluster, type TestCluster } from '../support/cluster.js'
+import { until } from '../support/gate.js'
+import {
+  COMMANDS,
+  createService,
+  failure,
+  fields,
+  liveWholeLife,
+  login,
+  NOT_INSISTED_ON,
+  post
+} from './service.js'
+
+function connect(
+  t: Test,
+  { nodes }: TestCluster,
+  options: ConstructorParameters<typeof Cluster>[1] = {}
+): Cluster {
+  const client = new Cluster(nodes, options)
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  return client
+}
+
+function serve(t: Test, cluster: TestCluster, options: RedisSessionOptions = {}): Promise<TestApp> {
+  return createService(t, { redis: connect(t, cluster, { enableAutoPipelining: true }), ...options })
+}
+
+/** The only session there is. */
+async function sessionKey({ primaries }: TestCluster): Promise<string> {
+  const keys = await Promise.all(primaries.map(({ client }) => client.keys('session:*')))
+  const [key] = keys.flat()
+  if (key === undefined) throw new Error('no session in the cluster')
+  return key
+}
+
+t.test('sessions live in a cluster', async (t) => {
+  const cluster = await startCluster(t)
+  await t.test('with and without auto-pipelining', async (t) => {
+    await liveWholeLife(t, await serve(t, cluster))
+    await liveWholeLife(t, await createService(t, { redis: connect(t, cluster) }))
+  })
+
+  await t.test('a new id may be on another node', async (t) => {
+    const { primaries } = cluster
+    for (const { client } of primaries) await client.flushall()
+    const browser = await login(t, await serve(t, cluster))
+    const owners = new Set<number>()
+    while (owners.size < primaries.length) {
+      t.same(failure(await post(browser, '/regenerate')), [200, undefined])
+      for (const [index, { client }] of primaries.entries()) {
+        const keys = await client.keys('session:*')
+        // The marks of the ids before it are far shorter.
+        const lengths = await Promise.all(keys.map((key) => client.strlen(key)))
+        if (lengths.some((length) => length > 50)) owners.add(index)
+      }
+    }
+    t.same(await browser.json('/'), { userId: 1, count: 0 })
+  })
+
+  await t.test('parallel changes of two processes are merged', async (t) => {
+    const [one, two] = [await serve(t, cluster), await serve(t, cluster)]
+    const browser = await login(t, one)
+    const requests = Array.from({ length: 20 }, (_, index) => {
+      return post(browser.visit(index % 2 === 0 ? one : two), '/count')
+    })
+    for (const response of await Promise.all(requests)) t.equal(response.statusCode, 200)
+    t.same(await browser.json('/'), { userId: 1, count: 20 })
+  })
+
+  await t.test('the slot of a session moves while it is used', async (t) => {
+    const { primaries } = cluster
+    for (const { client } of primaries) await client.flushall()
+    const [one, two] = [await serve(t, cluster), await serve(t, cluster)]
+    const browser = await login(t, one)
+    const slot = await cluster.slotOf(await sessionKey(cluster))
+    const owner = await cluster.ownerOf(slot)
+    const target = primaries.find((node) => node !== owner)
+    if (target === undefined) throw new Error('no other node')
+    let answered = 0
+    let isOver = false
+    const load = [one, two].map(async (app) => {
+      const tab = new Browser(app)
+      for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+      while (!isOver) {
+        const response = await post(tab, '/count')
+        if (response.statusCode !== 200) t.same(failure(response), [200, undefined])
+        answered++
+      }
+    })
+    const more = async () => {
+      const before = answered
+      await until(() => answered >= before + 10)
+    }
+    await more()
+    const move = await cluster.beginMove(slot, target)
+    await more()
+    await move.moveKeys()
+    await more()
+    t.equal(
+      await target.client.call('CLUSTER', 'COUNTKEYSINSLOT', String(slot)),
+      1,
+      'asked for at the target'
+    )
+    await move.finish()
+    await more()
+    isOver = true
+    await Promise.all(load)
+    t.equal(await cluster.ownerOf(slot), target)
+    t.same(await browser.json('/'), { userId: 1, count: answered }, 'no change was lost, none happened twice')
+  })
+
+  await t.test('a user with the least rights', async (t) => {
+    const own = ['cluster|slots', 'cluster|info', 'asking']
+    const rights = [...COMMANDS, ...own].map((command) => `+${command}`)
+    for (const { client } of cluster.primaries) {
+      await client.call('ACL', 'SETUSER', 'sessions', 'reset', 'on', '>pw', '~session:*', ...rights)
+      await client.call('ACL', 'LOG', 'RESET')
+    }
+    const redisOptions = { username: 'sessions', password: 'pw' }
+    await liveWholeLife(t, await createService(t, { redis: connect(t, cluster, { redisOptions }) }))
+    const denied = new Set<unknown>()
+    for (const { client } of cluster.primaries) {
+      for (const entry of (await client.call('ACL', 'LOG')) as unknown[]) denied.add(fields(entry).object)
+    }
+    for (const command of NOT_INSISTED_ON) denied.delete(command)
+    t.same([...denied], [])
+  })
+})
+
+t.test('a primary with a replica is killed', async (t) => {
+  const cluster = await startCluster(t, { replicas: true, nodeTimeout: 2_000 })
+  const app = await serve(t, cluster, { timeout: 300, replicas: 1, replicaTimeout: 50 })
+  const browser = await login(t, app)
+  await until(async () => (await post(browser, '/count')).statusCode === 200)
+  const before = await browser.json<{ count: number }>('/')
+  const slot = await cluster.slotOf(await sessionKey(cluster))
+  const owner = await cluster.ownerOf(slot)
+  await owner.stop()
+
+  const first = await browser.request('/')
+  t.same(
+    failure(first),
+    [503, 'FST_SESSION_UNAVAILABLE'],
+    'requests do not wait for the replica to take over'
+  )
+  t.equal(first.headers['retry-after'], '1')
+  const statuses = new Set<number>()
+  await until(async () => {
+    const { statusCode } = await browser.request('/')
+    statuses.add(statusCode)
+    return statusCode === 200
+  })
+  t.same([...statuses].sort(), [200, 503])
+  t.not(await cluster.ownerOf(slot), owner, 'the replica has taken over')
+  t.same(await browser.json('/'), before, 'and has all that was committed')
+  const index = cluster.primaries.indexOf(owner)
+  const promoted = cluster.replicas[index]
+  if (promoted === undefined) throw new Error('no replica')
+
+  const alone = await post(browser, '/count')
+  t.same(failure(alone), [503, 'FST_SESSION_NOT_REPLICATED'], 'a primary without replica says so')
+  await owner.restart()
+  await until(async () => (await promoted.client.info('replication')).includes('state=online'))
+  await until(async () => (await post(browser, '/count')).statusCode === 200)
+})
+
+t.test('two of three primaries are killed', async (t) => {
+  const cluster = await startCluster(t, { nodeTimeout: 500 })
+  const app = await serve(t, cluster)
+  const [survivor, ...others] = cluster.primaries
+  if (survivor === undefined) throw new Error('no node')
+  let browser: Browser
+  do browser = await login(t, app)
+  while ((await survivor.client.keys('session:*')).length === 0)
+  for (const node of others) await node.stop()
+  await until(async () =>
+    String(await survivor.client.call('CLUSTER', 'INFO')).includes('cluster_state:fail')
+  )
+
+  t.same(failure(await browser.request('/')), [503, 'FST_SESSION_UNAVAILABLE'], 'also what the third one has')
+  const lost = failure(await post(new Browser(app), '/login'))
+  t.equal(lost[0], 503)
+  t.match(lost[1], /^FST_SESSION_(UNAVAILABLE|UNCERTAIN)$/)
+
+  for (const node of others) await node.restart()
+  await cluster.ready()
+  await until(async () => (await browser.request('/')).statusCode === 200)
+  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'what the survivor had is still there')
+  await until(async () => (await post(new Browser(app), '/login')).statusCode === 200)
+})

@@ -1,0 +1,186 @@
+// The ways to reach a Redis server: TLS, sockets, databases, prefixes, passwords, and a user with the least rights.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { Browser } from '../support/browser.js'
+import { until } from '../support/gate.js'
+import { startRedis } from '../support/redis-server.js'
+import { startTlsRedis } from '../support/tls.js'
+import {
+  COMMANDS,
+  createService,
+  fields,
+  isHarmless,
+  liveWholeLife,
+  login,
+  NOT_INSISTED_ON,
+  post
+} from './service.js'
+
+const host = '127.0.0.1'
+
+t.test('sessions over TLS', async (t) => {
+  const { ca, tlsPort } = await startTlsRedis(t)
+  await t.test('with the certificate of a private authority', async (t) => {
+    await liveWholeLife(t, await createService(t, { redis: { host, port: tlsPort, tls: { ca } } }))
+  })
+  await t.test('through a client of the application', async (t) => {
+    const redis = new Redis(`rediss://${host}:${tlsPort}`, { tls: { ca } })
+    t.teardown(() => redis.disconnect())
+    await liveWholeLife(t, await createService(t, { redis }))
+  })
+  await t.test('not to a server whose authority is not known', async (t) => {
+    const app = await createService(t, { redis: `rediss://${host}:${tlsPort}` })
+    isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
+  })
+})
+
+t.test('sessions through a unix socket', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'session-socket-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'redis.sock')
+  const { client } = await startRedis(t, '--unixsocket', path)
+  for (const [how, redis] of Object.entries({ options: { path }, path, URL: `unix://${path}` })) {
+    await t.test(`named by ${how}`, async (t) => {
+      await liveWholeLife(t, await createService(t, { redis }))
+      t.match(await client.client('LIST'), path, 'the server has a client there')
+    })
+  }
+})
+
+t.test('sessions in another database and under the prefix of the client', async (t) => {
+  const { client, connect, port, url } = await startRedis(t)
+  const inThree = connect({ db: 3 })
+  const services = {
+    'by options': { redis: { host, port, db: 3, keyPrefix: 'shop:' } },
+    'by a client': { redis: connect({ db: 3, keyPrefix: 'shop:' }) }
+  }
+  for (const [how, options] of Object.entries(services)) {
+    await t.test(how, async (t) => {
+      const app = await createService(t, options)
+      await liveWholeLife(t, app)
+      await login(t, app)
+      for (const key of await inThree.keys('*')) t.match(key, /^shop:session:[\w-]{43}$/)
+      t.equal(await client.dbsize(), 0, 'nothing is elsewhere')
+    })
+  }
+  await t.test('by a URL', async (t) => {
+    await inThree.flushall()
+    await login(t, await createService(t, { redis: `${url}/3` }))
+    t.equal(await inThree.dbsize(), 1)
+  })
+})
+
+t.test('a database that is not there is not replaced by another', async (t) => {
+  const { client, port } = await startRedis(t)
+  const app = await createService(t, { redis: { host, port, db: 99 } })
+  isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
+  t.equal(await client.dbsize(), 0)
+})
+
+t.test('sessions behind a password', async (t) => {
+  const { client, port } = await startRedis(t)
+  await client.config('SET', 'requirepass', 'open sesame')
+  await t.test('with it', async (t) => {
+    await liveWholeLife(t, await createService(t, { redis: { host, port, password: 'open sesame' } }))
+    await liveWholeLife(t, await createService(t, { redis: `redis://:open%20sesame@${host}:${port}` }))
+  })
+  for (const [how, redis] of Object.entries({
+    'a wrong one': { host, port, password: 'open barley' },
+    'a wrong one for RESP2': { host, port, password: 'open barley', protocol: 2 as const },
+    none: { host, port }
+  })) {
+    await t.test(`with ${how}`, async (t) => {
+      const app = await createService(t, { redis })
+      for (let request = 1; request <= 3; request++) {
+        isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+      }
+      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not repeat it')
+    })
+  }
+})
+
+t.test('sessions of a user with the least rights', async (t) => {
+  const server = await startRedis(t, '--repl-diskless-sync-delay', '0')
+  const { client, port } = server
+  const as = (username: string) => ({ host, port, username, password: 'pw' })
+  const grant = (name: string, commands: string[]) =>
+    client.call(
+      'ACL',
+      'SETUSER',
+      name,
+      ...['reset', 'on', '>pw', '~session:*', ...commands.map((command) => `+${command}`)]
+    )
+  await grant('sessions', COMMANDS)
+
+  await t.test('a whole life', async (t) => {
+    await client.call('ACL', 'LOG', 'RESET')
+    for (const protocol of [2, 3] as const) {
+      await client.script('FLUSH')
+      await liveWholeLife(t, await createService(t, { redis: { ...as('sessions'), protocol } }))
+    }
+    const log = (await client.call('ACL', 'LOG')) as unknown[]
+    const denied = new Set(log.map((entry) => fields(entry).object))
+    for (const command of NOT_INSISTED_ON) denied.delete(command)
+    t.same([...denied], [], 'nothing else was asked for')
+  })
+
+  await t.test('and with what another database and replicas need', async (t) => {
+    const replica = await startRedis(t)
+    await replica.client.replicaof(host, port)
+    await until(async () => (await client.info('replication')).includes('state=online'))
+    await grant('more', [...COMMANDS, 'select', 'wait'])
+    for (const missing of ['select', 'wait', 'nothing']) {
+      await client.call(
+        'ACL',
+        'SETUSER',
+        'more',
+        '+select',
+        '+wait',
+        ...(missing === 'nothing' ? [] : [`-${missing}`])
+      )
+      const app = await createService(t, { redis: { ...as('more'), db: 3 }, replicas: 1 })
+      if (missing === 'nothing') await liveWholeLife(t, app)
+      else isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+    }
+  })
+
+  await t.test('which is the user that the README shows', (t) => {
+    const [, rights] = /ACL SETUSER sessions (.*)/.exec(readFileSync('README.md', 'utf8')) ?? []
+    const commands = COMMANDS.map((command) => `+${command}`).join(' ')
+    t.equal(rights, `on >password resetkeys ~session:* resetchannels -@all ${commands}`)
+    t.end()
+  })
+
+  await t.test('other keys and commands are refused', async (t) => {
+    await client.set('other', 'secret')
+    const user = server.connect(as('sessions'))
+    await t.rejects(user.get('other'), /NOPERM/)
+    await t.rejects(user.eval("return redis.call('GET', 'other')", 0), /.*/)
+    await t.rejects(user.keys('*'), /NOPERM/)
+    await t.rejects(user.flushall(), /NOPERM/)
+    await t.rejects(user.config('GET', '*'), /NOPERM/)
+    const app = await createService(t, { redis: as('sessions'), prefix: 'other:' })
+    isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+  })
+
+  for (const missing of COMMANDS) {
+    await t.test(`without ${missing} it does not work`, async (t) => {
+      await client.script('FLUSH')
+      await grant(
+        'poorer',
+        COMMANDS.filter((command) => command !== missing)
+      )
+      const app = await createService(t, { redis: as('poorer') })
+      const browser = new Browser(app)
+      const codes = new Set<string | undefined>()
+      for (const url of ['/login', '/touch', '/count', '/regenerate', '/logout']) {
+        codes.add((await post(browser, url)).json().code)
+      }
+      codes.delete(undefined)
+      t.same([...codes], ['FST_SESSION_STORE_DENIED'])
+    })
+  }
+})

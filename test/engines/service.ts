@@ -1,0 +1,87 @@
+// An application whose routes are the life of a session, and a browser that lives it.
+import type { LightMyRequestResponse } from 'fastify'
+import type { Test } from 'tap'
+import { mergeRules, type RedisSessionOptions } from '../../lib/index.js'
+import { createApp, type TestApp } from '../support/app.js'
+import { Browser, sessionCookie } from '../support/browser.js'
+
+export async function createService(t: Test, options: RedisSessionOptions): Promise<TestApp> {
+  const app = await createApp(t, {
+    secret: 'engines'.repeat(8),
+    merge: { count: mergeRules.sum },
+    ...options
+  })
+  app.post('/login', async ({ session }) => {
+    await session.regenerate()
+    session.userId = 1
+    session.count = 0
+    return {}
+  })
+  app.post('/count', async ({ session }) => {
+    session.count = (session.count ?? 0) + 1
+    return { count: session.count }
+  })
+  app.post('/touch', async ({ session }) => {
+    session.touch()
+    return {}
+  })
+  app.post('/regenerate', async ({ session }) => {
+    await session.regenerate()
+    return {}
+  })
+  app.post('/logout', async ({ session }) => {
+    await session.destroy()
+    return {}
+  })
+  app.get('/', async ({ session }) => session.data())
+  return app
+}
+
+export function post(browser: Browser, url: string): Promise<LightMyRequestResponse> {
+  return browser.request(url, { method: 'POST' })
+}
+
+/** What a response says went wrong: its status and the code of its error. */
+export function failure(response: LightMyRequestResponse): [status: number, code: string | undefined] {
+  return [response.statusCode, response.json().code]
+}
+
+export async function login(t: Test, app: TestApp): Promise<Browser> {
+  const browser = new Browser(app)
+  const response = await post(browser, '/login')
+  t.same(failure(response), [200, undefined], 'a browser logs in')
+  return browser
+}
+
+/** Sign-in, changes, a new id, sign-out: every command that the store has. */
+export async function liveWholeLife(t: Test, app: TestApp): Promise<void> {
+  const browser = await login(t, app)
+  const requests = ['/count', '/touch', '/regenerate', '/count']
+  for (const url of requests) t.same(failure(await post(browser, url)), [200, undefined], url)
+  t.same(await browser.json('/'), { userId: 1, count: 2 })
+  const cookies = new Map(browser.cookies)
+  t.same(failure(await post(browser, '/logout')), [200, undefined], '/logout')
+  for (const [name, value] of cookies) browser.cookies.set(name, value)
+  t.same(await browser.json('/'), {}, 'the session has ended')
+}
+
+/** An error in place of an answer leaves the browser as it is, and says when to come again if that may help. */
+export function isHarmless(t: Test, response: LightMyRequestResponse, status: number, code: string): void {
+  t.same(failure(response), [status, code])
+  t.equal(response.headers['retry-after'], status === 503 ? '1' : undefined)
+  t.equal(sessionCookie(response), undefined, 'no cookie')
+}
+
+/** What sessions do to their keys. */
+export const COMMANDS = ['get', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
+
+/** What a client would like to say or to know as it connects, and does without. */
+export const NOT_INSISTED_ON = ['info', 'client|setinfo', 'client|setname']
+
+/** The fields of an answer by name, whichever protocol it came by. */
+export function fields(entry: unknown): Record<string, unknown> {
+  if (!Array.isArray(entry)) return entry as Record<string, unknown>
+  return Object.fromEntries(
+    entry.flatMap((name, index) => (index % 2 === 0 ? [[name, entry[index + 1]]] : []))
+  )
+}
