@@ -60,7 +60,11 @@ export class Browser {
   /** Sends one request of those that a person would make, unless too many are under way. */
   async act(): Promise<void> {
     if (this.#underWay >= MOST_AT_ONCE || this.#isChangingId) return
-    if (!this.#signedIn) return this.#alone(() => this.signIn())
+    if (!this.#signedIn) {
+      // The answers to what is under way are still those of the session that ended.
+      if (this.#underWay === 0) await this.#alone(() => this.signIn())
+      return
+    }
     const kind = this.#random()
     if (kind < 0.45) await this.#write()
     else if (kind < 0.55) await this.#look('/glance')

@@ -12,7 +12,7 @@ import { freePort } from '../../test/support/redis-server.js'
 // ends with its input, which is the end of this process: the server is killed then, and the folder goes.
 const LIFELINE = `exec 3<&0
 "$@" 3<&- & server=$!
-{ read -r _ <&3; kill -9 $server; rm -rf "$0"; } 2>/dev/null & lifeline=$!
+{ read -r _ <&3; rm -rf "$0"; kill -9 $server; } 2>/dev/null & lifeline=$!
 wait $server
 kill $lifeline`
 
