@@ -37,20 +37,24 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
           failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
           ...(redis as Omit<RedisOptions, 'replyMapping'>)
         })
-  client.on('error', ({ code, name }: NodeJS.ErrnoException) => {
+  client.on('error', ({ code, name, command }: NodeJS.ErrnoException & { command?: { name: string } }) => {
     log.warn({ redis: code ?? name }, 'the connection to Redis failed')
+    // It would go on in database 0, among the sessions of others.
+    if (command?.name === 'select') client.disconnect(true)
   })
   // A failover under Sentinel can end the client in the midst of a reconnect, for good.
   let isClosing = false
-  client.on('end', () => {
-    if (isClosing) return
-    setTimeout(() => client.connect().catch(() => {}), MAX_RECONNECT_DELAY).unref()
-  })
+  const reconnect = () => {
+    if (!isClosing) client.connect().catch(() => {})
+  }
+  client.on('end', () => setTimeout(reconnect, MAX_RECONNECT_DELAY).unref())
   return {
     client,
     async close() {
       isClosing = true
-      await client.quit().catch(() => client.disconnect())
+      await client.quit().catch(() => {})
+      // Also what looks out for failovers.
+      client.disconnect()
     }
   }
 }

@@ -21,6 +21,8 @@ t.test('a failover that somebody orders', async (t) => {
   await t.test('sessions live before it', (t) => liveWholeLife(t, app))
 
   await t.test('a user with the least rights', async (t) => {
+    // ioredis warns of what it is not allowed to ask.
+    t.capture(console, 'warn', () => {})
     const { client } = await sentinel.primary()
     const rights = COMMANDS.map((command) => `+${command}`)
     await client.call('ACL', 'SETUSER', 'sessions', 'reset', 'on', '>pw', '~session:*', ...rights)
@@ -53,11 +55,12 @@ t.test('a failover that somebody orders', async (t) => {
 })
 
 t.test('a primary is killed', async (t) => {
-  const sentinel = await startSentinel(t, { replicas: 2, sentinels: 3 })
+  const sentinel = await startSentinel(t, { replicas: 2, sentinels: 3, downAfter: 2_000 })
   const { name, sentinels } = sentinel
-  const options = { timeout: 300, replicas: 1, replicaTimeout: 150 }
+  const options = { timeout: 1_500, replicas: 1, replicaTimeout: 1_000 }
   const app = await createService(t, { redis: { sentinels, name }, ...options })
-  const browser = await login(t, app)
+  const browser = new Browser(app)
+  await until(async () => (await post(browser, '/login')).statusCode === 200)
   for (let request = 1; request <= 10; request++) {
     t.same(failure(await post(browser, '/count')), [200, undefined])
   }
