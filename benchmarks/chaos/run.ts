@@ -1,0 +1,125 @@
+// `npm run chaos`: Redis fails in the ways that production knows, under load, and what the browsers saw of it.
+//   --seconds 2   how long a fault lasts        --rate 150   requests in a second, of all browsers
+//   --only cut    faults whose name has that    --seed 1     of who asks for what when
+// The exit code is 1 when a promise was broken.
+import { parseArgs } from 'node:util'
+import { provideRedisServer } from '../../scripts/redis-binary.js'
+import type { Fault } from './fault.js'
+import { limitOf, promisesBroken, promisesLate } from './promises.js'
+import { generator } from './random.js'
+import { runScenario } from './scenario.js'
+import { scenarios } from './scenarios.js'
+import { PATIENCE, type Result } from './slice.js'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '2' },
+    rate: { type: 'string', default: '150' },
+    only: { type: 'string', default: '' },
+    seed: { type: 'string', default: '1' }
+  }
+})
+/** Seconds after which the whole run is given up. */
+const BOUND = 400
+const COLUMNS = [
+  'fault',
+  'requests',
+  'errors by code',
+  'longest request (limit), ms',
+  'well again after, ms',
+  'commits: acknowledged, lost, unnoticed',
+  'logged out',
+  'hung, unhandled',
+  'RSS, MB',
+  'heap, MB'
+]
+
+process.env.REDIS_SERVER = provideRedisServer()
+const startedAt = performance.now()
+const load = { rate: Number(values.rate), random: generator(Number(values.seed)) }
+const chosen = scenarios
+  .map((scenario) => ({
+    scenario,
+    faults: scenario.faults.filter(({ name }) => `${scenario.name}: ${name}`.includes(values.only))
+  }))
+  .filter(({ faults }) => faults.length > 0)
+  // With what was seen when nothing happened the rest is compared.
+  .map(({ scenario, faults }) => ({
+    scenario,
+    faults: [...new Set([...scenario.faults.slice(0, 1), ...faults])]
+  }))
+const total = chosen.flatMap(({ faults }) => faults).length
+const broken: string[] = []
+let done = 0
+setTimeout(() => {
+  console.error(`\nnot done after ${BOUND} s`)
+  process.exit(1)
+}, BOUND * 1_000).unref()
+
+for (const { scenario, faults } of chosen) {
+  print(`\n**${scenario.name}**\n\n${line(COLUMNS)}\n${line(COLUMNS.map(() => '---'))}`)
+  let calm: Result | undefined
+  for await (const [fault, result] of runScenario(scenario, faults, Number(values.seconds) * 1_000, load)) {
+    calm ??= result
+    done++
+    print(line(cellsOf(fault, result, calm)))
+    const promises = [...promisesBroken(fault, result), ...promisesLate(fault, result, calm)]
+    broken.push(...promises.map((what) => `${scenario.name}, ${fault.name}: ${what}`))
+  }
+}
+print(`\n${seconds()} s, seed ${values.seed}, ${broken.length} promises broken`)
+for (const what of broken) console.log(`BROKEN: ${what}`)
+process.exitCode = broken.length > 0 ? 1 : 0
+
+function cellsOf(fault: Fault, result: Result, calm: Result): string[] {
+  const {
+    requests,
+    errors,
+    longest,
+    recovery,
+    acknowledged,
+    lost,
+    silent,
+    logouts,
+    hangs,
+    unhandled,
+    memory
+  } = result
+  return [
+    fault.name,
+    String(requests),
+    [...errors].map(([code, times]) => `${times} ${code.replace('FST_SESSION_', '')}`).join(', ') || '0',
+    `${Math.round(longest)} (${Math.round(limitOf(result, calm))})`,
+    Number.isFinite(recovery) ? String(Math.round(recovery)) : `not in ${PATIENCE}`,
+    `${acknowledged}, ${lost}, ${silent}`,
+    String(logouts),
+    `${hangs}, ${unhandled.length}`,
+    memory.rss.map(megabytes).join(' → '),
+    memory.heap.map(megabytes).join(' → ')
+  ]
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0)
+}
+
+function line(cells: string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
+
+// A log gets the results only; on a terminal they scroll above one line that is written again and again.
+function print(text: string): void {
+  if (!process.stdout.isTTY) {
+    console.log(text)
+    return
+  }
+  const filled = Math.round((30 * done) / total)
+  const bar = '█'.repeat(filled) + '░'.repeat(30 - filled)
+  process.stdout.write(
+    `\r\x1b[K${text}\n${done < total ? `${bar} ${done}/${total} faults, ${seconds()} s` : ''}`
+  )
+}
+
+function seconds(): number {
+  return Math.round((performance.now() - startedAt) / 1_000)
+}

@@ -1,0 +1,162 @@
+// One slice of the run: two processes of a service under steady load, while one thing happens to their Redis.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Browser, count, Tally } from './browser.js'
+import type { Condition, ServiceOptions } from './service.js'
+
+const PROCESSES = 2
+const BROWSERS = 16
+/** Milliseconds of load before and after the fault. */
+const BEFORE = 500
+const AFTER = 1_000
+/** So many milliseconds after a fault a slice ends, well or not. */
+export const PATIENCE = 8_000
+/** Well is the service when no request has failed for so many milliseconds. */
+const CALM = 1_000
+
+/** The processes of one service. */
+export interface Service {
+  addresses: string[]
+  condition(): Promise<Condition[]>
+  stop(): Promise<void>
+}
+
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const children = await Promise.all(Array.from({ length: PROCESSES }, () => launch(options)))
+  const addresses = children.map(({ address }) => address)
+  return {
+    addresses,
+    condition: () =>
+      Promise.all(addresses.map(async (address) => (await fetch(`${address}/condition`)).json() as never)),
+    async stop() {
+      await Promise.all(
+        children.map(async ({ child }) => {
+          if (child.exitCode !== null || child.signalCode !== null) return
+          const exit = once(child, 'exit')
+          child.kill('SIGKILL')
+          await exit
+        })
+      )
+    }
+  }
+}
+
+async function launch(options: ServiceOptions): Promise<{ child: ChildProcess; address: string }> {
+  const child = fork(new URL('./service.ts', import.meta.url), [JSON.stringify(options)], {
+    execArgv: ['--import=tsx', '--expose-gc'],
+    // What a test runner adds to its own processes is not for these.
+    env: { ...process.env, NODE_OPTIONS: '' }
+  })
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`a process of the service ended with ${code}`)
+  })
+  ended.catch(() => {})
+  const [address] = await Promise.race([once(child, 'message'), ended])
+  return { child, address }
+}
+
+/** What was seen in one slice. */
+export interface Result {
+  requests: number
+  errors: Map<string, number>
+  hangs: number
+  longest: number
+  /** The longest time for which one of the processes involved, this one too, did not get to its events. */
+  stall: number
+  /**
+   * Milliseconds from the end of the fault to the last failed answer of a request that had begun after it; infinite
+   * where there was no end of them.
+   */
+  recovery: number
+  acknowledged: number
+  /** Acknowledged writes that are not there at the end, and those of them that no rollback was reported of. */
+  lost: number
+  silent: number
+  logouts: number
+  unhandled: string[]
+  wrong: Map<string, number>
+  memory: { rss: [number, number]; heap: [number, number] }
+}
+
+export interface Load {
+  /** Requests in a second, of all browsers together. */
+  rate: number
+  random: () => number
+}
+
+/** @param strike What happens; it resolves when that is over and Redis serves again. */
+export async function runSlice(
+  service: Service,
+  { rate, random }: Load,
+  strike: () => Promise<unknown>
+): Promise<Result> {
+  const before = await service.condition()
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  const tally = new Tally()
+  const browsers = Array.from(
+    { length: BROWSERS },
+    (_, index) => new Browser(`browser ${index}`, service.addresses, tally, random)
+  )
+  await Promise.all(browsers.map((browser) => browser.signIn()))
+  delay.enable()
+  const running = new Set<Promise<void>>()
+  const timer = setInterval(() => {
+    const browser = browsers[Math.floor(random() * BROWSERS)]
+    if (browser === undefined) return
+    const act = browser.act().finally(() => running.delete(act))
+    running.add(act)
+  }, 1_000 / rate)
+
+  let over: number
+  let isWell = true
+  try {
+    await sleep(BEFORE)
+    await strike()
+    over = performance.now()
+    await sleep(AFTER)
+    while (performance.now() - (tally.failures.at(-1)?.ended ?? 0) < CALM) {
+      isWell = performance.now() - over < PATIENCE
+      if (!isWell) break
+      await sleep(50)
+    }
+  } finally {
+    clearInterval(timer)
+    await Promise.all(running)
+  }
+  delay.disable()
+  // What is asked for to compare is no load.
+  const { requests, longest, logouts } = tally
+  const settled = await Promise.all(browsers.map((browser) => browser.settle())).catch((error) => {
+    // Then nobody can say what is lost, and what is known is bad enough.
+    count(tally.wrong, error.message)
+    return []
+  })
+  for (const browser of browsers) browser.close()
+  const after = await service.condition()
+  const known = new Set(before.flatMap(({ unhandled }) => unhandled))
+  const late = tally.failures.filter(({ began }) => began >= over)
+  return {
+    requests,
+    errors: tally.errors,
+    hangs: tally.hangs,
+    longest,
+    stall: Math.max(delay.max / 1e6, ...after.map(({ stall }) => stall)),
+    recovery: isWell ? late.reduce((last, { ended }) => Math.max(last, ended - over), 0) : Infinity,
+    acknowledged: tally.acknowledged,
+    lost: sum(settled, ({ lost }) => lost),
+    silent: sum(settled, ({ silent }) => silent),
+    logouts,
+    unhandled: after.flatMap(({ unhandled }) => unhandled).filter((what) => !known.has(what)),
+    wrong: tally.wrong,
+    memory: {
+      rss: [sum(before, ({ rss }) => rss), sum(after, ({ rss }) => rss)],
+      heap: [sum(before, ({ heap }) => heap), sum(after, ({ heap }) => heap)]
+    }
+  }
+}
+
+function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + numberOf(item), 0)
+}
