@@ -304,3 +304,15 @@ t.test('commits that a failover lost between read and commit are stored again', 
   t.same(await data(), { userId: 1, name: 'Ada', count: 1 })
   t.same(unsaved(), [])
 })
+
+t.test('what cannot be stored is an error of the request, whenever it replies', async (t) => {
+  const { visit } = await visitor(t)
+  await visit(login)
+  const { status, body } = await visit((session, reply) => {
+    session.set('anything', 1n)
+    setImmediate(() => reply.send({}))
+    return reply
+  })
+  t.equal(status, 500)
+  t.equal(body.code, 'FST_SESSION_ENCODE')
+})

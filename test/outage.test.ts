@@ -256,6 +256,7 @@ t.test('a commit waits for replicas, or says that they do not have it', async (t
   t.equal(sessionCookie(alone), undefined)
   const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(redis.port))
   while (!(await redis.client.info('replication')).includes('state=online')) await sleep(20)
+  while (!(await replica.client.info('replication')).includes('master_link_status:up')) await sleep(20)
   const { browser } = await service(t, {
     redis: redis.url,
     replicas: 1,
