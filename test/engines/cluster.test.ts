@@ -1,7 +1,7 @@
 // Sessions in a Redis Cluster: every operation has one key, so slots may move and nodes may die.
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
-import type { RedisSessionOptions } from '../../lib/index.js'
+import { type RedisSessionOptions, RedisStore } from '../../lib/index.js'
 import type { TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { startCluster, type TestCluster } from '../support/cluster.js'
@@ -197,4 +197,20 @@ t.test('two of three primaries are killed', async (t) => {
   await until(async () => (await browser.request('/')).statusCode === 200)
   t.same(await browser.json('/'), { userId: 1, count: 0 }, 'what the survivor had is still there')
   await until(async () => (await post(new Browser(app), '/login')).statusCode === 200)
+})
+
+t.test('a commit that waits for replicas follows its slot to another node', async (t) => {
+  const cluster = await startCluster(t, { replicas: true })
+  const client = connect(t, cluster, { slotsRefreshInterval: 0 })
+  const store = new RedisStore(client, { replicas: 1, replicaTimeout: 10_000 })
+  const record = Buffer.alloc(60, 1)
+  const later = Date.now() + 60_000
+  t.equal(await store.create('{a}0', record, later), true)
+  const slot = await cluster.slotOf('a')
+  const owner = await cluster.ownerOf(slot)
+  const other = cluster.primaries.find((primary) => primary !== owner)
+  if (other === undefined) throw new Error('one primary')
+  await cluster.moveSlot(slot, other)
+  t.equal(await store.create('{a}1', record, later), true, 'a new record, which no read precedes')
+  t.equal(await store.update('{a}0', record.subarray(14, 22), record, later), 'done')
 })
