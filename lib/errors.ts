@@ -122,3 +122,10 @@ export const ForeignKeyError = storeError(
   'another application uses the key of a session: %s was refused with %s',
   500
 )
+
+/** Whether this error says that the store has not done what it was asked to. */
+export function isRefusal(error: unknown): boolean {
+  return [UnavailableError, StoreFullError, StoreDeniedError, ForeignKeyError].some(
+    (known) => error instanceof known
+  )
+}

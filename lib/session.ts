@@ -242,7 +242,7 @@ export class SessionMethods<Data extends object = SessionData> {
     return this[owner].isNew
   }
 
-  /** Whether the stored session was found to be gone, ended by another request or by expiry. */
+  /** Whether the stored session has ended: by this request, by another one, or by its expiry in the midst of this one. */
   get destroyed(): boolean {
     return this[owner].destroyed
   }

@@ -4,11 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { within } from './deadline.js'
 import { UnavailableError } from './errors.js'
 import type { Log } from './events.js'
-import { revisionOf } from './record.js'
+import { revisionOf, touchOf } from './record.js'
 import type { RedisClient } from './stores/redis.js'
 import type { Store } from './stores/store.js'
 
-const OLDEST = [6, 2]
 /** Milliseconds between two looks at a Redis that cannot be used yet. */
 const LOOK_AGAIN = 250
 /** Milliseconds for which the record of the check would stay where it could not be removed. */
@@ -56,8 +55,8 @@ async function check({ client, log, prefix, store }: StartUp): Promise<void> {
     facts.get('maxmemory_policy')
   ]
   const [major = 0, minor = 0] = (facts.get('redis_version') ?? '').split('.').map(Number)
-  if (major < (OLDEST[0] ?? 0) || (major === OLDEST[0] && minor < (OLDEST[1] ?? 0))) {
-    log.warn({ version }, `Redis ${version} is older than ${OLDEST.join('.')}: sessions may fail`)
+  if (major < 6 || (major === 6 && minor < 2)) {
+    log.warn({ version }, `Redis ${version} is older than 6.2: sessions may fail`)
   } else {
     log.info(
       { version },
@@ -76,7 +75,7 @@ async function tryRights(store: Store, key: string): Promise<void> {
   await store.create(key, record, expiresAt)
   await store.read(key)
   await store.update(key, revisionOf(record), record, expiresAt)
-  await store.touch(key, revisionOf(record), record.subarray(18, 32), expiresAt)
+  await store.touch(key, revisionOf(record), touchOf(record), expiresAt)
   await store.destroy(key, revisionOf(record))
 }
 

@@ -5,13 +5,7 @@ import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, PayloadError } from './codec.js'
 import { decide, type Step } from './commit.js'
 import type { Cookie, ResponseCookie } from './cookie.js'
-import {
-  ConflictError,
-  DetachedError,
-  HeadersSentError,
-  UnavailableError,
-  UndecodableError
-} from './errors.js'
+import { ConflictError, DetachedError, HeadersSentError, isRefusal, UndecodableError } from './errors.js'
 import { type Log, report, timed } from './events.js'
 import { expiresAt, isExpired, isExtendable, isTouchDue, newHeader, touched } from './expiry.js'
 import type { FidelityCheck } from './fidelity.js'
@@ -112,7 +106,8 @@ export class Transaction implements SessionOwner, DraftObserver {
         (_, ms) => ({ type: 'load', handle, found: this.#stored !== undefined, ms })
       )
     } catch (error) {
-      if (onUnavailable === 'error' || !(error instanceof UnavailableError)) throw error
+      // By its status: a store of the application's own has errors of its own.
+      if (onUnavailable === 'error' || (error as { statusCode?: number }).statusCode !== 503) throw error
     }
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
     if (received.counter !== undefined && this.detached === undefined) this.#compare(handle, received.counter)
@@ -480,15 +475,22 @@ export class Transaction implements SessionOwner, DraftObserver {
     try {
       outcome = await this.#records.mark(this.handle, stored)
     } catch (error) {
-      // Nobody knows whether the old id still leads anywhere. The new one does, so the browser gets it.
-      this.#adopt(id, successor)
-      this.#sendCookie()
+      if (isRefusal(error)) await this.#drop(id, successor)
+      else {
+        // Nobody knows whether the old id still leads anywhere. The new one does, so the browser gets it.
+        this.#adopt(id, successor)
+        this.#sendCookie()
+      }
       throw error
     }
     if (outcome === 'done') this.#adopt(id, successor)
-    // Nobody has its id: if this fails it ends by itself.
-    else await this.#records.remove(handleOf(id), successor.revision).catch(() => {})
+    else await this.#drop(id, successor)
     return outcome
+  }
+
+  // Nobody has this id: where its record cannot be removed, it ends by itself.
+  async #drop(id: string, { revision }: SessionRecord): Promise<void> {
+    await this.#records.remove(handleOf(id), revision).catch(() => {})
   }
 
   // Another request was faster: what it stored becomes the base of what this one changed.
@@ -510,7 +512,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (theirs.header.counter < base.header.counter) {
       // A failover has lost commits that this request has read: they are stored again, with what else is there.
       this.#reportRollback(this.handle, base.header.counter, theirs.header.counter)
-      draft.rebase(permanent, { ...this.#decodeOther(theirs), ...draft.data })
+      draft.rebase(permanent, { ...kept(this.#decodeOther(theirs), draft.keep ?? true), ...draft.data })
       theirs.header.counter = base.header.counter
     } else if (this.#unanswered?.equals(bytes)) {
       // A write of our own whose answer was lost is not merged with itself.

@@ -98,9 +98,25 @@ t.test('a login whose last answer is lost does not log the user out', async (t) 
     session.name = 'Ada'
   })
   t.equal(status, 503)
-  t.equal(body.code, 'FST_SESSION_UNAVAILABLE')
+  t.equal(body.code, 'FST_SESSION_UNCERTAIN')
   t.same(operations, ['read', 'create', 'update'])
   t.same(await data(), { userId: 1, name: 'Ada' })
+})
+
+t.test('a login whose last step is refused leaves everything as it was', async (t) => {
+  const { browser, data, memory, plan, visit } = await visitor(t)
+  await visit(login)
+  const before = browser.cookies.get('__Host-session')
+  plan.push('pass', 'pass', 'refuse')
+  const { status, response } = await visit(async (session) => {
+    await session.regenerate()
+    session.name = 'Ada'
+  })
+  t.equal(status, 503)
+  t.equal(sessionCookie(response), undefined)
+  t.equal(browser.cookies.get('__Host-session'), before)
+  t.equal(memory.size, 1, 'there are not two sessions now')
+  t.same(await data(), { userId: 1 })
 })
 
 t.test('nothing is written after a reload() that failed', async (t) => {
@@ -303,6 +319,24 @@ t.test('commits that a failover lost between read and commit are stored again', 
   t.equal(body.result, true, 'and that is told')
   t.same(await data(), { userId: 1, name: 'Ada', count: 1 })
   t.same(unsaved(), [])
+})
+
+t.test('what a regenerate drops does not come back with what a failover lost', async (t) => {
+  const { data, memory, visit } = await visitor(t)
+  await visit(login)
+  let old: Buffer | undefined
+  await visit(async (session) => {
+    old = await memory.read(`session:${session.id}`)
+    session.name = 'Ada'
+  })
+  await visit(async (session) => {
+    const key = `session:${session.id}`
+    const now = await memory.read(key)
+    if (old === undefined || now === undefined) throw new Error('no record')
+    await memory.update(key, now.subarray(14, 22), old, Date.now() + 60_000)
+    await session.regenerate(['name'])
+  })
+  t.same(await data(), { name: 'Ada' })
 })
 
 t.test('what cannot be stored is an error of the request, whenever it replies', async (t) => {

@@ -156,6 +156,19 @@ t.test('where a route says so, a visitor is anonymous while the store is away', 
   t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'nobody was logged out')
 })
 
+t.test('a store of the application says by the status of its error that it is away', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const { store } = new FailingStore(memory)
+  let statusCode = 503
+  const read = () => Promise.reject(Object.assign(new Error('away'), { statusCode }))
+  const { browser } = await service(t, { store: { ...store, read } })
+  await browser.request('/login')
+  t.same(await browser.json('/guest'), { userId: null, detached: 'unavailable' })
+  statusCode = 500
+  t.equal((await browser.request('/guest')).statusCode, 500, 'what is broken is not away')
+})
+
 t.test('the circuit breaker spares a store that is down, and lets one probe through', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())

@@ -1,5 +1,5 @@
 // A store that fails when a test says so: a fake, since no real server loses one chosen answer.
-import { UnavailableError } from '../../lib/errors.js'
+import { UnavailableError, UncertainError } from '../../lib/errors.js'
 import type { Store } from '../../lib/index.js'
 
 type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
@@ -19,7 +19,7 @@ export class FailingStore {
         const fate = this.plan.shift() ?? 'pass'
         if (fate === 'refuse') throw new UnavailableError(operation, 'a refusal')
         const result = await call.apply(inner, args)
-        if (fate === 'lose') throw new UnavailableError(operation, 'a lost answer')
+        if (fate === 'lose') throw new UncertainError(operation, 'a lost answer')
         return result
       }
     this.store = {
