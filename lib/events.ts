@@ -32,13 +32,8 @@ export function report(log: Log, level: keyof Log, event: SessionEvent, message:
 }
 
 /** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */
-export async function timed<Result>(
-  work: () => Promise<Result>,
-  describe: (result: Result, ms: number) => SessionEvent
-): Promise<Result> {
+export function timed(work: () => Promise<void>, describe: (ms: number) => SessionEvent): Promise<void> {
   if (!events.hasSubscribers) return work()
   const startedAt = performance.now()
-  const result = await work()
-  events.publish(describe(result, performance.now() - startedAt))
-  return result
+  return work().then(() => events.publish(describe(performance.now() - startedAt)))
 }

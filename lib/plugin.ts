@@ -13,7 +13,7 @@ import { Health } from './health.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
 import { createSession, type Session } from './session.js'
-import { type Secret, type Seen, signId, verifyId } from './session-id.js'
+import { type Seen, SessionIds } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
 import { type Connection, type RedisClient, RedisStore } from './stores/redis.js'
@@ -73,6 +73,7 @@ function addHooks(
   { cookie, decorator, onUnavailable, saveOn5xx, secrets }: Settings,
   context: Context
 ): void {
+  const ids = new SessionIds(secrets)
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
   type Slotted = FastifyRequest & { [slot]: RequestSession | null }
 
@@ -86,7 +87,7 @@ function addHooks(
   })
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const current = new RequestSession(context, secrets, request, reply)
+    const current = new RequestSession(context, ids, request, reply)
     ;(request as Slotted)[slot] = current
     const config = request.routeOptions.config?.session
     if (config === false) {
@@ -95,7 +96,7 @@ function addHooks(
       return
     }
     const value = findCookie(request.headers.cookie, cookie.name)
-    const received = value === undefined ? undefined : verifyId(value, secrets)
+    const received = value === undefined ? undefined : ids.verify(value)
     if (received === undefined) {
       done()
       return
@@ -117,7 +118,7 @@ function addHooks(
 /** The session of one request, and the response as its transaction sees it. */
 class RequestSession implements Response {
   readonly #context: Context
-  readonly #secrets: readonly Secret[]
+  readonly #ids: SessionIds
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
@@ -125,9 +126,9 @@ class RequestSession implements Response {
   #isEnding = false
   #commit: Promise<void> | undefined
 
-  constructor(context: Context, secrets: readonly Secret[], request: FastifyRequest, reply: FastifyReply) {
+  constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
     this.#context = context
-    this.#secrets = secrets
+    this.#ids = ids
     this.#request = request
     this.#reply = reply
   }
@@ -171,7 +172,7 @@ class RequestSession implements Response {
   }
 
   setCookie(cookie: Cookie, id: string, maxAge: number | undefined, seen: Seen | undefined): void {
-    this.#sendCookie(cookie, signId(id, this.#secrets, seen), maxAge)
+    this.#sendCookie(cookie, this.#ids.sign(id, seen), maxAge)
   }
 
   clearCookie(cookie: Cookie): void {

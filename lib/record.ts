@@ -47,12 +47,24 @@ export interface Header extends Commit {
   idleTimeout: number
 }
 
-/** A record as read: its bytes, its header, its revision (18 bytes, to compare only) and its payload. */
-export interface SessionRecord {
-  bytes: Buffer
-  header: Header
-  revision: Buffer
-  payload: Buffer
+/** A record: its bytes, and what stands in them. */
+export class SessionRecord {
+  readonly bytes: Buffer
+  readonly header: Header
+
+  constructor(bytes: Buffer, header: Header) {
+    this.bytes = bytes
+    this.header = header
+  }
+
+  /** 18 bytes, to compare only. */
+  get revision(): Buffer {
+    return revisionOf(this.bytes)
+  }
+
+  get payload(): Buffer {
+    return this.bytes.subarray(HEADER_BYTES)
+  }
 }
 
 /** Why some bytes are no record of ours; the message holds nothing of them. */
@@ -67,30 +79,24 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const flags = record.readUInt8(3)
   // A later version may encrypt or compress the payload: this one must not take that for data.
   if ((flags & ~(PERMANENT | MOVED)) !== 0) throw new NotARecordError(`its flags ${flags} are unknown`)
-  return {
-    bytes: record,
-    header: {
-      tag: record.readUInt8(2),
-      permanent: (flags & PERMANENT) !== 0,
-      moved: (flags & MOVED) !== 0,
-      schemaVersion: record.readUInt32BE(4),
-      createdAt: record.readUIntBE(8, 6),
-      counter: record.readUInt32BE(14),
-      nonce: record.readUInt32BE(18),
-      touchedAt: record.readUIntBE(22, 6),
-      idleTimeout: record.readUInt32BE(28)
-    },
-    revision: revisionOf(record),
-    payload: record.subarray(HEADER_BYTES)
-  }
+  return new SessionRecord(record, {
+    tag: record.readUInt8(2),
+    permanent: (flags & PERMANENT) !== 0,
+    moved: (flags & MOVED) !== 0,
+    schemaVersion: record.readUInt32BE(4),
+    createdAt: record.readUIntBE(8, 6),
+    counter: record.readUInt32BE(14),
+    nonce: record.readUInt32BE(18),
+    touchedAt: record.readUIntBE(22, 6),
+    idleTimeout: record.readUInt32BE(28)
+  })
 }
 
 export function newNonce(): number {
   return Math.floor(Math.random() * NONCES)
 }
 
-/** The bytes of a record. */
-export function sealRecord(header: Header, payload: Uint8Array): Buffer {
+export function sealRecord(header: Header, payload: Uint8Array): SessionRecord {
   const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
   record[0] = MAGIC
   record[1] = LAYOUT
@@ -103,7 +109,7 @@ export function sealRecord(header: Header, payload: Uint8Array): Buffer {
   record.writeUIntBE(header.touchedAt, 22, 6)
   record.writeUInt32BE(header.idleTimeout, 28)
   record.set(payload, HEADER_BYTES)
-  return record
+  return new SessionRecord(record, header)
 }
 
 /** The part of this record that a touch writes at `TOUCH.offset`. */
@@ -127,5 +133,6 @@ export function recordBytes(payloadBytes: number): number {
 }
 
 function view(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer) return bytes
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -2,15 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError } from './errors.js'
 import { expiresAt, type Lifetimes } from './expiry.js'
-import {
-  type Header,
-  isMark,
-  newNonce,
-  revisionOf,
-  type SessionRecord,
-  sealRecord,
-  touchOf
-} from './record.js'
+import { isMark, newNonce, revisionOf, type SessionRecord, sealRecord, touchOf } from './record.js'
 import type { Outcome, Store } from './stores/store.js'
 
 /** How often a session is to be destroyed that other requests change all the time. */
@@ -44,24 +36,21 @@ export class Records {
   }
 
   /** @throws {ConflictError} where there is another record under this handle. */
-  async create(handle: string, record: Buffer, header: Header): Promise<void> {
-    if (await this.#store.create(this.#prefix + handle, record, this.#expiry(header))) return
+  async create(handle: string, { bytes, header }: SessionRecord): Promise<void> {
+    if (await this.#store.create(this.#prefix + handle, bytes, expiresAt(header, this.#lifetimes))) return
     // A client that loses the answer may send the command again: what is there then is our own.
     const there = await this.read(handle)
-    if (!there?.equals(record)) throw new ConflictError(handle, 'there is another record under its new id')
+    if (!there?.equals(bytes)) throw new ConflictError(handle, 'there is another record under its new id')
   }
 
-  async update(handle: string, revision: Buffer, record: Buffer, header: Header): Promise<Outcome> {
-    return ours(
-      record,
-      await this.#store.update(this.#prefix + handle, revision, record, this.#expiry(header))
-    )
+  update(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
+    return this.#store.update(this.#prefix + handle, revision, bytes, expiresAt(header, this.#lifetimes))
   }
 
   /** Stores only the header, of which a touch has changed no more than it may. */
-  async touch(handle: string, revision: Buffer, record: Buffer, header: Header): Promise<Outcome> {
-    const patch = touchOf(record)
-    return ours(record, await this.#store.touch(this.#prefix + handle, revision, patch, this.#expiry(header)))
+  touch(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
+    const end = expiresAt(header, this.#lifetimes)
+    return this.#store.touch(this.#prefix + handle, revision, touchOf(bytes), end)
   }
 
   remove(handle: string, revision: Uint8Array): Promise<Outcome> {
@@ -84,10 +73,8 @@ export class Records {
       },
       Buffer.alloc(0)
     )
-    return ours(
-      mark,
-      await this.#store.update(this.#prefix + handle, revision, mark, now + this.#grace * 1000)
-    )
+    const end = now + this.#grace * 1000
+    return ours(mark, await this.#store.update(this.#prefix + handle, revision, mark.bytes, end))
   }
 
   /**
@@ -105,14 +92,12 @@ export class Records {
     }
     return 'busy'
   }
-
-  #expiry(header: Header): number {
-    return expiresAt(header, this.#lifetimes)
-  }
 }
 
-// No two commits have one nonce, and touches at one instant are one: a conflict with the very bytes that were to be
-// written is no conflict.
-function ours(record: Buffer, outcome: Outcome): Outcome {
-  return outcome !== 'done' && outcome !== 'missing' && record.equals(outcome) ? 'done' : outcome
+/**
+ * What has become of the write of this record. No two commits have one nonce, and touches at one instant are one: a
+ * conflict with the very bytes that were to be written is no conflict.
+ */
+export function ours({ bytes }: SessionRecord, outcome: Outcome): Outcome {
+  return outcome !== 'done' && outcome !== 'missing' && bytes.equals(outcome) ? 'done' : outcome
 }

@@ -20,6 +20,8 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY)
   const settings = {
     enableAutoPipelining: true,
+    // The store gathers reads by itself: they need not wait once more.
+    autoPipeliningIgnoredCommands: ['get', 'mget'],
     maxRetriesPerRequest: 1,
     connectTimeout: timeout,
     commandTimeout: timeout,

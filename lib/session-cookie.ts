@@ -1,6 +1,6 @@
 // The session cookie of one request and its response: what the browser holds, and when that must be sent anew.
 import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
-import type { ReceivedId, Seen } from './session-id.js'
+import type { HeldId, Seen } from './session-id.js'
 
 /** The headers of a response, as far as a cookie knows them. */
 export interface CookieHeaders {
@@ -20,7 +20,7 @@ export class SessionCookie {
   readonly #headers: CookieHeaders
   #cookie: Cookie
   /** What the browser holds, and the instant at which that expires if it is not when the browser closes. */
-  #held: ReceivedId | undefined
+  #held: HeldId | undefined
   #heldUntil: number | undefined
 
   constructor(cookie: Cookie, headers: CookieHeaders) {
@@ -33,7 +33,7 @@ export class SessionCookie {
   }
 
   /** The request came with this id. */
-  receive(held: ReceivedId): void {
+  receive(held: HeldId): void {
     this.#held = held
   }
 

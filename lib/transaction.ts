@@ -18,7 +18,7 @@ import {
   type SessionRecord,
   sealRecord
 } from './record.js'
-import { Records, type RecordsOptions } from './records.js'
+import { ours, Records, type RecordsOptions } from './records.js'
 import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
 import { handleOf, newSessionId, type ReceivedId, type Seen } from './session-id.js'
@@ -104,20 +104,22 @@ export class Transaction implements SessionOwner, DraftObserver {
    * Reads the session of this id. Where there is none the session is a new one, and will have an id of its own.
    * @param onUnavailable What follows where the store does not answer: an error, or an empty session.
    */
-  async load(received: ReceivedId, onUnavailable: 'error' | 'anonymous'): Promise<void> {
+  load(received: ReceivedId, onUnavailable: 'error' | 'anonymous'): Promise<void> {
+    const { id, handle } = received
     this.#cookie.receive(received)
-    const handle = handleOf(received.id)
-    try {
-      await timed(
-        () => this.#read(received.id),
-        (_, ms) => ({ type: 'load', handle, found: this.#stored !== undefined, ms })
-      )
-    } catch (error) {
-      // By its status: a store of the application's own has errors of its own.
-      if (onUnavailable === 'error' || (error as { statusCode?: number }).statusCode !== 503) throw error
-    }
-    if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
-    if (received.seen !== undefined && this.detached === undefined) this.#compare(handle, received.seen)
+    return timed(
+      () => this.#read(id, handle),
+      (ms) => ({ type: 'load', handle, found: this.#stored !== undefined, ms })
+    ).then(
+      () => {
+        if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
+        if (received.seen !== undefined && this.detached === undefined) this.#compare(handle, received.seen)
+      },
+      (error) => {
+        // By its status: a store of the application's own has errors of its own.
+        if (onUnavailable === 'error' || error.statusCode !== 503) throw error
+      }
+    )
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -133,14 +135,15 @@ export class Transaction implements SessionOwner, DraftObserver {
   commit(mayTouch: boolean): Promise<void> | undefined {
     if (this.#phase !== 'open') return undefined
     this.#phase = 'committed'
-    if (this.#lastTurn === undefined && this.#decide(mayTouch) === 'nothing') {
+    const step = this.#lastTurn === undefined ? this.#decide(mayTouch) : undefined
+    if (step === 'nothing') {
       this.#conclude()
       return undefined
     }
     return this.#inTurn(async () => {
       try {
         if (this.#failedDestroy !== undefined) throw this.#failedDestroy
-        await this.#perform(mayTouch)
+        await this.#perform(mayTouch, step)
       } catch (error) {
         this.#phase = 'over'
         throw error
@@ -170,7 +173,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       const { handle } = this
       this.#forgetAll(changes)
       if (id === undefined) return
-      await this.#read(id)
+      await this.#read(id, handle)
       if (this.#stored === undefined && this.detached === undefined) this.#vanish(handle)
     })
   }
@@ -237,11 +240,12 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.draft = new Draft(this)
   }
 
-  async #read(id: string): Promise<void> {
+  async #read(id: string, handle: string): Promise<void> {
     const { codec, lifetimes } = this.#context
     this.#adopt(id, undefined)
+    this.#handle = handle
     try {
-      const bytes = await this.#records.read(this.handle)
+      const bytes = await this.#records.read(handle)
       const record = bytes && this.#open(bytes)
       if (this.detached !== undefined) return
       if (record === undefined || isExpired(record.header, lifetimes, Date.now())) {
@@ -309,7 +313,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   // A payload that the draft still has from the store is stored again as it is, under the tag of its writer.
-  #seal(header: Header, payload: Uint8Array | undefined): Buffer {
+  #seal(header: Header, payload: Uint8Array | undefined): SessionRecord {
     const { codec, fidelity } = this.#context
     if (payload === undefined && this.#stored !== undefined) return sealRecord(header, this.#stored.payload)
     const { data } = this.draft
@@ -380,57 +384,62 @@ export class Transaction implements SessionOwner, DraftObserver {
     return turn
   }
 
-  async #perform(mayTouch: boolean): Promise<void> {
-    const step = this.#decide(mayTouch)
+  /** @param decided What is to be done, where that has just been decided. */
+  async #perform(mayTouch: boolean, decided?: Step): Promise<void> {
+    const step = decided ?? this.#decide(mayTouch)
     if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
     if (step !== 'nothing') {
       await timed(
-        () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch)),
-        (tries, ms) => ({ type: 'commit', handle: this.handle, step, tries, ms })
+        () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch, step)),
+        (ms) => ({ type: 'commit', handle: this.handle, step, tries: this.#tries, ms })
       )
     }
     this.#sendCookie()
   }
 
-  async #changeInTurn(mayTouch: boolean): Promise<number> {
+  #changeInTurn(mayTouch: boolean, decided: Step): Promise<void> {
     this.#tries = 0
-    await this.#takeTurn((left) => this.#change(mayTouch, left))
-    return this.#tries
+    // While it waits for its turn the session may change.
+    let isAtOnce = true
+    const turn = this.#takeTurn((left) => this.#change(mayTouch, left, isAtOnce ? decided : undefined))
+    isAtOnce = false
+    return turn
   }
 
   #takeTurn(work: (left: Left) => Promise<Left>): Promise<void> {
     return this.#context.turns.take(this.handle, work, (earlier) => this.#store.wait(earlier))
   }
 
-  /** @returns How many tries it took. */
-  async #create(): Promise<number> {
+  async #create(): Promise<void> {
+    this.#tries = 1
     if (this.detached === 'undecodable') this.#adopt(undefined, undefined)
     const { draft } = this
     const seen = draft.snapshot()
     const header = newHeader(draft.permanent, this.#context.lifetimes, Date.now())
     const record = this.#seal(header, undefined)
     try {
-      await this.#records.create(this.handle, record, header)
+      await this.#records.create(this.handle, record)
     } catch (error) {
       // It may be there all the same: another try has another id.
       this.#adopt(undefined, undefined)
       throw error
     }
     this.detached = undefined
-    this.#stored = openRecord(record)
+    this.#stored = record
     draft.settle(seen)
-    return 1
   }
 
   // Until it is done, or nothing is left to do. In a turn: takes up what the one before left, and leaves its own.
-  async #change(mayTouch: boolean, left: Left): Promise<Left> {
+  async #change(mayTouch: boolean, left: Left, decided: Step | undefined): Promise<Left> {
     const { handle } = this
+    let step = decided
     // What this request read may be newer: another process, another connection.
     if (left !== undefined && this.#isNewer(left)) await this.#absorb(left)
     while (this.#tries++ < MAX_TRIES) {
       const { draft } = this
       const seen = draft.snapshot()
-      const outcome = await this.#attempt(mayTouch)
+      const outcome = await this.#attempt(mayTouch, step ?? this.#decide(mayTouch))
+      step = undefined
       if (outcome === 'done') {
         draft.settle(seen)
         return this.handle === handle ? this.#stored?.bytes : undefined
@@ -446,23 +455,22 @@ export class Transaction implements SessionOwner, DraftObserver {
     throw new ConflictError(handle, `other requests changed it before each of ${MAX_TRIES} tries to commit`)
   }
 
-  async #attempt(mayTouch: boolean): Promise<Outcome> {
+  async #attempt(mayTouch: boolean, step: Step): Promise<Outcome> {
     const stored = this.#stored
-    const step = this.#decide(mayTouch)
     if (stored === undefined || step === 'nothing') return 'done'
     if (step === 'remove') return this.#remove(stored)
     const header = this.#nextHeader(stored, step, mayTouch)
     const record = this.#seal(header, this.#payload)
-    if (step === 'move') return this.#move(stored, record, header)
+    if (step === 'move') return this.#move(stored, record)
     const write = step === 'touch' ? this.#records.touch : this.#records.update
-    const outcome = await write
-      .call(this.#records, this.handle, stored.revision, record, header)
-      .catch((error) => {
-        this.#unanswered = record
-        throw error
-      })
-    if (outcome === 'done') this.#adopt(this.#id, openRecord(record))
-    return outcome
+    try {
+      const outcome = ours(record, await write.call(this.#records, this.handle, stored.revision, record))
+      if (outcome === 'done') this.#adopt(this.#id, record)
+      return outcome
+    } catch (error) {
+      this.#unanswered = record.bytes
+      throw error
+    }
   }
 
   async #remove({ revision }: SessionRecord): Promise<Outcome> {
@@ -476,10 +484,9 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // First the new record, then the mark in place of the old one: at no instant is there no session, and once the old
   // id leads nowhere the new one is known to nobody but this response.
-  async #move(stored: SessionRecord, record: Buffer, header: Header): Promise<Outcome> {
+  async #move(stored: SessionRecord, successor: SessionRecord): Promise<Outcome> {
     const id = newSessionId()
-    const successor = openRecord(record)
-    await this.#records.create(handleOf(id), record, header)
+    await this.#records.create(handleOf(id), successor)
     let outcome: Outcome
     try {
       outcome = await this.#records.mark(this.handle, stored)

@@ -16,7 +16,7 @@ export class Turns {
    * Does this work when all earlier work on the same key is done; it is given what the last one left behind.
    * @param wait Waits for earlier work. Where it gives up, and rejects, the work is not done.
    */
-  async take(
+  take(
     key: string,
     work: (left: Left) => Promise<Left>,
     wait = (earlier: Promise<unknown>): Promise<unknown> => earlier
@@ -30,16 +30,17 @@ export class Turns {
     )
     const done = this.#enter(key, turn)
     done.catch(() => {})
-    await waiting
-    return done
+    return waiting.then(() => done)
   }
 
-  async #enter(key: string, turn: Promise<Left>): Promise<void> {
+  #enter(key: string, turn: Promise<Left>): Promise<void> {
     this.#last.set(key, turn)
-    try {
-      await turn
-    } finally {
+    const leave = () => {
       if (this.#last.get(key) === turn) this.#last.delete(key)
     }
+    return turn.then(leave, (error) => {
+      leave()
+      throw error
+    })
   }
 }

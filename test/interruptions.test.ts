@@ -250,7 +250,7 @@ t.test('an application that fails on records it cannot read can still sign peopl
   const key = `session:${id.body.result}`
   const record = await memory.read(key)
   if (record === undefined) throw new Error('no record')
-  await memory.update(key, record.subarray(14, 22), Buffer.from('{"foreign":true}'), Date.now() + 60_000)
+  await memory.update(key, record.subarray(14, 32), Buffer.from('{"foreign":true}'), Date.now() + 60_000)
   t.equal((await visit((session) => session.data())).body.code, 'FST_SESSION_UNDECODABLE')
   t.equal((await visit(() => 'not looked at')).status, 200)
   const { status } = await visit(async (session) => {
@@ -278,7 +278,7 @@ t.test('a record that became unreadable between read and commit is not overwritt
       const record = await memory.read(key)
       if (record === undefined) throw new Error('no record')
       damaged = damage(record)
-      await memory.update(key, record.subarray(14, 22), damaged, Date.now() + 60_000)
+      await memory.update(key, record.subarray(14, 32), damaged, Date.now() + 60_000)
       session.userId = 2
     })
     t.equal(status, 500)
@@ -303,7 +303,7 @@ t.test('commits that a failover lost between read and commit are stored again', 
     const key = `session:${session.id}`
     const now = await memory.read(key)
     if (old === undefined || now === undefined) throw new Error('no record')
-    await memory.update(key, now.subarray(14, 22), old, Date.now() + 60_000)
+    await memory.update(key, now.subarray(14, 32), old, Date.now() + 60_000)
   }
   await visit(login)
   await visit(async (session) => {
@@ -333,7 +333,7 @@ t.test('what a regenerate drops does not come back with what a failover lost', a
     const key = `session:${session.id}`
     const now = await memory.read(key)
     if (old === undefined || now === undefined) throw new Error('no record')
-    await memory.update(key, now.subarray(14, 22), old, Date.now() + 60_000)
+    await memory.update(key, now.subarray(14, 32), old, Date.now() + 60_000)
     await session.regenerate(['name'])
   })
   t.same(await data(), { name: 'Ada' })

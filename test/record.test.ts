@@ -48,9 +48,10 @@ const headers: Arbitrary<Header> = fc.record(
 )
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+const sealed = (header: Header, payload: Uint8Array): Buffer => sealRecord(header, payload).bytes
 
 t.test('the layout is the one that older processes wrote, byte by byte', async (t) => {
-  const record = sealRecord(header, Buffer.from('hello'))
+  const record = sealed(header, Buffer.from('hello'))
   t.equal(hex(record), HEX)
   t.equal(recordBytes(5), record.length)
   const old = Buffer.from(HEX, 'hex')
@@ -64,8 +65,8 @@ t.test('the layout is the one that older processes wrote, byte by byte', async (
 t.test('what stores compare and patch stands where they expect it', async (t) => {
   t.same(REVISION, { offset: 14, length: 18 })
   t.same(TOUCH, { offset: 22, length: 10 })
-  const stored = sealRecord(header, Buffer.from('hello'))
-  const touched = sealRecord(
+  const stored = sealed(header, Buffer.from('hello'))
+  const touched = sealed(
     { ...header, touchedAt: header.touchedAt + 1_000, idleTimeout: 60 },
     Buffer.from('hello')
   )
@@ -76,7 +77,7 @@ t.test('what stores compare and patch stands where they expect it', async (t) =>
 t.test('every header and every payload comes back', async (t) => {
   fc.assert(
     fc.property(headers, fc.uint8Array(), (header, payload) => {
-      const opened = openRecord(sealRecord(header, payload))
+      const opened = openRecord(sealed(header, payload))
       return (
         isDeepStrictEqual(opened.header, header) &&
         Buffer.from(payload).equals(opened.payload) &&
@@ -88,7 +89,7 @@ t.test('every header and every payload comes back', async (t) => {
 })
 
 t.test('a record is found in the midst of other bytes', async (t) => {
-  const record = sealRecord(header, Buffer.from('hello'))
+  const record = sealed(header, Buffer.from('hello'))
   const network = new Uint8Array(Buffer.concat([Buffer.alloc(7, 1), record, Buffer.alloc(7, 2)]))
   const opened = openRecord(network.subarray(7, 7 + record.length))
   t.same(opened.header, header)
@@ -100,7 +101,7 @@ t.test('no two nonces look alike, and each fits into its place', async (t) => {
   const nonces = Array.from({ length: 200 }, newNonce)
   t.equal(new Set(nonces).size, 200)
   for (const nonce of nonces) {
-    t.equal(openRecord(sealRecord({ ...header, nonce }, Buffer.alloc(0))).header.nonce, nonce)
+    t.equal(openRecord(sealed({ ...header, nonce }, Buffer.alloc(0))).header.nonce, nonce)
   }
 })
 
@@ -133,7 +134,7 @@ t.test('what other systems store is no record', async (t) => {
 })
 
 t.test('an unknown layout, unknown flags and a header that is cut off are refused', async (t) => {
-  const record = sealRecord(header, Buffer.alloc(0))
+  const record = sealed(header, Buffer.alloc(0))
   for (let length = 0; length < record.length; length++) {
     try {
       openRecord(record.subarray(0, length))
@@ -155,8 +156,8 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
 })
 
 t.test('a mark is told by its flag', async (t) => {
-  t.ok(isMark(sealRecord({ ...header, moved: true }, Buffer.alloc(0))))
-  t.notOk(isMark(sealRecord(header, Buffer.from('hello'))))
+  t.ok(isMark(sealed({ ...header, moved: true }, Buffer.alloc(0))))
+  t.notOk(isMark(sealed(header, Buffer.from('hello'))))
   t.notOk(isMark(Buffer.alloc(0)))
   t.notOk(isMark(Buffer.of(0xf5)))
 })

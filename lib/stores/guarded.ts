@@ -44,27 +44,28 @@ export class GuardedStore extends StoreAround {
     return `no answer within ${this.#timeout} ms`
   }
 
-  protected override async around<Result>(
-    operation: Operation,
-    call: () => Promise<Result>
-  ): Promise<Result> {
-    if (this.#left <= 0) throw new UnavailableError(operation, this.#late)
-    if (this.#health.refuses()) throw new UnavailableError(operation, 'a store that is known to be down')
-    const startedAt = performance.now()
-    try {
-      const result = await within(this.#left, call(), () => {
-        const Late = operation === 'read' ? UnavailableError : UncertainError
-        return new Late(operation, this.#late)
-      })
-      this.#health.succeeded()
-      return result
-    } catch (error) {
-      if (error instanceof UnavailableError || error instanceof UncertainError) {
-        this.#health.failed(operation, error)
-      }
-      throw error
-    } finally {
-      this.#left -= performance.now() - startedAt
+  protected override around<Result>(operation: Operation, call: () => Promise<Result>): Promise<Result> {
+    if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
+    if (this.#health.refuses()) {
+      return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
     }
+    const startedAt = performance.now()
+    return within(this.#left, call(), () => {
+      const Late = operation === 'read' ? UnavailableError : UncertainError
+      return new Late(operation, this.#late)
+    }).then(
+      (result) => {
+        this.#left -= performance.now() - startedAt
+        this.#health.succeeded()
+        return result
+      },
+      (error) => {
+        this.#left -= performance.now() - startedAt
+        if (error instanceof UnavailableError || error instanceof UncertainError) {
+          this.#health.failed(operation, error)
+        }
+        throw error
+      }
+    )
   }
 }

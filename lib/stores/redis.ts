@@ -1,4 +1,5 @@
-// Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation.
+// Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation; reads of
+// parallel requests share theirs, where all keys are on one server.
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import {
@@ -9,6 +10,7 @@ import {
   UnavailableError,
   UncertainError
 } from '../errors.js'
+import { GatheredReads } from './gathered-reads.js'
 import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 /** What is used of a client: `Redis` and `Cluster` of ioredis 5 and 6 and of iovalkey all have it. */
@@ -21,6 +23,8 @@ export interface RedisClient {
 // These clients have a variant of every command that answers with bytes, and pipelines of all of them; their types name
 // only some.
 interface FullClient extends Pick<RedisClient, 'getBuffer'>, Commands<Promise<unknown>> {
+  readonly isCluster?: boolean
+  mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
   pipeline(): Pipeline
 }
 interface Commands<Reply> {
@@ -70,24 +74,49 @@ const destroyScript = conditional("redis.call('DEL', KEYS[1])")
 
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
-  readonly #client: RedisClient
+  readonly #client: FullClient
   readonly #connection: Connection | undefined
   readonly #writeClient: FullClient
   readonly #writeConnection: Connection | undefined
   readonly #replicas: number
   readonly #replicaTimeout: number
+  /** Undefined where keys are on several servers, or Redis allows no MGET. */
+  #gathered: GatheredReads | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
-    this.#client = client
+    this.#client = client as unknown as FullClient
     this.#connection = options.connectionOf?.(client)
     this.#writeConnection = options.connectionOf?.(writeClient)
     this.#writeClient = writeClient as unknown as FullClient
     this.#replicas = replicas
     this.#replicaTimeout = replicaTimeout
+    if (this.#client.isCluster !== true && this.#client.mgetBuffer !== undefined) {
+      this.#gathered = new GatheredReads(
+        (key) => this.#readOne(key),
+        (keys) => this.#readMany(keys)
+      )
+    }
   }
 
-  async read(key: string): Promise<Buffer | undefined> {
+  read(key: string): Promise<Buffer | undefined> {
+    return this.#gathered === undefined ? this.#readOne(key) : this.#gathered.read(key)
+  }
+
+  // For MGET a value that is no string is nothing at all, and a refusal concerns all keys: GET tells of each by itself.
+  async #readMany(keys: string[]): Promise<(Buffer | null)[]> {
+    const unsent = whyUnsent(this.#connection)
+    try {
+      return (await this.#client.mgetBuffer?.(keys)) ?? []
+    } catch (error) {
+      const { name, message } = error as Error
+      if (name !== 'ReplyError') throw explain(unsent() ?? error, 'MGET', UnavailableError)
+      if (NEVER_TOGETHER.test(message)) this.#gathered = undefined
+      return []
+    }
+  }
+
+  async #readOne(key: string): Promise<Buffer | undefined> {
     const unsent = whyUnsent(this.#connection)
     try {
       return (await this.#client.getBuffer(key)) ?? undefined
@@ -115,14 +144,16 @@ export class RedisStore implements Store {
 
   // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH
   // it sends the script again behind the commands that follow it.
-  async #run(script: Script, key: string, revision: Uint8Array, ...rest: Argument[]): Promise<Outcome> {
-    const args = [1, key, asBuffer(revision), ...rest]
-    try {
-      return await this.#write('EVALSHA', 'evalshaBuffer', [script.sha, ...args], outcomeOf)
-    } catch (error) {
+  #run(
+    { sha, source }: Script,
+    ...rest: [key: string, revision: Uint8Array, ...Argument[]]
+  ): Promise<Outcome> {
+    const [key, revision, ...others] = rest
+    const args = [1, key, asBuffer(revision), ...others]
+    return this.#write('EVALSHA', 'evalshaBuffer', [sha, ...args], outcomeOf).catch((error) => {
       if (!(error instanceof NoScript)) throw error
-      return this.#write('EVALSHA', 'evalBuffer', [script.source, ...args], outcomeOf)
-    }
+      return this.#write('EVALSHA', 'evalBuffer', [source, ...args], outcomeOf)
+    })
   }
 
   async #write<Result>(
@@ -196,6 +227,7 @@ function millisecondsUntil(instant: number): number {
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer) return bytes
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
@@ -206,6 +238,8 @@ class NoScript extends Error {}
 // these words go on.
 const REFUSALS =
   /\b(OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOSCRIPT)\b/
+// What is said to MGET by a server that will go on to say so.
+const NEVER_TOGETHER = /\b(NOPERM|CROSSSLOT|unknown command)\b/
 // A lack of rights that shows within a script has no word of its own.
 const DENIED_IN_SCRIPT = /user executing the script can't|ACL failure in script/
 const ERRORS: Record<string, typeof UnavailableError> = {

@@ -212,5 +212,5 @@ t.test('a commit that waits for replicas follows its slot to another node', asyn
   if (other === undefined) throw new Error('one primary')
   await cluster.moveSlot(slot, other)
   t.equal(await store.create('{a}1', record, later), true, 'a new record, which no read precedes')
-  t.equal(await store.update('{a}0', record.subarray(14, 22), record, later), 'done')
+  t.equal(await store.update('{a}0', record.subarray(14, 32), record, later), 'done')
 })
