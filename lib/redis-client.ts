@@ -39,7 +39,7 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
           failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
           ...(redis as Omit<RedisOptions, 'replyMapping'>)
         })
-  const connection = { times: 0, isReady: false, failure: undefined as Error | undefined }
+  const connection = { times: 0, isReady: false, failure: undefined as NodeJS.ErrnoException | undefined }
   client.on('ready', () => {
     connection.times++
     connection.isReady = true
@@ -49,7 +49,7 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
     connection.isReady = false
   })
   client.on('error', (error: NodeJS.ErrnoException & { command?: { name: string } }) => {
-    connection.failure = error
+    if (!isEcho(error, connection.failure)) connection.failure = error
     log.warn({ redis: error.code ?? error.name }, 'the connection to Redis failed')
     // It would go on in database 0, among the sessions of others.
     if (error.command?.name === 'select') client.disconnect(true)
@@ -70,6 +70,12 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
       client.disconnect()
     }
   }
+}
+
+// A server that takes no certificate of ours says why (an alert after the handshake, RFC 8446, section 6.2) and hangs up:
+// which of the two is noticed is a matter of microseconds. What it said once is the cause of the others too.
+function isEcho({ code }: NodeJS.ErrnoException, earlier: NodeJS.ErrnoException | undefined): boolean {
+  return (code === 'ECONNRESET' || code === 'EPIPE') && earlier?.code?.startsWith('ERR_SSL_') === true
 }
 
 // READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is
