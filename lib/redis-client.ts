@@ -7,6 +7,8 @@ import type { Connection } from './stores/redis.js'
 const MAX_RECONNECT_DELAY = 250
 /** Milliseconds between two connections that are given up because their server takes no writes. */
 const READONLY_PAUSE = 1_000
+/** Why nothing was sent where the sentinels are away, or do not know the name. */
+const NO_SENTINEL = 'no sentinel'
 
 /** A client, what is known of its connection, and what ends it. */
 export interface OwnClient {
@@ -27,7 +29,9 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,
     retryStrategy,
-    sentinelRetryStrategy: retryStrategy,
+    // What waits for the sentinels fails when each has been asked once: it would be sent long after its request.
+    sentinelRetryStrategy: () => null,
+    sentinelCommandTimeout: timeout,
     reconnectOnError: leaveReplicas()
   }
   const client =
@@ -49,12 +53,18 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
     connection.isReady = false
   })
   client.on('error', (error: NodeJS.ErrnoException & { command?: { name: string } }) => {
+    const kind = error.code ?? /\b[A-Z]{3,}\b/.exec(error.message)?.[0] ?? error.name
+    if (error.message.startsWith('All sentinels are unreachable')) {
+      error.code = NO_SENTINEL
+      log.warn({ redis: kind }, 'no sentinel names the primary')
+    } else {
+      log.warn({ redis: kind }, 'the connection to Redis failed')
+    }
     if (!isEcho(error, connection.failure)) connection.failure = error
-    log.warn({ redis: error.code ?? error.name }, 'the connection to Redis failed')
     // It would go on in database 0, among the sessions of others.
     if (error.command?.name === 'select') client.disconnect(true)
   })
-  // A failover under Sentinel can end the client in the midst of a reconnect, for good.
+  // A client ends for good where no sentinel answers, and where a failover comes in the midst of a reconnect.
   let isClosing = false
   const reconnect = () => {
     if (!isClosing) client.connect().catch(() => {})
