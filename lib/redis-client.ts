@@ -9,6 +9,8 @@ const MAX_RECONNECT_DELAY = 250
 const READONLY_PAUSE = 1_000
 /** Why nothing was sent where the sentinels are away, or do not know the name. */
 const NO_SENTINEL = 'no sentinel'
+/** What ioredis says at the end of its list, without the error of a sentinel. */
+const UNASKED = /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$/
 
 /** A client, what is known of its connection, and what ends it. */
 export interface OwnClient {
@@ -20,6 +22,8 @@ export interface OwnClient {
 /** @param timeout Milliseconds that a request waits at the most, after which no answer is of use any more. */
 export function createClient(redis: string | RedisOptions, timeout: number, log: Log): OwnClient {
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY)
+  // Whether a sentinel has failed since the last connection: the list of them may also be at its end, unasked.
+  let wasAsked = false
   const settings = {
     enableAutoPipelining: true,
     maxRetriesPerRequest: 1,
@@ -29,8 +33,12 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,
     retryStrategy,
-    // What waits for the sentinels fails when each has been asked once: it would be sent long after its request.
-    sentinelRetryStrategy: () => null,
+    // What waits for sentinels that do not help has to fail: it would be sent when they do, long after its request.
+    sentinelRetryStrategy: () => {
+      const retryDelay = wasAsked ? null : 0
+      wasAsked = false
+      return retryDelay
+    },
     sentinelCommandTimeout: timeout,
     reconnectOnError: leaveReplicas()
   }
@@ -51,8 +59,13 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   })
   client.on('close', () => {
     connection.isReady = false
+    wasAsked = false
+  })
+  client.on('sentinelError', () => {
+    wasAsked = true
   })
   client.on('error', (error: NodeJS.ErrnoException & { command?: { name: string } }) => {
+    if (UNASKED.test(error.message)) return
     const kind = error.code ?? /\b[A-Z]{3,}\b/.exec(error.message)?.[0] ?? error.name
     if (error.message.startsWith('All sentinels are unreachable')) {
       error.code = NO_SENTINEL

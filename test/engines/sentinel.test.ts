@@ -76,6 +76,7 @@ t.test('a primary is killed', async (t) => {
   const next = await sentinel.promotion(old)
   await until(async () => (await browser.request('/')).statusCode === 200)
   t.same(await browser.json('/'), { userId: 1, count: 10 }, 'no acknowledged change is lost')
+  t.notMatch(JSON.stringify(app.logLines), 'no sentinel', 'which were there all the time')
   await until(async () => (await next.client.info('replication')).includes('state=online'))
   await until(async () => (await post(browser, '/count')).statusCode === 200)
 })
