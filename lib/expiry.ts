@@ -1,5 +1,5 @@
 // When a session ends. Two deadlines, idle and absolute, meet here and nowhere else: the earlier one wins.
-import type { Header } from './record.js'
+import { type Header, newNonce } from './record.js'
 
 /** How long sessions live; all in seconds. */
 export interface Lifetimes {
@@ -45,6 +45,7 @@ export function newHeader(permanent: boolean, lifetimes: Lifetimes, now: number)
       schemaVersion: 0,
       createdAt: now,
       counter: 1,
+      nonce: newNonce(),
       touchedAt: now,
       idleTimeout: 0
     },

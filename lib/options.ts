@@ -58,7 +58,7 @@ export interface RedisSessionOptions {
   /** Milliseconds that this may take, fewer than `timeout`. Default 500, or half of `timeout` if that is less. */
   replicaTimeout?: number
   /**
-   * Whether the cookie tells which revision the browser has seen, so that a store that lost commits is noticed. Needs a
+   * Whether the cookie tells which commit the browser has seen last, so that a store that lost commits is noticed. Needs a
    * `secret`; every commit then sends the cookie. Default false.
    */
   detectRollback?: boolean
@@ -152,7 +152,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     options.decorator === undefined ? DEFAULTS.decorator : options.decorator
   )
   if (options.detectRollback === true && options.secret === undefined) {
-    throw new OptionError('detectRollback', 'needs a secret: without it any browser could claim any revision')
+    throw new OptionError('detectRollback', 'needs a secret: without it any browser could claim any commit')
   }
   const {
     redis = DEFAULTS.redis,

@@ -13,7 +13,7 @@ import { Health } from './health.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
 import { createSession, type Session } from './session.js'
-import { type Secret, signId, verifyId } from './session-id.js'
+import { type Secret, type Seen, signId, verifyId } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
 import { type Connection, type RedisClient, RedisStore } from './stores/redis.js'
@@ -170,8 +170,8 @@ class RequestSession implements Response {
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
   }
 
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, counter: number | undefined): void {
-    this.#sendCookie(cookie, signId(id, this.#secrets, counter), maxAge)
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, seen: Seen | undefined): void {
+    this.#sendCookie(cookie, signId(id, this.#secrets, seen), maxAge)
   }
 
   clearCookie(cookie: Cookie): void {

@@ -8,9 +8,9 @@
 //           4  4        schema version of the application's data (0: not used)
 //           8  6        createdAt
 //          14  4        revision: counter, +1 with every committed change
-//          18  4        revision: nonce, random with every write, so that no two writes look alike
-//          22  6        touchedAt
-//          28  4        idleTimeout
+//          18  4        revision: nonce, random with every committed change, so that no two look alike
+//          22  6        revision: touchedAt
+//          28  4        revision: idleTimeout
 //          32           the payload
 import { Buffer } from 'node:buffer'
 
@@ -21,13 +21,20 @@ const MOVED = 2
 const HEADER_BYTES = 32
 const NONCES = 2 ** 32
 
-/** Where the revision stands in a record, in bytes: a store compares it as it is, counter and nonce. */
-export const REVISION = { offset: 14, length: 8 } as const
-/** Where a touch patches a record, in bytes: the nonce, touchedAt and idleTimeout. */
-export const TOUCH = { offset: 18, length: 14 } as const
+/** Where the revision stands in a record, in bytes: a store compares it as it is, the last commit and the last touch. */
+export const REVISION = { offset: 14, length: 18 } as const
+/** Where a touch patches a record, in bytes: touchedAt and idleTimeout. */
+export const TOUCH = { offset: 22, length: 10 } as const
+
+/** Names one committed change of a session, among those of a history that a failover has cut off too. */
+export interface Commit {
+  /** Counts the committed changes; starts at 1. */
+  counter: number
+  nonce: number
+}
 
 /** The header of a record. Instants are epoch milliseconds. */
-export interface Header {
+export interface Header extends Commit {
   /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
   tag: number
   permanent: boolean
@@ -35,14 +42,12 @@ export interface Header {
   moved: boolean
   schemaVersion: number
   createdAt: number
-  /** Counts the committed changes; starts at 1. */
-  counter: number
   touchedAt: number
   /** Seconds that this session may stay untouched. */
   idleTimeout: number
 }
 
-/** A record as read: its bytes, its header, its revision (8 bytes, to compare only) and its payload. */
+/** A record as read: its bytes, its header, its revision (18 bytes, to compare only) and its payload. */
 export interface SessionRecord {
   bytes: Buffer
   header: Header
@@ -71,6 +76,7 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
       schemaVersion: record.readUInt32BE(4),
       createdAt: record.readUIntBE(8, 6),
       counter: record.readUInt32BE(14),
+      nonce: record.readUInt32BE(18),
       touchedAt: record.readUIntBE(22, 6),
       idleTimeout: record.readUInt32BE(28)
     },
@@ -79,7 +85,11 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   }
 }
 
-/** The bytes of a record, under a revision of its own. */
+export function newNonce(): number {
+  return Math.floor(Math.random() * NONCES)
+}
+
+/** The bytes of a record. */
 export function sealRecord(header: Header, payload: Uint8Array): Buffer {
   const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
   record[0] = MAGIC
@@ -89,7 +99,7 @@ export function sealRecord(header: Header, payload: Uint8Array): Buffer {
   record.writeUInt32BE(header.schemaVersion, 4)
   record.writeUIntBE(header.createdAt, 8, 6)
   record.writeUInt32BE(header.counter, 14)
-  record.writeUInt32BE(Math.floor(Math.random() * NONCES), 18)
+  record.writeUInt32BE(header.nonce, 18)
   record.writeUIntBE(header.touchedAt, 22, 6)
   record.writeUInt32BE(header.idleTimeout, 28)
   record.set(payload, HEADER_BYTES)
@@ -101,7 +111,7 @@ export function touchOf(record: Buffer): Buffer {
   return record.subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
 }
 
-/** The revision of a record: 8 bytes, equal only for the very same write. */
+/** The revision of a record: 18 bytes, equal only after the same commit and touch. */
 export function revisionOf(bytes: Uint8Array): Buffer {
   return view(bytes).subarray(REVISION.offset, REVISION.offset + REVISION.length)
 }

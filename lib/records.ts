@@ -2,7 +2,15 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError } from './errors.js'
 import { expiresAt, type Lifetimes } from './expiry.js'
-import { type Header, isMark, revisionOf, type SessionRecord, sealRecord, touchOf } from './record.js'
+import {
+  type Header,
+  isMark,
+  newNonce,
+  revisionOf,
+  type SessionRecord,
+  sealRecord,
+  touchOf
+} from './record.js'
 import type { Outcome, Store } from './stores/store.js'
 
 /** How often a session is to be destroyed that other requests change all the time. */
@@ -65,7 +73,15 @@ export class Records {
     const now = Date.now()
     const counter = header.counter + 1
     const mark = sealRecord(
-      { ...header, tag: 0, moved: true, counter, touchedAt: now, idleTimeout: this.#grace },
+      {
+        ...header,
+        tag: 0,
+        moved: true,
+        counter,
+        nonce: newNonce(),
+        touchedAt: now,
+        idleTimeout: this.#grace
+      },
       Buffer.alloc(0)
     )
     return ours(
@@ -95,7 +111,8 @@ export class Records {
   }
 }
 
-// No two writes have one nonce, so a conflict with the very bytes that were to be written is no conflict.
+// No two commits have one nonce, and touches at one instant are one: a conflict with the very bytes that were to be
+// written is no conflict.
 function ours(record: Buffer, outcome: Outcome): Outcome {
   return outcome !== 'done' && outcome !== 'missing' && record.equals(outcome) ? 'done' : outcome
 }

@@ -1,6 +1,6 @@
 // The session cookie of one request and its response: what the browser holds, and when that must be sent anew.
 import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
-import type { ReceivedId } from './session-id.js'
+import type { ReceivedId, Seen } from './session-id.js'
 
 /** The headers of a response, as far as a cookie knows them. */
 export interface CookieHeaders {
@@ -8,9 +8,9 @@ export interface CookieHeaders {
   readonly isOpen: boolean
   /**
    * @param maxAge Seconds; `undefined` for a cookie that goes with the browser.
-   * @param counter The revision that the browser is to remember, if it is to.
+   * @param seen The commit that the browser is to remember, if it is to.
    */
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, counter: number | undefined): void
+  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, seen: Seen | undefined): void
   clearCookie(cookie: Cookie): void
   /** Takes back what was set or cleared in this response. */
   withdrawCookie(cookie: Cookie): void
@@ -51,15 +51,15 @@ export class SessionCookie {
     if (this.#held !== undefined) this.#held = { ...this.#held, outdated: true }
   }
 
-  /** Sends the cookie for a session with this id, end and revision, if it is not what the browser holds already. */
-  send(id: string, until: number | undefined, counter: number | undefined): void {
+  /** Sends the cookie for a session with this id, end and last commit, if it is not what the browser holds already. */
+  send(id: string, until: number | undefined, seen: Seen | undefined): void {
     if (!this.#headers.isOpen) return
     const held = this.#held
-    const isKnown = held?.id === id && held.counter === counter && !held.outdated
+    const isKnown = held?.id === id && !held.outdated && isSame(held.seen, seen)
     if (isKnown && this.#heldUntil === until) return
     const maxAge = until === undefined ? undefined : Math.floor((until - Date.now()) / 1000)
-    this.#headers.setCookie(this.#cookie, id, maxAge, counter)
-    this.#held = { id, outdated: false, counter }
+    this.#headers.setCookie(this.#cookie, id, maxAge, seen)
+    this.#held = { id, outdated: false, seen }
     this.#heldUntil = until
   }
 
@@ -74,4 +74,8 @@ export class SessionCookie {
   withdraw(): void {
     if (this.#headers.isOpen) this.#headers.withdrawCookie(this.#cookie)
   }
+}
+
+function isSame(a: Seen | undefined, b: Seen | undefined): boolean {
+  return a?.counter === b?.counter && a?.nonce === b?.nonce
 }

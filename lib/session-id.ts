@@ -4,8 +4,8 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 // 32 bytes (OWASP asks for at least 8 of entropy) in base64url; the last character carries 4 bits only.
 const ID = /^[\w-]{42}[AEIMQUYcgkosw048]$/
 const ID_LENGTH = 43
-// The id, perhaps the revision in base 36, and the signature of both.
-const SIGNED = /^(.{43}(?:\.([\da-z]{1,7}))?)\.([\w-]{43})$/
+// The id, perhaps counter and nonce of a commit in base 36, and the signature of it all.
+const SIGNED = /^(.{43}(?:\.([\da-z]{1,7})\.([\da-z]{1,7}))?)\.([\w-]{43})$/
 
 /** A secret that signs session ids. */
 export type Secret = string | Uint8Array
@@ -15,8 +15,14 @@ export interface ReceivedId {
   id: string
   /** It was signed with an older secret: the cookie is to be sent again. */
   outdated: boolean
-  /** The revision that the browser has seen, if its cookie tells. */
-  counter: number | undefined
+  /** The last commit that the browser has seen, if its cookie tells. */
+  seen: Seen | undefined
+}
+
+/** A commit, as `Commit` of the record. */
+export interface Seen {
+  readonly counter: number
+  readonly nonce: number
 }
 
 export function newSessionId(): string {
@@ -30,12 +36,12 @@ export function handleOf(id: string): string {
 
 /**
  * The value of the cookie for this id: the id, and its signature by the newest secret if there are secrets.
- * @param counter The revision that the browser is to remember, under the same signature.
+ * @param seen The commit that the browser is to remember, under the same signature.
  */
-export function signId(id: string, secrets: readonly Secret[], counter?: number): string {
+export function signId(id: string, secrets: readonly Secret[], seen?: Seen): string {
   const [newest] = secrets
   if (newest === undefined) return id
-  const signed = counter === undefined ? id : `${id}.${counter.toString(36)}`
+  const signed = seen === undefined ? id : `${id}.${seen.counter.toString(36)}.${seen.nonce.toString(36)}`
   return `${signed}.${signatureOf(signed, newest)}`
 }
 
@@ -44,20 +50,20 @@ export function verifyId(value: string, secrets: readonly Secret[]): ReceivedId 
   const id = value.slice(0, ID_LENGTH)
   if (!ID.test(id)) return undefined
   if (secrets.length === 0) {
-    return value.length === ID_LENGTH ? { id, outdated: false, counter: undefined } : undefined
+    return value.length === ID_LENGTH ? { id, outdated: false, seen: undefined } : undefined
   }
-  const [, signed = '', counter, text = ''] = SIGNED.exec(value) ?? []
+  const [, signed = '', counter, nonce, text = ''] = SIGNED.exec(value) ?? []
   const signature = Buffer.from(text)
   const index = secrets.findIndex((secret) => {
     const expected = Buffer.from(signatureOf(signed, secret))
     return signature.length === expected.length && timingSafeEqual(signature, expected)
   })
   if (index < 0) return undefined
-  return {
-    id,
-    outdated: index > 0,
-    counter: counter === undefined ? undefined : Number.parseInt(counter, 36)
-  }
+  const seen =
+    counter === undefined || nonce === undefined
+      ? undefined
+      : { counter: Number.parseInt(counter, 36), nonce: Number.parseInt(nonce, 36) }
+  return { id, outdated: index > 0, seen }
 }
 
 function signatureOf(id: string, secret: Secret): string {

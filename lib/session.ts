@@ -248,7 +248,7 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Whether the store holds an older revision than this browser has seen, or none, as after a failover that lost commits.
+   * Whether the store does not hold what this browser has seen, but something older, another history or nothing, as after a failover.
    * Told with the option `detectRollback`, where a session that has ended is told of as well; without it only where that
    * came about between the read and the commit of this request.
    */

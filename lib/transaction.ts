@@ -10,11 +10,18 @@ import { type Log, report, timed } from './events.js'
 import { expiresAt, isExpired, isExtendable, isTouchDue, newHeader, touched } from './expiry.js'
 import type { FidelityCheck } from './fidelity.js'
 import { MergeConflict, type MergeRules, mergeLive } from './merge.js'
-import { type Header, NotARecordError, openRecord, type SessionRecord, sealRecord } from './record.js'
+import {
+  type Header,
+  NotARecordError,
+  newNonce,
+  openRecord,
+  type SessionRecord,
+  sealRecord
+} from './record.js'
 import { Records, type RecordsOptions } from './records.js'
 import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
-import { handleOf, newSessionId, type ReceivedId } from './session-id.js'
+import { handleOf, newSessionId, type ReceivedId, type Seen } from './session-id.js'
 import { GuardedStore, type HealthRecord } from './stores/guarded.js'
 import type { Outcome } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
@@ -110,7 +117,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (onUnavailable === 'error' || (error as { statusCode?: number }).statusCode !== 503) throw error
     }
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
-    if (received.counter !== undefined && this.detached === undefined) this.#compare(handle, received.counter)
+    if (received.seen !== undefined && this.detached === undefined) this.#compare(handle, received.seen)
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -254,18 +261,20 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   // Responses arrive in any order, so a browser may have seen less than the store holds, but never more.
-  #compare(handle: string, expected: number): void {
-    const found = this.#stored?.header.counter
-    if (found === undefined || found < expected) this.#reportRollback(handle, expected, found)
+  #compare(handle: string, seen: Seen): void {
+    const found = this.#stored?.header
+    if (found === undefined || isCutOff(seen, found)) this.#reportRollback(handle, seen, found)
   }
 
-  #reportRollback(handle: string, expected: number, found: number | undefined): void {
+  #reportRollback(handle: string, { counter: expected }: Seen, there: Seen | undefined): void {
     this.rolledBack = true
+    const found = there?.counter
+    const what = found === expected ? 'another commit of this number' : (found ?? 'none')
     report(
       this.#response.log,
       'warn',
       { type: 'rollback', handle, expected, found },
-      `session ${handle} has lost commits: revision ${found ?? 'none'} is stored, ${expected} was answered`
+      `session ${handle} has lost commits: ${what} is stored, ${expected} was answered`
     )
   }
 
@@ -509,9 +518,9 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
     if (!codec.isReady(theirs.header.tag)) await codec.load(theirs.header.tag)
     const permanent = draft.permanent === base.header.permanent ? theirs.header.permanent : draft.permanent
-    if (theirs.header.counter < base.header.counter) {
+    if (isCutOff(base.header, theirs.header)) {
       // A failover has lost commits that this request has read: they are stored again, with what else is there.
-      this.#reportRollback(this.handle, base.header.counter, theirs.header.counter)
+      this.#reportRollback(this.handle, base.header, theirs.header)
       draft.rebase(permanent, { ...kept(this.#decodeOther(theirs), draft.keep ?? true), ...draft.data })
       theirs.header.counter = base.header.counter
     } else if (this.#unanswered?.equals(bytes)) {
@@ -572,7 +581,10 @@ export class Transaction implements SessionOwner, DraftObserver {
     const isUsed = (mayTouch || touch) && isExtendable(permanent, lifetimes)
     const next =
       isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
-    if (step !== 'touch') next.counter = header.counter + 1
+    if (step !== 'touch') {
+      next.counter = header.counter + 1
+      next.nonce = newNonce()
+    }
     // A new id is still the same session, and grows as old; one that dropped data is another.
     if (step === 'move' && keep !== true) next.createdAt = now
     return next
@@ -617,8 +629,8 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #sendCookie(): void {
     if (this.#stored === undefined || this.#id === undefined) return
-    const counter = this.#context.detectRollback ? this.#stored.header.counter : undefined
-    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored), counter)
+    const seen = this.#context.detectRollback ? this.#stored.header : undefined
+    this.#cookie.send(this.#id, this.#cookieExpiry(this.#stored), seen)
   }
 
   #cookieExpiry({ header }: SessionRecord): number | undefined {
@@ -659,4 +671,9 @@ export class Transaction implements SessionOwner, DraftObserver {
       `changes of session ${handle} are lost: ${reason}`
     )
   }
+}
+
+/** Whether a commit that was seen is not part of what led to the one that is there, as far as that can be told. */
+function isCutOff(seen: Seen, there: Seen): boolean {
+  return there.counter < seen.counter || (there.counter === seen.counter && there.nonce !== seen.nonce)
 }

@@ -311,6 +311,20 @@ t.test('commits that a failover lost are noticed', async (t) => {
   t.match(await browser.json('/whoami'), { userId: 42, rolledBack: true })
   t.match(events.at(-1), { type: 'rollback', handle: key.slice(8), expected: 3, found: 1 })
   t.ok(app.logLines.some(({ msg }) => msg.includes('has lost commits')))
+  const other = new Map(before)
+  const { browser: elsewhere } = await service(t, { redis: redis.url, secret, detectRollback: true })
+  for (const [name, value] of other) elsewhere.cookies.set(name, value)
+  await elsewhere.request('/count')
+  await elsewhere.request('/count')
+  browser.cookies.clear()
+  for (const [name, value] of ahead) browser.cookies.set(name, value)
+  t.match(
+    await browser.json('/whoami'),
+    { rolledBack: true },
+    'also where others have committed as often since'
+  )
+  t.match(events.at(-1), { type: 'rollback', expected: 3, found: 3 })
+  t.ok(app.logLines.some(({ msg }) => msg.includes('another commit of this number')))
   await redis.client.del(key)
   t.match(await browser.json('/whoami'), { userId: null, rolledBack: true })
   t.match(events.at(-1), { type: 'rollback', found: undefined })

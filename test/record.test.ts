@@ -5,6 +5,7 @@ import {
   type Header,
   isMark,
   NotARecordError,
+  newNonce,
   openRecord,
   REVISION,
   recordBytes,
@@ -21,11 +22,12 @@ const header: Header = {
   schemaVersion: 0x01020304,
   createdAt: 0x0198_1122_3344,
   counter: 0x0a0b0c0d,
+  nonce: 0xdeadbeef,
   touchedAt: 0x0198_5566_7788,
   idleTimeout: 86_400
 }
 // magic, layout, tag, flags | schema | createdAt | counter | nonce | touchedAt | idleTimeout | payload
-const HEX = 'f5010301 01020304 019811223344 0a0b0c0d ######## 019855667788 00015180 68656c6c6f'.replaceAll(
+const HEX = 'f5010301 01020304 019811223344 0a0b0c0d deadbeef 019855667788 00015180 68656c6c6f'.replaceAll(
   ' ',
   ''
 )
@@ -38,6 +40,7 @@ const headers: Arbitrary<Header> = fc.record(
     schemaVersion: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
     counter: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    nonce: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
     idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 })
   },
@@ -48,19 +51,19 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 t.test('the layout is the one that older processes wrote, byte by byte', async (t) => {
   const record = sealRecord(header, Buffer.from('hello'))
-  t.equal(HEX.replace('########', hex(record.subarray(18, 22))), hex(record))
+  t.equal(hex(record), HEX)
   t.equal(recordBytes(5), record.length)
-  const old = Buffer.from(HEX.replace('########', 'deadbeef'), 'hex')
+  const old = Buffer.from(HEX, 'hex')
   const { header: back, payload, revision, bytes } = openRecord(old)
   t.same(back, header)
   t.equal(payload.toString(), 'hello')
-  t.equal(hex(revision), '0a0b0c0ddeadbeef')
+  t.equal(hex(revision), '0a0b0c0ddeadbeef01985566778800015180')
   t.equal(hex(bytes), hex(old))
 })
 
 t.test('what stores compare and patch stands where they expect it', async (t) => {
-  t.same(REVISION, { offset: 14, length: 8 })
-  t.same(TOUCH, { offset: 18, length: 14 })
+  t.same(REVISION, { offset: 14, length: 18 })
+  t.same(TOUCH, { offset: 22, length: 10 })
   const stored = sealRecord(header, Buffer.from('hello'))
   const touched = sealRecord(
     { ...header, touchedAt: header.touchedAt + 1_000, idleTimeout: 60 },
@@ -93,12 +96,12 @@ t.test('a record is found in the midst of other bytes', async (t) => {
   t.equal(hex(revisionOf(network.subarray(7))), hex(opened.revision))
 })
 
-t.test('no two writes look alike', async (t) => {
-  const revisions = Array.from({ length: 200 }, () =>
-    hex(openRecord(sealRecord(header, Buffer.alloc(0))).revision)
-  )
-  t.equal(new Set(revisions).size, 200)
-  t.ok(revisions.every((revision) => revision.startsWith('0a0b0c0d')))
+t.test('no two nonces look alike, and each fits into its place', async (t) => {
+  const nonces = Array.from({ length: 200 }, newNonce)
+  t.equal(new Set(nonces).size, 200)
+  for (const nonce of nonces) {
+    t.equal(openRecord(sealRecord({ ...header, nonce }, Buffer.alloc(0))).header.nonce, nonce)
+  }
 })
 
 const FOREIGN = {

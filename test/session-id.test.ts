@@ -14,11 +14,11 @@ t.test('an id has 32 random bytes, and no two are the same', (t) => {
 
 t.test('what is issued is accepted, with and without a secret', (t) => {
   const id = newSessionId()
-  t.same(verifyId(signId(id, []), []), { id, outdated: false, counter: undefined })
-  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false, counter: undefined })
+  t.same(verifyId(signId(id, []), []), { id, outdated: false, seen: undefined })
+  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false, seen: undefined })
   t.same(
     verifyId(signId(id, [Buffer.from(first)]), [first]),
-    { id, outdated: false, counter: undefined },
+    { id, outdated: false, seen: undefined },
     'a Buffer is the same secret'
   )
   t.end()
@@ -26,19 +26,22 @@ t.test('what is issued is accepted, with and without a secret', (t) => {
 
 t.test('an older secret still verifies, and says that the cookie is to be renewed', (t) => {
   const id = newSessionId()
-  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true, counter: undefined })
+  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true, seen: undefined })
   t.equal(verifyId(signId(id, [first]), [second]), undefined)
   t.end()
 })
 
-t.test('a revision is remembered under the signature, or not at all', (t) => {
+t.test('a commit is remembered under the signature, or not at all', (t) => {
   const id = newSessionId()
-  const value = signId(id, [first], 4_294_967_295)
-  t.same(verifyId(value, [first]), { id, outdated: false, counter: 4_294_967_295 })
-  t.same(verifyId(signId(id, [first], 0), [second, first]), { id, outdated: true, counter: 0 })
-  t.equal(verifyId(value.replace('.1z141z3.', '.1z141z2.'), [first]), undefined)
-  t.equal(verifyId(value.replace('.1z141z3.', '.'), [first]), undefined)
-  t.equal(signId(id, [], 5), id)
+  const seen = { counter: 4_294_967_295, nonce: 0 }
+  const value = signId(id, [first], seen)
+  t.same(verifyId(value, [first]), { id, outdated: false, seen })
+  const other = { counter: 1, nonce: 4_294_967_295 }
+  t.same(verifyId(signId(id, [first], other), [second, first]), { id, outdated: true, seen: other })
+  for (const forged of ['.1z141z2.0.', '.1z141z3.1.', '.1z141z3.', '.0.', '.']) {
+    t.equal(verifyId(value.replace('.1z141z3.0.', forged), [first]), undefined, forged)
+  }
+  t.equal(signId(id, [], seen), id)
   t.end()
 })
 

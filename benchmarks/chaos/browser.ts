@@ -28,6 +28,8 @@ export function count(map: Map<string, number>, what: string): void {
 interface Answer {
   status: number
   body: string
+  /** Why the session was not saved, if it was not. */
+  detached: string | undefined
   /** Session cookies that it sets and clears. */
   cookies: { value: string; isCleared: boolean }[]
 }
@@ -119,9 +121,8 @@ export class Browser {
     const answer = await this.#send('POST', `/write?n=${write}`)
     if (answer === undefined) return
     if (answer.status === 200) {
-      const { detached } = this.#see(answer)
-      // What is said to be detached is said not to be saved.
-      if (detached !== undefined) return
+      this.#see(answer)
+      if (answer.detached !== undefined) return
       this.#acknowledged.add(write)
       this.#tally.acknowledged++
     } else if (answer.status === 401) {
@@ -172,7 +173,7 @@ export class Browser {
     tally.longest = Math.max(tally.longest, ended - began)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
-    const isAnonymous = answer?.body.includes('"detached":"unavailable"') === true
+    const isAnonymous = answer?.detached === 'unavailable'
     if (isError || isAnonymous) tally.failures.push({ began, ended })
     if (isError && answer !== undefined) count(tally.errors, codeOf(answer))
     if (isAnonymous) count(tally.errors, 'anonymous')
@@ -237,7 +238,8 @@ function exchange(
           value: line.split(';')[0] ?? '',
           isCleared: /max-age=0/i.test(line)
         }))
-        resolve({ status: response.statusCode ?? 0, body, cookies })
+        const detached = response.headers['session-detached'] as string | undefined
+        resolve({ status: response.statusCode ?? 0, body, detached, cookies })
       })
     })
     const timer = setTimeout(() => sent.destroy(new Error('hang')), HANG)

@@ -52,6 +52,12 @@ await app.register(redisSession, {
   cookie: { secure: false }
 })
 
+// After the commit: where another request, or a failover, has ended the session meanwhile, nothing was stored.
+app.addHook('onSend', async (request, reply) => {
+  const { detached } = request.session
+  if (detached !== undefined) reply.header('session-detached', detached)
+})
+
 /** A session's user, and its writes by number, each a key of its own. */
 function dataOf({ session }: FastifyRequest): Record<string, unknown> {
   return session as unknown as Record<string, unknown>

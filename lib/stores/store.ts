@@ -2,7 +2,7 @@
 // cookies or serializers.
 import type { Buffer } from 'node:buffer'
 
-/** Where a record holds its revision (8 bytes), and where a touch patches it (14 bytes). */
+/** Where a record holds its revision (18 bytes), and where a touch patches it (10 bytes). */
 export { REVISION, TOUCH } from '../record.js'
 
 /**
@@ -18,7 +18,7 @@ export type Outcome = 'done' | 'missing' | Uint8Array
  *
  * Each operation is atomic: no other operation on the same key, of any process, happens in its midst. A record
  * whose `expiresAt` has passed is missing, for every operation alike. `expiresAt` is in epoch milliseconds, and
- * one that has already passed keeps the record for an instant at most. A revision is the 8 bytes at
+ * one that has already passed keeps the record for an instant at most. A revision is the 18 bytes at
  * `REVISION.offset` of a record; it is compared for equality and has no order. A record too short to hold one is
  * never the expected one.
  *
