@@ -173,7 +173,7 @@ export class Browser {
     tally.longest = Math.max(tally.longest, ended - began)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
-    const isAnonymous = answer?.detached === 'unavailable'
+    const isAnonymous = !isError && answer.detached === 'unavailable'
     if (isError || isAnonymous) tally.failures.push({ began, ended })
     if (isError && answer !== undefined) count(tally.errors, codeOf(answer))
     if (isAnonymous) count(tally.errors, 'anonymous')
