@@ -55,7 +55,7 @@ export interface RedisSessionOptions {
   circuitBreaker?: boolean | Partial<CircuitBreaker>
   /** How many replicas of Redis must have a commit before it is answered. Default 0. */
   replicas?: number
-  /** Milliseconds that this may take. Default 500. */
+  /** Milliseconds that this may take, fewer than `timeout`. Default 500, or half of `timeout` if that is less. */
   replicaTimeout?: number
   /**
    * Whether the cookie tells which commit the browser has seen last, so that a store that lost commits is noticed. Needs a
@@ -171,7 +171,6 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUnavailable = DEFAULTS.onUnavailable,
     circuitBreaker = DEFAULTS.circuitBreaker,
     replicas = DEFAULTS.replicas,
-    replicaTimeout = DEFAULTS.replicaTimeout,
     detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
     onUndecodable = DEFAULTS.onUndecodable,
@@ -183,6 +182,13 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   const { touchAfter = Math.min(DEFAULTS.touchAfter, shortest / 10) } = options
   if (number('touchAfter', touchAfter, 0, MAX_SECONDS) >= shortest) {
     throw new OptionError('touchAfter', 'must be less than idleTimeout and permanentLifetime')
+  }
+  whole('timeout', timeout, 1, MAX_TIMER)
+  const { replicaTimeout = Math.min(DEFAULTS.replicaTimeout, Math.ceil(timeout / 2)) } = options
+  whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER)
+  // Past the timeout nobody would be told that a commit is stored, and only not replicated.
+  if (whole('replicas', replicas, 0, 100) > 0 && replicaTimeout >= timeout) {
+    throw new OptionError('replicaTimeout', `must be less than timeout (${timeout})`)
   }
   return {
     redis: options.store === undefined ? checkRedis(redis) : undefined,
@@ -204,11 +210,11 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
     graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
-    timeout: whole('timeout', timeout, 1, MAX_TIMER),
+    timeout,
     onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
     circuitBreaker: checkBreaker(circuitBreaker),
-    replicas: whole('replicas', replicas, 0, 100),
-    replicaTimeout: whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER),
+    replicas,
+    replicaTimeout,
     detectRollback: boolean('detectRollback', detectRollback),
     startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),

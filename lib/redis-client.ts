@@ -7,6 +7,10 @@ import type { Connection } from './stores/redis.js'
 const MAX_RECONNECT_DELAY = 250
 /** Milliseconds between two connections that are given up because their server takes no writes. */
 const READONLY_PAUSE = 1_000
+/** Why nothing was sent where the sentinels are away, or do not know the name. */
+const NO_SENTINEL = 'no sentinel'
+/** What ioredis says at the end of its list, without the error of a sentinel. */
+const UNASKED = /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$/
 
 /** A client, what is known of its connection, and what ends it. */
 export interface OwnClient {
@@ -18,6 +22,8 @@ export interface OwnClient {
 /** @param timeout Milliseconds that a request waits at the most, after which no answer is of use any more. */
 export function createClient(redis: string | RedisOptions, timeout: number, log: Log): OwnClient {
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY)
+  // Whether a sentinel has failed since the last connection: the list of them may also be at its end, unasked.
+  let wasAsked = false
   const settings = {
     enableAutoPipelining: true,
     // The store gathers reads by itself: they need not wait once more.
@@ -29,7 +35,13 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,
     retryStrategy,
-    sentinelRetryStrategy: retryStrategy,
+    // What waits for sentinels that do not help has to fail: it would be sent when they do, long after its request.
+    sentinelRetryStrategy: () => {
+      const retryDelay = wasAsked ? null : 0
+      wasAsked = false
+      return retryDelay
+    },
+    sentinelCommandTimeout: timeout,
     reconnectOnError: leaveReplicas()
   }
   const client =
@@ -41,7 +53,7 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
           failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
           ...(redis as Omit<RedisOptions, 'replyMapping'>)
         })
-  const connection = { times: 0, isReady: false, failure: undefined as Error | undefined }
+  const connection = { times: 0, isReady: false, failure: undefined as NodeJS.ErrnoException | undefined }
   client.on('ready', () => {
     connection.times++
     connection.isReady = true
@@ -49,14 +61,25 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   })
   client.on('close', () => {
     connection.isReady = false
+    wasAsked = false
+  })
+  client.on('sentinelError', () => {
+    wasAsked = true
   })
   client.on('error', (error: NodeJS.ErrnoException & { command?: { name: string } }) => {
-    connection.failure = error
-    log.warn({ redis: error.code ?? error.name }, 'the connection to Redis failed')
+    if (UNASKED.test(error.message)) return
+    const kind = error.code ?? /\b[A-Z]{3,}\b/.exec(error.message)?.[0] ?? error.name
+    if (error.message.startsWith('All sentinels are unreachable')) {
+      error.code = NO_SENTINEL
+      log.warn({ redis: kind }, 'no sentinel names the primary')
+    } else {
+      log.warn({ redis: kind }, 'the connection to Redis failed')
+    }
+    if (!isEcho(error, connection.failure)) connection.failure = error
     // It would go on in database 0, among the sessions of others.
     if (error.command?.name === 'select') client.disconnect(true)
   })
-  // A failover under Sentinel can end the client in the midst of a reconnect, for good.
+  // A client ends for good where no sentinel answers, and where a failover comes in the midst of a reconnect.
   let isClosing = false
   const reconnect = () => {
     if (!isClosing) client.connect().catch(() => {})
@@ -72,6 +95,12 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
       client.disconnect()
     }
   }
+}
+
+// A server that takes no certificate of ours says why (an alert after the handshake, RFC 8446, section 6.2) and hangs up:
+// which of the two is noticed is a matter of microseconds. What it said once is the cause of the others too.
+function isEcho({ code }: NodeJS.ErrnoException, earlier: NodeJS.ErrnoException | undefined): boolean {
+  return (code === 'ECONNRESET' || code === 'EPIPE') && earlier?.code?.startsWith('ERR_SSL_') === true
 }
 
 // READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is

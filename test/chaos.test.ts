@@ -18,13 +18,15 @@ function scenario(name: string, ...faults: string[]): [Scenario, Fault[]] {
 
 for (const [chosen, faults] of [
   scenario('appendfsync always', 'killed, restarted', 'writes paused', 'connections cut', 'memory full'),
-  scenario('nothing persisted', 'killed, restarted empty')
+  scenario('nothing persisted', 'killed, restarted empty'),
+  scenario('circuitBreaker', 'frozen')
 ]) {
   t.test(`two processes under load on ${chosen.name}`, async (t) => {
     const load = { rate: 100, random: generator(1) }
     for await (const [fault, result] of runScenario(chosen, faults, MS, load)) {
       t.ok(result.errors.size > 0, `${fault.name}: requests fail meanwhile`)
       t.ok(result.acknowledged > 0, `${fault.name}: others are served`)
+      t.ok(result.visits > 0, `${fault.name}: some come for the first time`)
       t.strictSame(
         promisesBroken(fault, result),
         [],

@@ -43,6 +43,17 @@ t.test('a short idle timeout is touched accordingly', (t) => {
   t.end()
 })
 
+t.test('a short timeout leaves replicas less time', (t) => {
+  t.equal(resolveOptions({ timeout: 300, replicas: 1 }, true).replicaTimeout, 150)
+  t.equal(resolveOptions({ timeout: 5_000, replicas: 1 }, true).replicaTimeout, 500)
+  t.equal(
+    resolveOptions({ timeout: 1 }, true).timeout,
+    1,
+    'where there are none it may be as short as it likes'
+  )
+  t.end()
+})
+
 t.test('what cannot be used is refused by its name', (t) => {
   const refused: [object, string][] = [
     [{ idelTimeout: 5 }, 'idelTimeout'],
@@ -89,6 +100,9 @@ t.test('what cannot be used is refused by its name', (t) => {
     [{ circuitBreaker: { openFor: 0 } }, 'circuitBreaker.openFor'],
     [{ replicas: -1 }, 'replicas'],
     [{ replicaTimeout: 0 }, 'replicaTimeout'],
+    [{ replicas: 1, replicaTimeout: 1_000 }, 'replicaTimeout'],
+    [{ replicas: 1, replicaTimeout: 400, timeout: 300 }, 'replicaTimeout'],
+    [{ replicas: 1, timeout: 1 }, 'replicaTimeout'],
     [{ startUp: 'check' }, 'startUp'],
     [{ detectRollback: true }, 'detectRollback'],
     [{ merge: { cart: 'mine' } }, 'merge\\.cart'],

@@ -267,6 +267,8 @@ t.test('a commit waits for replicas, or says that they do not have it', async (t
   const alone = await hasty.browser.request('/login')
   t.match(alone.json(), { code: 'FST_SESSION_NOT_REPLICATED', message: /0 of 1 replicas/ })
   t.equal(sessionCookie(alone), undefined)
+  const short = await service(t, { redis: redis.url, replicas: 1, timeout: 300 })
+  t.match((await short.browser.request('/login')).json(), { code: 'FST_SESSION_NOT_REPLICATED' })
   const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(redis.port))
   while (!(await redis.client.info('replication')).includes('state=online')) await sleep(20)
   while (!(await replica.client.info('replication')).includes('master_link_status:up')) await sleep(20)

@@ -14,6 +14,9 @@ export class Tally {
   hangs = 0
   logouts = 0
   acknowledged = 0
+  /** Requests of browsers that came for the first time, and the longest time that one of them took. */
+  visits = 0
+  longestVisit = 0
   /** What must never happen and did. */
   wrong = new Map<string, number>()
 }
@@ -170,7 +173,7 @@ export class Browser {
     tally.longest = Math.max(tally.longest, ended - began)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
-    const isAnonymous = answer?.detached === 'unavailable'
+    const isAnonymous = !isError && answer.detached === 'unavailable'
     if (isError || isAnonymous) tally.failures.push({ began, ended })
     if (isError && answer !== undefined) count(tally.errors, codeOf(answer))
     if (isAnonymous) count(tally.errors, 'anonymous')
@@ -188,6 +191,22 @@ export class Browser {
       this.#cookie = isCleared ? undefined : { name: value.slice(0, at), value: value.slice(at + 1) }
     }
   }
+}
+
+/** A browser that comes for the first time, over a connection of its own, and only looks. */
+export async function visit(url: string, tally: Tally): Promise<void> {
+  tally.visits++
+  const began = performance.now()
+  try {
+    const { status, body, cookies } = await exchange('GET', url, undefined, new Agent())
+    const sight: Partial<Sight> = JSON.parse(body)
+    if (status !== 200 || sight.detached !== undefined) count(tally.wrong, 'a first visit fails')
+    if (sight.user !== undefined) count(tally.wrong, "a first visit sees another browser's session")
+    if (cookies.length > 0) count(tally.wrong, 'a first visit gets a cookie')
+  } catch {
+    count(tally.wrong, 'a first visit has no answer')
+  }
+  tally.longestVisit = Math.max(tally.longestVisit, performance.now() - began)
 }
 
 function codeOf({ status, body }: Answer): string {

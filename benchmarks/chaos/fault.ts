@@ -19,6 +19,8 @@ export interface Fault<Struck extends Engine = Engine> {
   mend?(engine: Struck): Promise<unknown>
   /** Milliseconds after which the service must be well again; not given: as soon as it can. */
   recovery?: number
+  /** Whether most requests that fail do so at once. */
+  failsFast?: boolean
   /** Whether acknowledged writes may be gone, if each of them is noticed; sessions may be gone then too. */
   mayLose?: boolean
 }

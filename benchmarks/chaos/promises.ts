@@ -28,11 +28,20 @@ export function limitOf({ stall }: Result, calm: Result): number {
   return TIMEOUT * 1.1 + calm.longest + stall
 }
 
+/** The same for a browser that comes for the first time: it waits for no store. */
+function visitLimitOf({ stall }: Result, calm: Result): number {
+  return TIMEOUT * 0.1 + calm.longestVisit + stall
+}
+
 /** The promises about time, which only a machine can be asked for that is not too busy. */
 export function promisesLate(fault: Fault, result: Result, calm: Result): string[] {
-  const { longest, recovery } = result
+  const { failed, failedAtOnce, longest, longestVisit, recovery } = result
   const late: (string | false)[] = [
     longest > limitOf(result, calm) && `a request took ${Math.round(longest)} ms`,
+    longestVisit > visitLimitOf(result, calm) && `a first visit took ${Math.round(longestVisit)} ms`,
+    fault.failsFast === true &&
+      failedAtOnce <= failed / 2 &&
+      `only ${failedAtOnce} of ${failed} requests that failed did so at once`,
     fault.recovery !== undefined &&
       recovery > fault.recovery &&
       `requests failed for ${Math.round(recovery)} ms after its end`

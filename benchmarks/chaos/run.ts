@@ -34,6 +34,9 @@ const COLUMNS = [
   'heap, MB'
 ]
 
+/** Where requests are to fail fast. */
+const FAST_COLUMN = 'failed at once, of all that failed'
+
 process.env.REDIS_SERVER = provideRedisServer()
 const startedAt = performance.now()
 const load = { rate: Number(values.rate), random: generator(Number(values.seed)) }
@@ -51,23 +54,28 @@ const chosen = scenarios
 const total = chosen.flatMap(({ faults }) => faults).length
 const broken: string[] = []
 let done = 0
+let visits = 0
 setTimeout(() => {
   console.error(`\nnot done after ${BOUND} s`)
   process.exit(1)
 }, BOUND * 1_000).unref()
 
 for (const { scenario, faults } of chosen) {
-  print(`\n**${scenario.name}**\n\n${line(COLUMNS)}\n${line(COLUMNS.map(() => '---'))}`)
+  const isFast = scenario.faults.some(({ failsFast }) => failsFast)
+  const columns = isFast ? [...COLUMNS, FAST_COLUMN] : COLUMNS
+  print(`\n**${scenario.name}**\n\n${line(columns)}\n${line(columns.map(() => '---'))}`)
   let calm: Result | undefined
   for await (const [fault, result] of runScenario(scenario, faults, Number(values.seconds) * 1_000, load)) {
     calm ??= result
     done++
-    print(line(cellsOf(fault, result, calm)))
+    visits += result.visits
+    const fast = isFast ? [`${result.failedAtOnce} of ${result.failed}`] : []
+    print(line([...cellsOf(fault, result, calm), ...fast]))
     const promises = [...promisesBroken(fault, result), ...promisesLate(fault, result, calm)]
     broken.push(...promises.map((what) => `${scenario.name}, ${fault.name}: ${what}`))
   }
 }
-print(`\n${seconds()} s, seed ${values.seed}, ${broken.length} promises broken`)
+print(`\n${seconds()} s, seed ${values.seed}, ${visits} first visits, ${broken.length} promises broken`)
 for (const what of broken) console.log(`BROKEN: ${what}`)
 process.exitCode = broken.length > 0 ? 1 : 0
 

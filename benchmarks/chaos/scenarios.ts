@@ -2,10 +2,11 @@
 import { clusterReplicated, clusterUnreplicated } from './cluster-faults.js'
 import type { Scenario } from './fault.js'
 import { sentinelFullyReplicated, sentinelReplicated, sentinelUnreplicated } from './sentinel-faults.js'
-import { durable, volatile } from './single-faults.js'
+import { durable, guarded, volatile } from './single-faults.js'
 
 export const scenarios = [
   durable,
+  guarded,
   volatile,
   sentinelReplicated,
   sentinelFullyReplicated,

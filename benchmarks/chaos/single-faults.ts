@@ -6,6 +6,8 @@ import { type SingleServer, startSingle } from './single.js'
 
 /** Milliseconds after which it has to be of use again when it is back. */
 const SOON = 1_000
+/** The plugin's option circuitBreaker.openFor: its default. */
+const OPEN_FOR = 1_000
 const MEGABYTE = 2 ** 20
 
 interface Single extends Engine {
@@ -103,6 +105,21 @@ export const durable: Scenario<Single> = {
     networkFault('600 ms away', 600),
     { name: 'scripts flushed', recovery: 0, strike: flushScripts },
     { name: 'memory full', recovery: SOON, strike: fillMemory }
+  ]
+}
+
+// The request by which it is found out that Redis is back comes so much later.
+const probed = { recovery: SOON + OPEN_FOR, failsFast: true }
+export const guarded: Scenario<Single> = {
+  name: 'one server, circuitBreaker',
+  session: { ...COMMON, circuitBreaker: true },
+  open: () => openSingle(true),
+  faults: [
+    none,
+    { name: 'killed, restarted', strike: kill, ...probed },
+    { name: 'frozen', strike: freeze, ...probed },
+    { ...networkFault('connections silent', 'silent'), ...probed },
+    { ...networkFault('600 ms away', 600), ...probed }
   ]
 }
 

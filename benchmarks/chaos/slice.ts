@@ -3,11 +3,15 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Browser, count, Tally } from './browser.js'
+import { Browser, count, Tally, visit } from './browser.js'
 import type { Condition, ServiceOptions } from './service.js'
 
 const PROCESSES = 2
 const BROWSERS = 16
+/** One more request for so many of theirs is that of a browser that nobody knows. */
+const KNOWN_TO_NEW = 10
+/** A request that fails within so many milliseconds has not waited for anything. */
+const AT_ONCE = 100
 /** Milliseconds of load before and after the fault. */
 const BEFORE = 500
 const AFTER = 1_000
@@ -70,6 +74,12 @@ export interface Result {
    * where there was no end of them.
    */
   recovery: number
+  /** Requests that failed or were anonymous, and those of them that did so at once. */
+  failed: number
+  failedAtOnce: number
+  /** Browsers that came for the first time, and the longest time in milliseconds that one of them waited. */
+  visits: number
+  longestVisit: number
   acknowledged: number
   /** Acknowledged writes that are not there at the end, and those of them that no rollback was reported of. */
   lost: number
@@ -102,11 +112,15 @@ export async function runSlice(
   await Promise.all(browsers.map((browser) => browser.signIn()))
   delay.enable()
   const running = new Set<Promise<void>>()
+  const run = (work: Promise<void>) => {
+    const act = work.finally(() => running.delete(act))
+    running.add(act)
+  }
+  let ticks = 0
   const timer = setInterval(() => {
     const browser = browsers[Math.floor(random() * BROWSERS)]
-    if (browser === undefined) return
-    const act = browser.act().finally(() => running.delete(act))
-    running.add(act)
+    if (browser !== undefined) run(browser.act())
+    if (++ticks % KNOWN_TO_NEW === 0) run(visit(placeOf(ticks / KNOWN_TO_NEW, service), tally))
   }, 1_000 / rate)
 
   let over: number
@@ -144,6 +158,10 @@ export async function runSlice(
     longest,
     stall: Math.max(delay.max / 1e6, ...after.map(({ stall }) => stall)),
     recovery: isWell ? late.reduce((last, { ended }) => Math.max(last, ended - over), 0) : Infinity,
+    failed: tally.failures.length,
+    failedAtOnce: tally.failures.filter(({ began, ended }) => ended - began < AT_ONCE).length,
+    visits: tally.visits,
+    longestVisit: tally.longestVisit,
     acknowledged: tally.acknowledged,
     lost: sum(settled, ({ lost }) => lost),
     silent: sum(settled, ({ silent }) => silent),
@@ -155,6 +173,12 @@ export async function runSlice(
       heap: [sum(before, ({ heap }) => heap), sum(after, ({ heap }) => heap)]
     }
   }
+}
+
+/** Each process and each route that only looks, in turn. */
+function placeOf(turn: number, { addresses }: Service): string {
+  const path = turn % 2 === 0 ? '/read' : '/glance'
+  return `${addresses[Math.floor(turn / 2) % addresses.length]}${path}`
 }
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { Browser } from '../support/browser.js'
@@ -35,6 +36,39 @@ t.test('sessions over TLS', async (t) => {
     const app = await createService(t, { redis: `rediss://${host}:${tlsPort}` })
     isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
   })
+})
+
+t.test('sessions over TLS where Redis wants to see a certificate of the client', async (t) => {
+  const { ca, foreign, own, tlsPort } = await startTlsRedis(t, 'yes')
+  const by = (tls: TlsOptions) => ({ host, port: tlsPort, tls: { ca, ...tls } })
+  await t.test('with one of the authority that it knows', async (t) => {
+    await liveWholeLife(t, await createService(t, { redis: by(own), startUp: 'fail' }))
+  })
+  const refused = {
+    'without one': [by({}), 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'],
+    'without one, by TLS 1.2': [by({ maxVersion: 'TLSv1.2' }), 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'],
+    'with one of another authority': [by(foreign), 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA']
+  } as const
+  for (const [how, [redis, cause]] of Object.entries(refused)) {
+    await t.test(how, async (t) => {
+      const timeout = 2_000
+      const startedAt = performance.now()
+      const start = createService(t, { redis, timeout, startUp: 'fail' })
+      await t.rejects(start, { code: 'FST_SESSION_UNAVAILABLE', message: /ERR_SSL|ECONNRESET|EPIPE/ })
+      const app = await createService(t, { redis, timeout })
+      const login = () => post(new Browser(app), '/login')
+      isHarmless(t, await login(), 503, 'FST_SESSION_UNAVAILABLE')
+      t.ok(performance.now() - startedAt < 3 * timeout, 'nothing takes longer than the timeout')
+      // By TLS 1.3 Redis hangs up as soon as it has said why, and the client may notice that first.
+      await until(async () => (await login()).body.includes(cause))
+      for (let request = 1; request <= 3; request++) {
+        const response = await login()
+        isHarmless(t, response, 503, 'FST_SESSION_UNAVAILABLE')
+        t.match(response.json().message, `SET failed with ${cause}`, 'once known the cause stays')
+      }
+      t.notMatch(JSON.stringify(app.logLines), 'BEGIN', 'the log has no key and no certificate')
+    })
+  }
 })
 
 t.test('sessions through a unix socket', async (t) => {

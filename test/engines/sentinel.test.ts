@@ -1,13 +1,16 @@
 // Sessions under Redis Sentinel: failovers, ordered and not, without a word to the application.
-import t from 'tap'
+import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
 import { Browser } from '../support/browser.js'
 import { until } from '../support/gate.js'
-import { startSentinel } from '../support/sentinel.js'
+import { startSentinel, type TestSentinel } from '../support/sentinel.js'
 import {
   COMMANDS,
   createService,
   failure,
   fields,
+  isHarmless,
   liveWholeLife,
   login,
   NOT_INSISTED_ON,
@@ -73,6 +76,162 @@ t.test('a primary is killed', async (t) => {
   const next = await sentinel.promotion(old)
   await until(async () => (await browser.request('/')).statusCode === 200)
   t.same(await browser.json('/'), { userId: 1, count: 10 }, 'no acknowledged change is lost')
+  t.notMatch(JSON.stringify(app.logLines), 'no sentinel', 'which were there all the time')
   await until(async () => (await next.client.info('replication')).includes('state=online'))
   await until(async () => (await post(browser, '/count')).statusCode === 200)
+})
+
+/** What the README gives a user of this name. */
+function rightsOf(user: string): string[] {
+  const [, rights = ''] =
+    new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(readFileSync('README.md', 'utf8')) ?? []
+  return rights.split(' ')
+}
+
+function connectToEach(t: Test, { sentinels }: TestSentinel): Redis[] {
+  const clients = sentinels.map((address) => new Redis(address))
+  t.teardown(() => {
+    for (const client of clients) client.disconnect()
+  })
+  return clients
+}
+
+t.test('sentinels and servers with users of the least rights, each their own', async (t) => {
+  // ioredis warns of what it is not allowed to ask.
+  t.capture(console, 'warn', () => {})
+  const sentinel = await startSentinel(t)
+  const { name, sentinels, servers } = sentinel
+  const [watched] = connectToEach(t, sentinel)
+  if (watched === undefined) throw new Error('no sentinel')
+  for (const { client } of servers) {
+    await client.call('ACL', 'SETUSER', 'sessions', 'reset', ...rightsOf('sessions'))
+  }
+  const grant = (...more: string[]) =>
+    watched.call('ACL', 'SETUSER', 'watcher', 'reset', ...rightsOf('watcher'), ...more)
+  await grant()
+  // Who says nothing gets nothing; those who are connected stay so.
+  await watched.call('ACL', 'SETUSER', 'default', 'off')
+  const redis = {
+    sentinels,
+    name,
+    username: 'sessions',
+    password: 'password',
+    sentinelUsername: 'watcher',
+    sentinelPassword: 'password'
+  }
+  const denied = async (): Promise<unknown[]> => {
+    const log = (await watched.call('ACL', 'LOG')) as unknown[]
+    await watched.call('ACL', 'LOG', 'RESET')
+    const objects = new Set(log.map((entry) => fields(entry).object))
+    for (const command of NOT_INSISTED_ON) objects.delete(command)
+    return [...objects]
+  }
+
+  await t.test('a whole life, by either protocol', async (t) => {
+    for (const protocol of [2, 3] as const) {
+      await liveWholeLife(t, await createService(t, { redis: { ...redis, protocol }, startUp: 'fail' }))
+    }
+    t.same(await denied(), [], 'nothing else was asked for')
+  })
+
+  const refused = {
+    'a wrong password': [{ sentinelPassword: 'open barley' }, 'WRONGPASS'],
+    'a wrong password, by RESP2': [{ sentinelPassword: 'open barley', protocol: 2 as const }, 'WRONGPASS'],
+    'a wrong user': [{ sentinelUsername: 'barley' }, 'WRONGPASS'],
+    'no user': [{ sentinelUsername: '', sentinelPassword: '' }, 'NOAUTH'],
+    'the right to ask for the primary only': [{}, 'NOPERM', '-sentinel|sentinels'],
+    'the right to ask for sentinels only': [{}, 'NOPERM', '-sentinel|get-master-addr-by-name']
+  } as const
+  for (const [how, [wrong, kind, ...rights]] of Object.entries(refused)) {
+    await t.test(`with ${how}`, async (t) => {
+      await grant(...rights)
+      t.teardown(() => grant())
+      const options = { redis: { ...redis, ...wrong }, timeout: 5_000 }
+      const startedAt = performance.now()
+      await t.rejects(createService(t, { ...options, startUp: 'fail' }), { code: 'FST_SESSION_STORE_DENIED' })
+      const app = await createService(t, options)
+      for (let request = 1; request <= 3; request++) {
+        const response = await post(new Browser(app), '/login')
+        isHarmless(t, response, 500, 'FST_SESSION_STORE_DENIED')
+        t.match(response.json().message, `refused with ${kind}`)
+      }
+      t.ok(performance.now() - startedAt < options.timeout, 'nobody waits for the timeout')
+      t.hasStrict(
+        app.logLines.find(({ level }) => level === 40),
+        { msg: 'no sentinel names the primary', redis: kind }
+      )
+      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not repeat it')
+    })
+  }
+
+  await t.test('what was refused then is not stored when the right is there', async (t) => {
+    const primary = await sentinel.primary()
+    await primary.client.flushall()
+    await grant('-sentinel|sentinels')
+    const app = await createService(t, { redis })
+    for (let request = 1; request <= 10; request++) {
+      isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+    }
+    await grant()
+    await until(async () => (await post(new Browser(app), '/login')).statusCode === 200)
+    t.equal(await primary.client.dbsize(), 1)
+  })
+
+  for (const [right, missing] of Object.entries({
+    subscribe: '-subscribe',
+    '+switch-master': 'resetchannels'
+  })) {
+    await t.test(`without the right to ${right} failovers are not heard of`, async (t) => {
+      await denied()
+      await grant(missing)
+      t.teardown(() => grant())
+      await liveWholeLife(t, await createService(t, { redis }))
+      await until(async () => (await denied()).includes(right))
+    })
+  }
+
+  await t.test('a failover that somebody orders', async (t) => {
+    const app = await createService(t, { redis })
+    await login(t, app)
+    const old = await sentinel.primary()
+    const next = await sentinel.failover()
+    await until(async () => {
+      await post(new Browser(app), '/login')
+      const [there, here] = await Promise.all([old.client.keys('*'), next.client.keys('*')])
+      return here.some((key) => !there.includes(key))
+    })
+    t.match(await old.client.info('replication'), 'role:master', 'only the sentinel can have told it')
+    await liveWholeLife(t, app)
+  })
+})
+
+t.test('the sentinel that is asked first does not answer', async (t) => {
+  const sentinel = await startSentinel(t, { sentinels: 2 })
+  const { name, sentinels } = sentinel
+  const [first] = connectToEach(t, sentinel)
+  const pid = Number(/^process_id:(\d+)/m.exec((await first?.info('server')) ?? '')?.[1])
+  process.kill(pid, 'SIGSTOP')
+  t.teardown(() => process.kill(pid, 'SIGCONT'))
+  const app = await createService(t, { redis: { sentinels, name }, timeout: 500, startUp: 'wait' })
+  await liveWholeLife(t, app)
+})
+
+t.test('no sentinel names a primary', async (t) => {
+  const { name, sentinels } = await startSentinel(t)
+  for (const [why, redis] of Object.entries({
+    'since there is none': { sentinels: [{ host: '127.0.0.1', port: 1 }], name },
+    'since they do not know the name': { sentinels, name: 'nobody' }
+  })) {
+    await t.test(why, async (t) => {
+      const timeout = 5_000
+      const app = await createService(t, { redis, timeout })
+      const startedAt = performance.now()
+      for (let request = 1; request <= 3; request++) {
+        const response = await post(new Browser(app), '/login')
+        isHarmless(t, response, 503, 'FST_SESSION_UNAVAILABLE')
+        t.match(response.json().message, 'SET failed with no sentinel')
+      }
+      t.ok(performance.now() - startedAt < timeout, 'nobody waits for the timeout')
+    })
+  }
 })

@@ -10,38 +10,56 @@ export interface TlsServer extends RedisServer {
   tlsPort: number
   /** The certificate of the authority, without which nobody trusts the server. */
   ca: string
+  /** What a client shows: issued by that authority, and by another one. */
+  own: Identity
+  foreign: Identity
 }
 
-export async function startTlsRedis(t: Test): Promise<TlsServer> {
+export interface Identity {
+  cert: string
+  key: string
+}
+
+/** @param auth Whether clients have to show a certificate too. */
+export async function startTlsRedis(t: Test, auth: 'yes' | 'no' = 'no'): Promise<TlsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'session-tls-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const [caKey, ca, key, certificate] = ['ca.key', 'ca.crt', 'server.key', 'server.crt'].map((name) =>
-    join(folder, name)
-  ) as [string, string, string, string]
-  issue(caKey, ca, ['-subj', '/CN=private authority'])
-  const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1']
-  issue(key, certificate, [...subject, '-CA', ca, '-CAkey', caKey])
+  const authority = issue(join(folder, 'ca'), ['-subj', '/CN=private authority'])
+  const signed = ['-CA', authority.cert, '-CAkey', authority.key]
+  const server = issue(join(folder, 'server'), [
+    ...['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ...signed
+  ])
+  const own = issue(join(folder, 'own'), ['-subj', '/CN=sessions', ...signed])
+  const foreign = issue(join(folder, 'foreign'), ['-subj', '/CN=sessions'])
   const tlsPort = await freePort()
   const settings = {
     'tls-port': String(tlsPort),
-    'tls-ca-cert-file': ca,
-    'tls-cert-file': certificate,
-    'tls-key-file': key,
-    'tls-auth-clients': 'no'
+    'tls-ca-cert-file': authority.cert,
+    'tls-cert-file': server.cert,
+    'tls-key-file': server.key,
+    'tls-auth-clients': auth
   }
-  const server = await startRedis(
+  const redis = await startRedis(
     t,
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
   )
-  return Object.assign(server, { tlsPort, ca: readFileSync(ca, 'utf8') })
+  const read = ({ cert, key }: Identity) => ({
+    cert: readFileSync(cert, 'utf8'),
+    key: readFileSync(key, 'utf8')
+  })
+  return Object.assign(redis, { tlsPort, ca: read(authority).cert, own: read(own), foreign: read(foreign) })
 }
 
-function issue(key: string, certificate: string, more: string[]): void {
+/** Makes a key and a certificate: two files, whose names begin like this. */
+function issue(path: string, more: string[]): Identity {
+  const [key, cert] = [`${path}.key`, `${path}.crt`]
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const args = ['req', '-x509', '-days', '1', ...curve, '-keyout', key, '-out', certificate, ...more]
+  const args = ['req', '-x509', '-days', '1', ...curve, '-keyout', key, '-out', cert, ...more]
   try {
     execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   } catch (cause) {
     throw new Error('The TLS tests make certificates with openssl 3: install it.', { cause })
   }
+  return { key, cert }
 }
