@@ -289,6 +289,14 @@ t.test('a commit waits for replicas, or says that they do not have it', async (t
   t.equal(await replica.client.exists(key), 1)
   await redis.client.script('FLUSH')
   t.equal((await browser.request('/count')).statusCode, 200, 'also where the script is unknown')
+
+  const { browser: patient } = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 600 })
+  await patient.request('/login')
+  await replica.stop()
+  while (!(await redis.client.info('replication')).includes('connected_slaves:0')) await sleep(20)
+  await redis.client.script('FLUSH')
+  const late = await patient.request('/count')
+  t.match(late.json(), { code: 'FST_SESSION_NOT_REPLICATED' }, 'which takes no more time to be waited for')
 })
 
 t.test('commits that a failover lost are noticed', async (t) => {

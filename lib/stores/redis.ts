@@ -144,15 +144,12 @@ export class RedisStore implements Store {
 
   // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH
   // it sends the script again behind the commands that follow it.
-  #run(
-    { sha, source }: Script,
-    ...rest: [key: string, revision: Uint8Array, ...Argument[]]
-  ): Promise<Outcome> {
-    const [key, revision, ...others] = rest
-    const args = [1, key, asBuffer(revision), ...others]
-    return this.#write('EVALSHA', 'evalshaBuffer', [sha, ...args], outcomeOf).catch((error) => {
+  #run({ sha, source }: Script, key: string, revision: Uint8Array, ...rest: Argument[]): Promise<Outcome> {
+    const args = [1, key, asBuffer(revision), ...rest]
+    const startedAt = performance.now()
+    return this.#write('EVALSHA', 'evalshaBuffer', [sha, ...args], outcomeOf, startedAt).catch((error) => {
       if (!(error instanceof NoScript)) throw error
-      return this.#write('EVALSHA', 'evalBuffer', [source, ...args], outcomeOf)
+      return this.#write('EVALSHA', 'evalBuffer', [source, ...args], outcomeOf, startedAt)
     })
   }
 
@@ -160,12 +157,13 @@ export class RedisStore implements Store {
     name: string,
     command: keyof Commands<unknown>,
     args: Argument[],
-    read: (reply: unknown) => Result
+    read: (reply: unknown) => Result,
+    startedAt = performance.now()
   ): Promise<Result> {
     const unsent = whyUnsent(this.#writeConnection)
     try {
       if (this.#replicas === 0) return read(await this.#writeClient[command](...args))
-      return await this.#replicated(name, command, args, read)
+      return await this.#replicated(name, command, args, read, startedAt)
     } catch (error) {
       const reason = unsent()
       throw reason === undefined
@@ -174,15 +172,21 @@ export class RedisStore implements Store {
     }
   }
 
-  // In one pipeline, which goes over one connection: WAIT counts what that connection has written.
+  // In one pipeline, which goes over one connection: WAIT counts what that connection has written. It waits where the
+  // command has failed, too: what is tried again has what is left of the time.
   async #replicated<Result>(
     name: string,
     command: keyof Commands<unknown>,
     args: Argument[],
-    read: (reply: unknown) => Result
+    read: (reply: unknown) => Result,
+    startedAt: number
   ): Promise<Result> {
-    const pipeline = () => this.#writeClient.pipeline()[command](...args)
-    const send = async () => (await pipeline().wait(this.#replicas, this.#replicaTimeout).exec()) ?? []
+    const send = async () => {
+      // At least 1: WAIT with 0 has no end.
+      const left = Math.max(1, Math.ceil(startedAt + this.#replicaTimeout - performance.now()))
+      const pipeline = this.#writeClient.pipeline()[command](...args)
+      return (await pipeline.wait(this.#replicas, left).exec()) ?? []
+    }
     let replies = await send()
     if (/^(MOVED|ASK) /.test(replies[0]?.[0]?.message ?? '')) {
       // The slot has another node, which a cluster client learns from a command of its own only.
