@@ -1,34 +1,35 @@
 // A limit on how long promises are waited for.
 
-/** Milliseconds between two looks at what is pending. */
+/** Milliseconds between two looks at what is waited for. */
 const TICK = 5
 
-interface Pending {
-  until: number
-  giveUp(): void
+interface Waiting {
+  /** As `performance.now()`. */
+  readonly until: number
+  /** Undefined once it has been settled. */
+  giveUp: (() => void) | undefined
 }
 
-// One timer for all: one for each would cost more than what it watches.
-const pending = new Set<Pending>()
+// One timer and one list for all: a timer for each would cost more than what it watches.
+let all: Waiting[] = []
 let timer: NodeJS.Timeout | undefined
 
-/** The result of this promise, or the error where it takes longer than so many milliseconds; what it says later is dropped. */
-export function within<Result>(
-  milliseconds: number,
-  promise: Promise<Result>,
-  late: () => Error
-): Promise<Result> {
+/**
+ * The result of this promise, or the error where it has not come by then; what it says later is dropped.
+ * @param until As `performance.now()`.
+ */
+export function within<Result>(until: number, promise: Promise<Result>, late: () => Error): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const waiting = { until: performance.now() + milliseconds, giveUp: () => reject(late()) }
-    pending.add(waiting)
+    const waiting: Waiting = { until, giveUp: () => reject(late()) }
+    all.push(waiting)
     timer ??= setInterval(look, TICK)
     promise.then(
       (result) => {
-        pending.delete(waiting)
+        waiting.giveUp = undefined
         resolve(result)
       },
       (error) => {
-        pending.delete(waiting)
+        waiting.giveUp = undefined
         reject(error)
       }
     )
@@ -36,14 +37,11 @@ export function within<Result>(
 }
 
 function look(): void {
-  if (pending.size === 0) {
-    clearInterval(timer)
-    timer = undefined
-  }
   const now = performance.now()
-  for (const waiting of pending) {
-    if (waiting.until > now) continue
-    pending.delete(waiting)
-    waiting.giveUp()
-  }
+  const due = all.filter(({ giveUp, until }) => giveUp !== undefined && until <= now)
+  all = all.filter(({ giveUp, until }) => giveUp !== undefined && until > now)
+  for (const { giveUp } of due) giveUp?.()
+  if (all.length > 0) return
+  clearInterval(timer)
+  timer = undefined
 }

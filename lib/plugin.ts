@@ -95,6 +95,7 @@ function addHooks(
       done()
       return
     }
+    current.mayTouch = config?.touch !== false
     const value = findCookie(request.headers.cookie, cookie.name)
     const received = value === undefined ? undefined : ids.verify(value)
     if (received === undefined) {
@@ -125,6 +126,8 @@ class RequestSession implements Response {
   #session: Session | undefined
   #isEnding = false
   #commit: Promise<void> | undefined
+  /** Whether the request counts as use of the session. */
+  mayTouch = true
 
   constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
     this.#context = context
@@ -154,10 +157,7 @@ class RequestSession implements Response {
       return undefined
     }
     this.#isEnding = true
-    const config = this.#request.routeOptions.config?.session
-    this.#commit = this.#transaction.commit(
-      config === undefined || config === false || config.touch !== false
-    )
+    this.#commit = this.#transaction.commit(this.mayTouch)
     return this.#commit
   }
 

@@ -26,8 +26,8 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   let wasAsked = false
   const settings = {
     enableAutoPipelining: true,
-    // The store gathers reads by itself: they need not wait once more.
-    autoPipeliningIgnoredCommands: ['get', 'mget'],
+    // The store gathers these by itself: they need not wait once more.
+    autoPipeliningIgnoredCommands: ['get', 'mget', 'evalsha'],
     maxRetriesPerRequest: 1,
     connectTimeout: timeout,
     commandTimeout: timeout,

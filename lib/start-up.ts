@@ -28,7 +28,7 @@ export async function checkAtStart(options: StartUp): Promise<void> {
   for (;;) {
     try {
       await within(
-        timeout,
+        performance.now() + timeout,
         check(options),
         () => new UnavailableError('start-up', `no answer within ${timeout} ms`)
       )

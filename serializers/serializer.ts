@@ -32,8 +32,10 @@ export interface Serializer {
 
 /** The text that these bytes are in UTF-8; throws where they are not, rather than replace what is damaged. */
 export function textOf(bytes: Uint8Array): string {
-  if (!isUtf8(bytes)) throw new TypeError('not UTF-8')
   const buffer =
     bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer.toString()
+  const text = buffer.toString()
+  // What stands for damaged bytes may as well have been there.
+  if (text.includes('\uFFFD') && !isUtf8(bytes)) throw new TypeError('not UTF-8')
+  return text
 }

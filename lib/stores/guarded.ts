@@ -34,7 +34,7 @@ export class GuardedStore extends StoreAround {
   async wait<Result>(earlier: Promise<Result>): Promise<Result> {
     const startedAt = performance.now()
     try {
-      return await within(this.#left, earlier, () => new UnavailableError('commit', this.#late))
+      return await within(startedAt + this.#left, earlier, () => new UnavailableError('commit', this.#late))
     } finally {
       this.#left -= performance.now() - startedAt
     }
@@ -50,7 +50,7 @@ export class GuardedStore extends StoreAround {
       return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
     }
     const startedAt = performance.now()
-    return within(this.#left, call(), () => {
+    return within(startedAt + this.#left, call(), () => {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }).then(

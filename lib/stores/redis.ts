@@ -1,5 +1,5 @@
-// Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation; reads of
-// parallel requests share theirs, where all keys are on one server.
+// Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation. Reads
+// of parallel requests share a command, and so do their updates, where all keys are on one server.
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import {
@@ -10,7 +10,7 @@ import {
   UnavailableError,
   UncertainError
 } from '../errors.js'
-import { GatheredReads } from './gathered-reads.js'
+import { Gathered } from './gathered.js'
 import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 /** What is used of a client: `Redis` and `Cluster` of ioredis 5 and 6 and of iovalkey all have it. */
@@ -37,6 +37,7 @@ interface Pipeline extends Commands<Pipeline> {
   exec(): Promise<[error: Error | null, reply: unknown][] | null>
 }
 type Argument = string | Buffer | number
+type Update = readonly [key: string, revision: Buffer, record: Buffer, milliseconds: number]
 
 /** The methods that a client needs. */
 export const CLIENT_METHODS = ['getBuffer', 'set', 'evalshaBuffer', 'evalBuffer'] as const
@@ -72,6 +73,25 @@ const touchScript = conditional(
 )
 const destroyScript = conditional("redis.call('DEL', KEYS[1])")
 
+/** What `updatesScript` answers where Redis refuses an update. */
+const REFUSED = -1
+// Those of several keys at once, none of which depends on another.
+const updatesScript = script(`local outcomes = {}
+for i, key in ipairs(KEYS) do
+  local at = 3 * i - 2
+  local revision = redis.pcall('GETRANGE', key, ${REVISION.offset}, ${REVISION.offset + REVISION.length - 1})
+  local reply
+  if revision == ARGV[at] then
+    reply = redis.pcall('SET', key, ARGV[at + 1], 'PX', ARGV[at + 2])
+    outcomes[i] = 1
+  else
+    reply = redis.pcall('GET', key)
+    outcomes[i] = reply or 0
+  end
+  if type(reply) == 'table' and reply.err then outcomes[i] = ${REFUSED} end
+end
+return outcomes`)
+
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
   readonly #client: FullClient
@@ -81,7 +101,8 @@ export class RedisStore implements Store {
   readonly #replicas: number
   readonly #replicaTimeout: number
   /** Undefined where keys are on several servers, or Redis allows no MGET. */
-  #gathered: GatheredReads | undefined
+  #reads: Gathered<string, Buffer | undefined> | undefined
+  #updates: Gathered<Update, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
@@ -91,27 +112,34 @@ export class RedisStore implements Store {
     this.#writeClient = writeClient as unknown as FullClient
     this.#replicas = replicas
     this.#replicaTimeout = replicaTimeout
-    if (this.#client.isCluster !== true && this.#client.mgetBuffer !== undefined) {
-      this.#gathered = new GatheredReads(
+    if (this.#client.isCluster === true) return
+    if (this.#client.mgetBuffer !== undefined) {
+      this.#reads = new Gathered(
         (key) => this.#readOne(key),
         (keys) => this.#readMany(keys)
+      )
+    }
+    if (replicas === 0) {
+      this.#updates = new Gathered(
+        (update) => this.#updateOne(update),
+        (updates) => this.#updateMany(updates)
       )
     }
   }
 
   read(key: string): Promise<Buffer | undefined> {
-    return this.#gathered === undefined ? this.#readOne(key) : this.#gathered.read(key)
+    return this.#reads === undefined ? this.#readOne(key) : this.#reads.add(key)
   }
 
   // For MGET a value that is no string is nothing at all, and a refusal concerns all keys: GET tells of each by itself.
-  async #readMany(keys: string[]): Promise<(Buffer | null)[]> {
+  async #readMany(keys: string[]): Promise<(Buffer | undefined)[]> {
     const unsent = whyUnsent(this.#connection)
     try {
-      return (await this.#client.mgetBuffer?.(keys)) ?? []
+      const replies = (await this.#client.mgetBuffer?.(keys)) ?? []
+      return replies.map((reply) => reply ?? undefined)
     } catch (error) {
-      const { name, message } = error as Error
-      if (name !== 'ReplyError') throw explain(unsent() ?? error, 'MGET', UnavailableError)
-      if (NEVER_TOGETHER.test(message)) this.#gathered = undefined
+      if (!isReply(error)) throw explain(unsent() ?? error, 'MGET', UnavailableError)
+      if (NEVER_TOGETHER.test(error.message)) this.#reads = undefined
       return []
     }
   }
@@ -131,7 +159,38 @@ export class RedisStore implements Store {
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return this.#run(updateScript, key, revision, asBuffer(record), millisecondsUntil(expiresAt))
+    const update = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
+    return this.#updates === undefined ? this.#updateOne(update) : this.#updates.add(update)
+  }
+
+  #updateOne([key, ...args]: Update): Promise<Outcome> {
+    return this.#run(updateScript, key, ...args)
+  }
+
+  // Each by itself where Redis refuses them together: the reason may be one of them.
+  async #updateMany(updates: Update[]): Promise<(Outcome | undefined)[]> {
+    const keys = updates.map(([key]) => key)
+    const args = [keys.length, ...keys, ...updates.flatMap(([, ...rest]) => rest)]
+    const unsent = whyUnsent(this.#writeConnection)
+    try {
+      const replies = await this.#evaluate(updatesScript, args)
+      return (replies as unknown[]).map((reply) => (Number(reply) === REFUSED ? undefined : outcomeOf(reply)))
+    } catch (error) {
+      const reason = unsent()
+      if (reason !== undefined) throw explain(reason, 'EVALSHA', UnavailableError)
+      if (!isReply(error)) throw explain(error, 'EVALSHA', UncertainError)
+      if (NEVER_TOGETHER.test(error.message)) this.#updates = undefined
+      return []
+    }
+  }
+
+  async #evaluate({ sha, source }: Script, args: Argument[]): Promise<unknown> {
+    try {
+      return await this.#writeClient.evalshaBuffer(sha, ...args)
+    } catch (error) {
+      if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return this.#writeClient.evalBuffer(source, ...args)
+    }
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
@@ -211,6 +270,10 @@ function whyUnsent(connection: Connection | undefined): () => Error | undefined 
   return () => (connection.times === times ? (connection.failure ?? new Error(NOT_SENT)) : undefined)
 }
 
+function isReply(error: unknown): error is Error {
+  return (error as Error).name === 'ReplyError'
+}
+
 function outcomeOf(reply: unknown): Outcome {
   if (reply instanceof Uint8Array) return reply
   // A number, or its digits where the client has `stringNumbers`.
@@ -219,9 +282,12 @@ function outcomeOf(reply: unknown): Outcome {
 
 // GETRANGE answers '' where there is no key, so the whole record travels only on a conflict.
 function conditional(write: string): Script {
-  const source = `local revision = redis.call('GETRANGE', KEYS[1], ${REVISION.offset}, ${REVISION.offset + REVISION.length - 1})
+  return script(`local revision = redis.call('GETRANGE', KEYS[1], ${REVISION.offset}, ${REVISION.offset + REVISION.length - 1})
 if revision == ARGV[1] then ${write} return 1 end
-return redis.call('GET', KEYS[1]) or 0`
+return redis.call('GET', KEYS[1]) or 0`)
+}
+
+function script(source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
@@ -262,7 +328,7 @@ function explain(error: unknown, command: string, Unanswered: typeof Unavailable
   const refusal = DENIED_IN_SCRIPT.test(message) ? 'NOPERM' : REFUSALS.exec(message)?.[0]
   if (refusal === 'NOSCRIPT') return new NoScript(refusal)
   if (refusal !== undefined) return new (ERRORS[refusal] ?? UnavailableError)(command, refusal)
-  if (name === 'ReplyError') return new UnavailableError(command, 'ERR')
+  if (isReply(error)) return new UnavailableError(command, 'ERR')
   if (message.startsWith(NOT_SENT)) return new UnavailableError(command, 'no connection')
   return new Unanswered(command, code ?? (name === 'Error' ? 'no answer' : name))
 }

@@ -1,0 +1,53 @@
+// Calls of one turn of the event loop, carried out together: what a command costs is then paid for once for all of them.
+
+/** How many calls one command carries out at the most, so that it does not keep the server from others for long. */
+const MAX_TOGETHER = 64
+
+interface Waiting<Call, Result> {
+  call: Call
+  resolve(result: Result | Promise<Result>): void
+  reject(error: unknown): void
+}
+
+export class Gathered<Call, Result> {
+  readonly #one: (call: Call) => Promise<Result>
+  readonly #many: (calls: Call[]) => Promise<readonly (Result | undefined)[]>
+  #waiting: Waiting<Call, Result>[] = []
+
+  /** @param many A call that it has no result for is carried out again, alone. */
+  constructor(
+    one: (call: Call) => Promise<Result>,
+    many: (calls: Call[]) => Promise<readonly (Result | undefined)[]>
+  ) {
+    this.#one = one
+    this.#many = many
+  }
+
+  // A promise of its own for each: what waits for it goes on in its own asynchronous context.
+  add(call: Call): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#send())
+      this.#waiting.push({ call, resolve, reject })
+      if (this.#waiting.length === MAX_TOGETHER) this.#send()
+    })
+  }
+
+  #send(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    const [first] = waiting
+    if (first === undefined) return
+    if (waiting.length === 1) {
+      first.resolve(this.#one(first.call))
+      return
+    }
+    this.#many(waiting.map(({ call }) => call)).then(
+      (results) => {
+        for (const [index, { call, resolve }] of waiting.entries()) resolve(results[index] ?? this.#one(call))
+      },
+      (error) => {
+        for (const { reject } of waiting) reject(error)
+      }
+    )
+  }
+}
