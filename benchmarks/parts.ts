@@ -11,7 +11,8 @@ import { toText } from './table.js'
 /** In this order; each is loaded only when it runs. */
 const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
   server: async () => (await import('./server/part.js')).measureOurs,
-  peers: async () => (await import('./server/part.js')).measurePeers
+  peers: async () => (await import('./server/part.js')).measurePeers,
+  serializers: async () => (await import('./serializers/part.js')).measureSerializers
 }
 
 export async function runParts(names: readonly string[], options: Options, output: string): Promise<void> {

@@ -1,6 +1,7 @@
 // The part `serializers`: what encoding and decoding cost, and how large the records are, without any server.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { CORES, pin } from '../cores.js'
 import { compiled } from '../install.js'
 import type { Part } from '../part.js'
 import type { Column, Row } from '../results.js'
@@ -23,7 +24,7 @@ const COLUMNS: readonly Column[] = [
 /** Where the base's own slices lie further apart than this, something else used the machine. */
 const CALM = 0.15
 
-export const serializers: Part = async ({ options, progress }) => {
+export const measureSerializers: Part = async ({ options, progress }) => {
   const [rounds, sliceMs] = options.quick ? [7, 8] : [25, 25]
   const names = Object.keys(measuredSessions)
   const rows: Row[] = []
@@ -46,6 +47,7 @@ async function measureSession(
     execArgv: ['--expose-gc'],
     env: { ...process.env, NODE_ENV: 'production' }
   })
+  if (child.pid !== undefined) pin(child.pid, CORES.server)
   let slices: Record<string, Slices> | undefined
   child.on('message', (message: Message) => {
     if (message === 'round') step()
