@@ -1,13 +1,12 @@
 // The part `serializers`: what encoding and decoding cost, and how large the records are, without any server.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { CORES, pin } from '../cores.js'
 import { compiled } from '../install.js'
 import type { Part } from '../part.js'
 import type { Column, Row } from '../results.js'
 import { median, ratioOf, scatter } from '../statistics.js'
 import type { Message, Slices } from './process.js'
-import { measuredSessions, WARM_UP } from './sessions.js'
+import { measuredSessions } from './sessions.js'
 
 const COLUMNS: readonly Column[] = [
   { key: 'session', title: 'session', role: 'name' },
@@ -21,33 +20,38 @@ const COLUMNS: readonly Column[] = [
   { key: 'base', title: 'ratio to', role: 'note' },
   { key: 'remark', title: '', role: 'note' }
 ]
+// Several processes for each session: how well code was compiled differs more between processes than within one.
+const QUICK = { processes: 2, rounds: 4, sliceMs: 4 }
+const THOROUGH = { processes: 6, rounds: 8, sliceMs: 20 }
 /** Where the base's own slices lie further apart than this, something else used the machine. */
 const CALM = 0.15
 
 export const measureSerializers: Part = async ({ options, progress }) => {
-  const [rounds, sliceMs] = options.quick ? [7, 8] : [25, 25]
+  const { processes, rounds, sliceMs } = options.quick ? QUICK : THOROUGH
   const names = Object.keys(measuredSessions)
   const rows: Row[] = []
-  progress.begin('Serializers', names.length * (rounds + WARM_UP))
+  progress.begin('Serializers', names.length * processes * rounds)
   for (const name of names) {
-    const slices = await measureSession(name, rounds, sliceMs, () => progress.step(name))
-    rows.push(...rowsOf(name, slices))
+    const measured: Record<string, Slices>[] = []
+    for (let index = 0; index < processes; index++) {
+      measured.push(await measureOnce(name, rounds, sliceMs, () => progress.step(name)))
+    }
+    rows.push(...rowsOf(name, together(measured)))
   }
   progress.end()
   return [{ name: 'serializers', title: 'Serializers alone: one call', columns: COLUMNS, rows }]
 }
 
-async function measureSession(
+async function measureOnce(
   name: string,
   rounds: number,
   sliceMs: number,
   step: () => void
 ): Promise<Record<string, Slices>> {
   const child = fork(compiled('serializers/process.ts'), [name, String(rounds), String(sliceMs)], {
-    execArgv: ['--expose-gc'],
+    execArgv: [],
     env: { ...process.env, NODE_ENV: 'production' }
   })
-  if (child.pid !== undefined) pin(child.pid, CORES.server)
   let slices: Record<string, Slices> | undefined
   child.on('message', (message: Message) => {
     if (message === 'round') step()
@@ -56,6 +60,17 @@ async function measureSession(
   await once(child, 'exit')
   if (slices === undefined) throw new Error(`the process that measured the session ${name} failed`)
   return slices
+}
+
+function together(measured: readonly Record<string, Slices>[]): Record<string, Slices> {
+  const [first = {}] = measured
+  return Object.fromEntries(
+    Object.entries(first).map(([serializer, { bytes }]) => {
+      const all = (operation: 'encode' | 'decode') =>
+        measured.flatMap((slices) => slices[serializer]?.[operation] ?? [])
+      return [serializer, { bytes, encode: all('encode'), decode: all('decode') }]
+    })
+  )
 }
 
 function rowsOf(session: string, slices: Record<string, Slices>): Row[] {

@@ -5,7 +5,7 @@ import { measure } from 'mitata'
 import { serializers } from '../../serializers/index.js'
 import type { Serializer } from '../../serializers/serializer.js'
 import type { SessionContent } from '../sessions.js'
-import { measuredSessions, WARM_UP } from './sessions.js'
+import { measuredSessions } from './sessions.js'
 
 /** Nanoseconds for a call, slice by slice: those with the same index were measured one after another. */
 export interface Slices {
@@ -18,7 +18,10 @@ export type Message = 'round' | { slices: Record<string, Slices> }
 
 /** So many users' sessions take turns: no serializer may live on having just seen this very one. */
 const USERS = 16
-const BATCH_NS = 1e6
+/** Of calls timed together. */
+const BATCH_NS = 0.2e6
+/** How long the compiler may take to know a function. */
+const WARM_UP_MS = 100
 
 const [, , name = '', rounds = '', sliceMs = ''] = process.argv
 const session = measuredSessions[name]
@@ -28,12 +31,16 @@ const subjects = await Promise.all(Object.values(serializers).map((serializer) =
 const able = subjects.filter((subject) => subject !== undefined)
 const slices = Object.fromEntries(able.map(({ serializer, bytes }) => [serializer.name, emptySlices(bytes)]))
 
-for (let round = 0; round < WARM_UP + Number(rounds); round++) {
+for (const subject of able) {
+  warmUp(subject.encode)
+  warmUp(subject.decode)
+}
+for (let round = 0; round < Number(rounds); round++) {
   const order = round % 2 === 0 ? able : [...able].reverse()
   for (const operation of ['encode', 'decode'] as const) {
     for (const subject of order) {
       const nanoseconds = await timeOf(subject[operation])
-      if (round >= WARM_UP) slices[subject.serializer.name]?.[operation].push(nanoseconds)
+      slices[subject.serializer.name]?.[operation].push(nanoseconds)
     }
   }
   send('round')
@@ -72,18 +79,26 @@ function isKept(serializer: Serializer, content: SessionContent): boolean {
   }
 }
 
-/** Of one call, in batches of about a millisecond, garbage collection included. */
+function warmUp(call: () => unknown): void {
+  const startedAt = performance.now()
+  while (performance.now() - startedAt < WARM_UP_MS) call()
+}
+
+// The median of many short batches: what others take from the core, the compiler and the collection of garbage make a
+// few of them longer, and have no say.
 async function timeOf(call: () => unknown): Promise<number> {
   const startedAt = performance.now()
   for (let calls = 0; calls < USERS; calls++) call()
   const estimate = ((performance.now() - startedAt) * 1e6) / USERS
-  const { avg } = await measure(call, {
+  const { p50 } = await measure(call, {
+    // Collecting everything also throws away what the compiler has learnt.
+    gc: false,
     min_cpu_time: Number(sliceMs) * 1e6,
     warmup_threshold: Number.POSITIVE_INFINITY,
     batch_threshold: Number.POSITIVE_INFINITY,
     batch_samples: Math.max(4, Math.min(4_096, Math.round(BATCH_NS / estimate / 4) * 4))
   })
-  return avg
+  return p50
 }
 
 function emptySlices(bytes: number): Slices {

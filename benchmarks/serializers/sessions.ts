@@ -1,9 +1,6 @@
 // The sessions that serializers are measured with, and what their ratios refer to.
 import { cart, login, oauth, rich, type SessionContent } from '../sessions.js'
 
-/** Rounds in which the compiler gets to know all serializers, before those that count. */
-export const WARM_UP = 3
-
 interface Measured {
   /** The session of one of several users. */
   of(user: number): SessionContent
