@@ -1,4 +1,5 @@
 // What a few noisy measurements say: medians, and the ratio of paired ones with the interval that holds it.
+import { generator } from './chaos/random.js'
 
 export interface Ratio {
   ratio: number
@@ -44,17 +45,6 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   const meanY = mean(points.map(([, y]) => y))
   const covariance = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
   return covariance / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
-}
-
-/** mulberry32: the same numbers for the same seed. */
-export function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 export function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
