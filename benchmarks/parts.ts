@@ -12,7 +12,8 @@ import { toText } from './table.js'
 const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
   server: async () => (await import('./server/part.js')).measureOurs,
   peers: async () => (await import('./server/part.js')).measurePeers,
-  serializers: async () => (await import('./serializers/part.js')).measureSerializers
+  serializers: async () => (await import('./serializers/part.js')).measureSerializers,
+  growth: async () => (await import('./growth/part.js')).measureGrowth
 }
 
 export async function runParts(names: readonly string[], options: Options, output: string): Promise<void> {

@@ -68,12 +68,12 @@ export function rich(user = 1): SessionContent {
   }
 }
 
-/** As many top-level keys as asked for, each with a small value. */
+/** As many keys as asked for, each with a small value. */
 export function keyed(keys: number, user = 1): SessionContent {
   const random = generator(user)
-  return Object.fromEntries(
-    Array.from({ length: keys }, (_, index) => [`setting${index}`, token(12, random)])
-  )
+  const content: SessionContent = { userId: 10_000 + user }
+  for (let index = 1; index < keys; index++) content[`setting${index}`] = token(12, random)
+  return content
 }
 
 /** What the session takes as JSON, in bytes. */

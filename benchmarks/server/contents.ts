@@ -1,13 +1,17 @@
 // What the sessions of the benchmarks hold: small ones, as after signing in, and large ones, as of a full cart.
-import { cart, login, type SessionContent } from '../sessions.js'
+import { cart, keyed, login, type SessionContent } from '../sessions.js'
 
 export const KINDS = ['login', 'cart', 'large'] as const
-export type Kind = (typeof KINDS)[number]
+/** Beside those, what grows: bytes of a cart, or keys. */
+export type Kind = (typeof KINDS)[number] | `cart-${number}` | `keys-${number}`
 
 const LARGE_BYTES = 10 * 1024
 
 /** Each user's own, so that an answer proves whose session it came from. */
 export function contentOf(kind: Kind, user: number): SessionContent {
+  const [name, amount] = kind.split('-')
+  if (name === 'keys') return keyed(Number(amount), user)
+  if (amount !== undefined) return cart(Number(amount), user)
   if (kind === 'login') return login(user)
   return kind === 'cart' ? cart(undefined, user) : cart(LARGE_BYTES, user)
 }

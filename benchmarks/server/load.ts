@@ -6,13 +6,15 @@ import { type Browser, type Scenario, scenarioOf } from './scenarios.js'
 
 export type Order =
   /** Signs in all browsers, unless that has been done. */
-  | { do: 'begin'; subject: string; port: number; kind: Kind }
+  | { do: 'begin'; subject: string; port: number; kind: Kind; browsers?: number }
   /** Sends so many requests. */
   | {
       do: 'send'
       subject: string
       port: number
       scenario: string
+      /** Other sessions than those that the scenario names. */
+      kind?: Kind
       connections: number
       amount: number
     }
@@ -47,9 +49,9 @@ async function carryOut(order: Order): Promise<Sent | 'begun'> {
   return 'begun'
 }
 
-async function signIn({ port, kind }: Order & { do: 'begin' }): Promise<Browser[]> {
+async function signIn({ port, kind, browsers = BROWSERS }: Order & { do: 'begin' }): Promise<Browser[]> {
   const begun: Browser[] = []
-  for (let user = 1; user <= BROWSERS; user++) {
+  for (let user = 1; user <= browsers; user++) {
     const response = await fetch(`http://127.0.0.1:${port}/begin?kind=${kind}&user=${user}`, {
       method: 'POST'
     })
@@ -63,7 +65,8 @@ async function signIn({ port, kind }: Order & { do: 'begin' }): Promise<Browser[
 
 async function send(order: Order & { do: 'send' }): Promise<Sent> {
   const { subject, port, connections, amount } = order
-  const scenario = scenarioOf(order.scenario)
+  const named = scenarioOf(order.scenario)
+  const scenario = order.kind === undefined ? named : { ...named, kind: order.kind }
   const turn = turnsOf(subject, scenario, connections)
   const wrong: string[] = []
   const durations: number[] = []

@@ -1,0 +1,139 @@
+// Measures one dimension of growth: every point once in each round, so that what disturbs the machine for a while
+// disturbs all points alike.
+import type { Redis } from 'ioredis'
+import type { Context } from '../part.js'
+import { type LoadProcess, type SubjectProcess, startSubject } from '../server/processes.js'
+import type { ScenarioName } from '../server/scenarios.js'
+import { SUBJECTS, type Subject } from '../server/subjects.js'
+import type { Watch } from '../server/watch.js'
+import type { Dimension, Situation } from './dimensions.js'
+import { fill } from './fill.js'
+
+export interface Bench extends Context {
+  load: LoadProcess
+  watch: Watch
+}
+
+/** What one kind of request costs along a dimension. */
+export interface Curve {
+  dimension: Dimension
+  scenario: ScenarioName
+  points: readonly CurvePoint[]
+}
+
+/** Microseconds of CPU for a request, or for so many as the dimension says, round by round. */
+export interface CurvePoint {
+  at: number
+  server: number[]
+  redis: number[]
+}
+
+const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
+/** Each server has a database of Redis to itself; from this one on nobody else uses them. */
+const FIRST_DATABASE = 10
+
+/** A point, ready to be measured. */
+interface Place {
+  situation: Situation
+  subject: SubjectProcess
+  /** What the load calls its browsers by. */
+  label: string
+}
+
+export async function measureDimension(dimension: Dimension, bench: Bench): Promise<Curve[]> {
+  const { progress, options } = bench
+  const { name, points, scenarios } = dimension
+  const rounds = options.quick ? 3 : 9
+  progress.begin(`Growth: ${name}`, points.length * (1 + scenarios.length * (rounds + 1)))
+  const places: Place[] = []
+  const curves: Curve[] = []
+  try {
+    for (const at of points) {
+      places.push(await arrange(dimension, at, places, bench))
+      progress.step('signing in')
+    }
+    for (const scenario of scenarios) {
+      const amounts: number[] = []
+      for (const place of places) {
+        amounts.push(await warmUp(place, scenario, bench))
+        progress.step(`${scenario}, warming up`)
+      }
+      const curve = {
+        dimension,
+        scenario,
+        points: points.map((at): CurvePoint => ({ at, server: [], redis: [] }))
+      }
+      for (let round = 0; round < rounds; round++) {
+        for (const [index, place] of places.entries()) {
+          const { server, redis } = await takeSlice(place, scenario, amounts[index] as number, bench)
+          curve.points[index]?.server.push(server)
+          curve.points[index]?.redis.push(redis)
+          progress.step(scenario)
+        }
+      }
+      curves.push(curve)
+    }
+  } finally {
+    progress.end()
+    for (const subject of new Set(places.map(({ subject }) => subject))) {
+      await subject.stop()
+      await inDatabase(subject.db, bench.redis, (client) => client.flushdb())
+    }
+  }
+  return curves
+}
+
+async function arrange(
+  { name, at }: Dimension,
+  point: number,
+  before: readonly Place[],
+  { redis, redisPort, load }: Bench
+): Promise<Place> {
+  const situation = at(point)
+  const { kind, browsers, stored } = situation
+  // Where the number of stored sessions differs each point needs a database of its own, and so a server.
+  const subject =
+    (stored === undefined ? before[0]?.subject : undefined) ??
+    (await startSubject(OURS, redisPort, FIRST_DATABASE + before.length))
+  const label = `${name}, database ${subject.db}`
+  await load.begin({ subject: label, port: subject.port, kind, browsers })
+  if (stored !== undefined) await inDatabase(subject.db, redis, (client) => fill(client, stored))
+  return { situation, subject, label }
+}
+
+/** How many requests a slice needs here to last long enough. */
+async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promise<number> {
+  const { connections } = place.situation
+  const [seconds, each] = bench.options.quick ? [0.06, 8] : [0.3, 20]
+  const few = Math.max(30, connections)
+  const { seconds: taken } = await send(place, scenario, few, bench)
+  // Each connection has to be opened first, which is not to be seen.
+  const amount = Math.max(few, connections * each, Math.round((few * seconds) / taken))
+  await send(place, scenario, amount, bench)
+  return amount
+}
+
+async function takeSlice(place: Place, scenario: ScenarioName, amount: number, bench: Bench) {
+  const { situation, subject } = place
+  const redisBefore = await bench.watch.cpu()
+  const before = await subject.usage()
+  await send(place, scenario, amount, bench)
+  const after = await subject.usage()
+  const redisAfter = await bench.watch.cpu()
+  const share = (situation.together ?? 1) / amount
+  return { server: (after.cpu - before.cpu) * share, redis: (redisAfter - redisBefore) * share }
+}
+
+function send({ label, subject, situation }: Place, scenario: ScenarioName, amount: number, { load }: Bench) {
+  const { kind, connections } = situation
+  return load.send({ subject: label, port: subject.port, scenario, kind, connections, amount })
+}
+
+async function inDatabase(db: number, redis: Redis, act: (client: Redis) => Promise<unknown>): Promise<void> {
+  const client = redis.duplicate({ db })
+  try {
+    await act(client)
+  } finally {
+    client.disconnect()
+  }
+}
