@@ -32,6 +32,12 @@ const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
 /** Each server has a database of Redis to itself; from this one on nobody else uses them. */
 const FIRST_DATABASE = 10
 
+/** Slices of each point, how long they are, and how many requests a connection sends in one at least. */
+const QUICK = { rounds: 3, seconds: 0.06, each: 4 }
+const THOROUGH = { rounds: 9, seconds: 0.25, each: 10 }
+/** For the compiler to know a route, seconds. */
+const FIRST_SECONDS = 0.6
+
 /** A point, ready to be measured. */
 interface Place {
   situation: Situation
@@ -43,7 +49,7 @@ interface Place {
 export async function measureDimension(dimension: Dimension, bench: Bench): Promise<Curve[]> {
   const { progress, options } = bench
   const { name, points, scenarios } = dimension
-  const rounds = options.quick ? 3 : 9
+  const { rounds } = options.quick ? QUICK : THOROUGH
   progress.begin(`Growth: ${name}`, points.length * (1 + scenarios.length * (rounds + 1)))
   const places: Place[] = []
   const curves: Curve[] = []
@@ -54,7 +60,8 @@ export async function measureDimension(dimension: Dimension, bench: Bench): Prom
     }
     for (const scenario of scenarios) {
       const amounts: number[] = []
-      for (const place of places) {
+      for (const [index, place] of places.entries()) {
+        if (place.subject !== places[index - 1]?.subject) await compileRoute(place, scenario, bench)
         amounts.push(await warmUp(place, scenario, bench))
         progress.step(`${scenario}, warming up`)
       }
@@ -101,27 +108,38 @@ async function arrange(
   return { situation, subject, label }
 }
 
+async function compileRoute(place: Place, scenario: ScenarioName, bench: Bench): Promise<void> {
+  let seconds = 0
+  while (seconds < FIRST_SECONDS) seconds += (await send(place, scenario, 500, bench)).seconds
+}
+
 /** How many requests a slice needs here to last long enough. */
 async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promise<number> {
   const { connections } = place.situation
-  const [seconds, each] = bench.options.quick ? [0.06, 8] : [0.3, 20]
+  const { seconds, each } = bench.options.quick ? QUICK : THOROUGH
   const few = Math.max(30, connections)
   const { seconds: taken } = await send(place, scenario, few, bench)
-  // Each connection has to be opened first, which is not to be seen.
   const amount = Math.max(few, connections * each, Math.round((few * seconds) / taken))
   await send(place, scenario, amount, bench)
   return amount
 }
 
+// Of each request but the first of a connection: opening five hundred of them is work that is not to be seen.
 async function takeSlice(place: Place, scenario: ScenarioName, amount: number, bench: Bench) {
-  const { situation, subject } = place
-  const redisBefore = await bench.watch.cpu()
-  const before = await subject.usage()
-  await send(place, scenario, amount, bench)
-  const after = await subject.usage()
-  const redisAfter = await bench.watch.cpu()
+  const { situation } = place
+  const opening = await costOf(place, scenario, situation.connections, bench)
+  const whole = await costOf(place, scenario, situation.connections + amount, bench)
   const share = (situation.together ?? 1) / amount
-  return { server: (after.cpu - before.cpu) * share, redis: (redisAfter - redisBefore) * share }
+  return { server: (whole.server - opening.server) * share, redis: (whole.redis - opening.redis) * share }
+}
+
+async function costOf(place: Place, scenario: ScenarioName, amount: number, bench: Bench) {
+  const redisBefore = await bench.watch.cpu()
+  const before = await place.subject.usage()
+  await send(place, scenario, amount, bench)
+  const after = await place.subject.usage()
+  const redisAfter = await bench.watch.cpu()
+  return { server: after.cpu - before.cpu, redis: redisAfter - redisBefore }
 }
 
 function send({ label, subject, situation }: Place, scenario: ScenarioName, amount: number, { load }: Bench) {

@@ -22,6 +22,7 @@ const DRAWS = 1_000
 const LINEAR = 1.1
 /** Less is added over the whole range than this share of the cost at its beginning. */
 const NOTHING = 0.25
+const INVISIBLE = 0.01
 
 /** `points` in ascending order, with as many rounds each. */
 export function growthOf(points: readonly Point[]): Growth {
@@ -40,16 +41,17 @@ export function growthOf(points: readonly Point[]): Growth {
 }
 
 // Every request costs something that does not depend on what grows, and that would hide a square behind it. So what is
-// fitted is the cost beyond that of the first point, and only where it is large enough to be seen: the upper half.
+// fitted is the cost beyond that of the first point, in the upper half, where it is large enough to be seen.
 function exponentOf(points: readonly Point[], costOf: (costs: readonly number[]) => number): number {
   const [first, ...others] = points
   if (first === undefined) throw new RangeError('no points')
   const constant = costOf(first.costs)
-  const upper = others.slice(Math.floor(others.length / 2) - 1)
-  const added = upper
-    .map(({ at, costs }) => [at - first.at, costOf(costs) - constant] as const)
-    .filter(([, cost]) => cost > 0)
-  return slope(added.map(([at, cost]) => [Math.log(at), Math.log(cost)] as const))
+  const added = others.slice(-Math.ceil(others.length / 2)).map(({ at, costs }) => ({
+    at: at - first.at,
+    // A median of a few may fall below that of the first point: then what was added is not to be seen.
+    cost: Math.max(costOf(costs) - constant, constant * INVISIBLE)
+  }))
+  return slope(added.map(({ at, cost }) => [Math.log(at), Math.log(cost)] as const))
 }
 
 function verdictOf(low: number, high: number): Growth['verdict'] {

@@ -29,8 +29,10 @@ export interface Sent {
 
 export type Report = { done: Sent | 'begun' } | { failed: string }
 
-/** Sessions that take turns, and one that is shared. */
+/** Sessions that take turns, and at least one that is shared. */
 const BROWSERS = 501
+/** At once. */
+const SIGNING_IN = 25
 const browsers = new Map<string, Browser[]>()
 
 process.on('message', async (order: Order) => {
@@ -49,25 +51,28 @@ async function carryOut(order: Order): Promise<Sent | 'begun'> {
   return 'begun'
 }
 
-async function signIn({ port, kind, browsers = BROWSERS }: Order & { do: 'begin' }): Promise<Browser[]> {
+async function signIn({ port, kind }: Order & { do: 'begin' }): Promise<Browser[]> {
   const begun: Browser[] = []
-  for (let user = 1; user <= browsers; user++) {
-    const response = await fetch(`http://127.0.0.1:${port}/begin?kind=${kind}&user=${user}`, {
-      method: 'POST'
-    })
-    await response.text()
-    const cookie = pairOf(response.headers.getSetCookie()[0])
-    if (!response.ok || cookie === undefined) throw new Error(`signing in was answered by ${response.status}`)
-    begun.push({ cookie, userId: 10_000 + user, count: 0 })
+  while (begun.length < BROWSERS) {
+    const users = Array.from({ length: SIGNING_IN }, (_, index) => begun.length + index + 1)
+    begun.push(...(await Promise.all(users.map((user) => signInOne(port, kind, user)))))
   }
   return begun
+}
+
+async function signInOne(port: number, kind: Kind, user: number): Promise<Browser> {
+  const response = await fetch(`http://127.0.0.1:${port}/begin?kind=${kind}&user=${user}`, { method: 'POST' })
+  await response.text()
+  const cookie = pairOf(response.headers.getSetCookie()[0])
+  if (!response.ok || cookie === undefined) throw new Error(`signing in was answered by ${response.status}`)
+  return { cookie, userId: 10_000 + user, count: 0 }
 }
 
 async function send(order: Order & { do: 'send' }): Promise<Sent> {
   const { subject, port, connections, amount } = order
   const named = scenarioOf(order.scenario)
   const scenario = order.kind === undefined ? named : { ...named, kind: order.kind }
-  const turn = turnsOf(subject, scenario, connections)
+  const turns = turnsOf(subject, scenario, connections)
   const wrong: string[] = []
   const durations: number[] = []
   let answered = 0
@@ -87,7 +92,7 @@ async function send(order: Order & { do: 'send' }): Promise<Sent> {
           path: scenario.path,
           setupRequest(request, context: Context) {
             if (startedAt === 0) startedAt = performance.now()
-            context.browser = turn()
+            context.browser = turns.next()
             return {
               ...request,
               headers: scenario.kind === undefined ? {} : { cookie: context.browser.cookie }
@@ -96,8 +101,10 @@ async function send(order: Order & { do: 'send' }): Promise<Sent> {
           onResponse(status, body, context: Context, headers) {
             answered++
             endedAt = performance.now()
-            const why = whatIsWrong(scenario, context.browser as Browser, status, body, headers)
+            const browser = context.browser as Browser
+            const why = whatIsWrong(scenario, browser, status, body, headers)
             if (why !== undefined) wrong.push(why)
+            turns.done(browser)
           }
         }
       ]
@@ -128,18 +135,28 @@ function fire(options: Options, durations: number[]): Promise<Result> {
 
 const NOBODY: Browser = { cookie: '', userId: 0, count: 0 }
 
-/** Who sends the next request. Nobody sends two at once, unless that is the point. */
-function turnsOf(subject: string, { kind, shared }: Scenario, connections: number): () => Browser {
-  if (kind === undefined) return () => NOBODY
+/** Who sends the next request. */
+interface Turns {
+  next(): Browser
+  done(browser: Browser): void
+}
+
+/** Nobody sends two requests at once, unless that is the point. */
+function turnsOf(subject: string, { kind, shared }: Scenario, connections: number): Turns {
+  if (kind === undefined) return always(NOBODY)
   const all = browsers.get(`${subject}/${kind}`)
   if (all === undefined) throw new Error(`nobody has signed in to ${subject}`)
-  const last = all.at(-1) as Browser
-  if (shared === true) return () => last
+  if (shared === true) return always(all.at(-1) as Browser)
   // Nobody knows the count of the shared session any more.
-  const others = all.length - 1
-  if (connections > others) throw new Error(`${others} sessions are too few for ${connections} connections`)
-  let next = 0
-  return () => all[next++ % others] as Browser
+  const idle = all.slice(0, -1)
+  if (connections > idle.length) {
+    throw new Error(`${idle.length} sessions are too few for ${connections} connections`)
+  }
+  return { next: () => idle.shift() as Browser, done: (browser) => idle.push(browser) }
+}
+
+function always(browser: Browser): Turns {
+  return { next: () => browser, done: () => {} }
 }
 
 function whatIsWrong(
