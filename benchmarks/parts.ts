@@ -1,11 +1,10 @@
 // The parts of the benchmarks, run one after the other, their tables printed and kept.
-import { Redis } from 'ioredis'
-import { provideRedisServer } from '../scripts/redis-binary.js'
+import type { Redis } from 'ioredis'
 import { CORES } from './cores.js'
 import type { Options, Part } from './part.js'
+import { withRedis } from './private-redis.js'
 import { startProgress } from './progress.js'
 import { describeMachine, describeVersions, type PartName, type Results, writeResults } from './results.js'
-import { startServer } from './stress/redis.js'
 import { toText } from './table.js'
 
 /** In this order; each is loaded only when it runs. */
@@ -22,12 +21,9 @@ export async function runParts(names: readonly string[], options: Options, outpu
   if (unknown !== undefined) throw new Error(`${unknown} is not one of ${known.join(', ')}`)
   const chosen = names.length === 0 ? known : known.filter((name) => names.includes(name))
 
-  process.env.REDIS_SERVER = provideRedisServer()
   const startedAt = new Date()
-  const server = await startServer()
-  const redis = new Redis({ port: server.port, host: '127.0.0.1' })
-  const progress = startProgress()
-  try {
+  await withRedis(async ({ redis, port }) => {
+    const progress = startProgress()
     const results: Results = {
       startedAt: startedAt.toISOString(),
       seconds: 0,
@@ -36,22 +32,21 @@ export async function runParts(names: readonly string[], options: Options, outpu
       options: { ...options },
       parts: {}
     }
-    for (const name of chosen) {
-      const part = await PARTS[name]?.()
-      if (part === undefined) continue
-      const tables = await part({ options, progress, redis, redisPort: server.port })
+    try {
+      for (const name of chosen) {
+        const part = await (PARTS[name] as () => Promise<Part>)()
+        const tables = await part({ options, progress, redis, redisPort: port })
+        progress.end()
+        results.parts[name] = tables
+        for (const table of tables) console.log(`\n${toText(table)}`)
+      }
+    } finally {
       progress.end()
-      results.parts[name] = tables
-      for (const table of tables) console.log(`\n${toText(table)}`)
     }
     results.seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
     writeResults(output, results)
     console.log(`\n${results.seconds} s; results in ${output}`)
-  } finally {
-    progress.end()
-    redis.disconnect()
-    await server.stop()
-  }
+  })
 }
 
 async function versionOf(redis: Redis): Promise<string> {

@@ -1,69 +1,62 @@
 // Whole servers: what a request costs with sessions of this plugin, and with others', beside the hand-written one.
 import type { Context, Options } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
-import { type LoadProcess, type SubjectProcess, startLoad, startSubject } from './processes.js'
-import { SCENARIOS, type Scenario } from './scenarios.js'
-import { type Bench, type Measurement, measure, type Plan, slicesOf } from './slices.js'
+import { plansOf } from './plans.js'
+import type { Scenario } from './scenarios.js'
+import { isWanted } from './scenarios.js'
+import { measureSizes } from './sizes.js'
+import { type Bench, type Measurement, measure, slicesOf } from './slices.js'
+import { canAnswer, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
+import { judge } from './targets.js'
 import { watch } from './watch.js'
 
-export const measureOurs = (context: Context): Promise<Table[]> => measurePart('server', context)
-export const measurePeers = (context: Context): Promise<Table[]> => measurePart('peers', context)
+export async function measureOurs(context: Context): Promise<Table[]> {
+  const sizes = await measureSizes(context)
+  const measurements = await measureRequests('server', context)
+  return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
+}
 
-async function measurePart(part: Subject['part'], context: Context): Promise<Table[]> {
+export async function measurePeers(context: Context): Promise<Table[]> {
+  return [tableOf(await measureRequests('peers', context))]
+}
+
+async function measureRequests(part: Subject['part'], context: Context): Promise<Measurement[]> {
   const { options, progress, redis, redisPort } = context
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  const plans = plansOf(options)
-  const processes: SubjectProcess[] = []
-  let load: LoadProcess | undefined
-  try {
-    load = await startLoad()
-    for (const subject of chosen) processes.push(await startSubject(subject, redisPort, processes.length + 1))
-    const benches = plans.map((plan) => ({ plan, ...benchOf(plan.scenario, chosen, processes) }))
-    const steps = benches.reduce((sum, { plan, others }) => sum + slicesOf(plan, others.length + 1), 0)
-    progress.begin(part, steps)
+  return withStage(chosen, redisPort, async (stage) => {
+    const benches = plansOf(part, options).map((plan) => ({
+      plan,
+      bench: { load: stage.load, watch: watch(redis), ...benchOf(plan.scenario, chosen, stage) }
+    }))
+    progress.begin(
+      part,
+      benches.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench.others.length + 1), 0)
+    )
     const measurements: Measurement[] = []
-    for (const { plan, reference, others } of benches) {
-      const bench: Bench = { reference, others, load, watch: watch(redis) }
-      measurements.push(
-        await measure(plan, bench, (subject) =>
-          progress.step(`${plan.scenario.name}, ${plan.connections} connections: ${subject}`)
-        )
-      )
+    for (const { plan, bench } of benches) {
+      const what = `${plan.scenario.name}, ${plan.connections} connections`
+      measurements.push(await measure(plan, bench, (subject) => progress.step(`${what}: ${subject}`)))
     }
-    return [tableOf(measurements)]
-  } finally {
-    for (const { stop } of processes) await stop()
-    await load?.stop()
-  }
+    return measurements
+  })
 }
 
 function isChosen({ name, part }: Subject, wanted: Subject['part'], { subjects }: Options): boolean {
-  if (name === REFERENCE) return true
-  return part === wanted && (subjects.length === 0 || subjects.includes(name))
+  return name === REFERENCE || (part === wanted && isWanted(name, subjects))
 }
 
-/** Who can take part in a scenario. */
+/** Who takes part in a scenario. */
 function benchOf(
   scenario: Scenario,
-  subjects: readonly Subject[],
-  processes: readonly SubjectProcess[]
+  chosen: readonly Subject[],
+  stage: Stage
 ): Pick<Bench, 'reference' | 'others'> {
-  const able = subjects.filter(({ keeps }) => keeps !== 'nothing' || scenario.bare === true)
-  const [reference, ...others] = able.map(
-    ({ name }) => processes.find((process) => process.name === name) as SubjectProcess
-  )
-  return { reference: reference as SubjectProcess, others }
-}
-
-function plansOf({ only, connections, quick }: Options): Plan[] {
-  const scenarios: readonly Scenario[] = SCENARIOS.filter(
-    ({ name }) => only.length === 0 || only.includes(name)
-  )
-  const counts = connections.length > 0 ? connections : [50]
-  return counts.flatMap((connections) =>
-    scenarios.map((scenario) => ({ scenario, connections, amount: 2_000, rounds: quick ? 4 : 12 }))
-  )
+  const able = chosen.filter((subject) => canAnswer(subject, scenario)).map(({ name }) => name as string)
+  const servers = stage.subjects.filter(({ name }) => able.includes(name))
+  const reference = servers.find(({ name }) => name === REFERENCE)
+  if (reference === undefined) throw new Error('no reference')
+  return { reference, others: servers.filter((server) => server !== reference) }
 }
 
 const COLUMNS: readonly Column[] = [
@@ -95,5 +88,6 @@ function tableOf(measurements: readonly Measurement[]): Table {
       })
     )
   )
-  return { name: 'requests', title: 'What a request costs', columns: COLUMNS, rows }
+  const title = `What a request costs; ratios are to ${REFERENCE}, whose slices lie beside each`
+  return { name: 'requests', title, columns: COLUMNS, rows }
 }

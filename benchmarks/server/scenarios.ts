@@ -54,3 +54,8 @@ export function scenarioOf(name: string): Scenario {
   if (found === undefined) throw new Error(`no scenario is called ${name}`)
   return found
 }
+
+/** Whether it is among those that were asked for, or nothing was. */
+export function isWanted(name: string, wanted: readonly string[]): boolean {
+  return wanted.length === 0 || wanted.includes(name)
+}
