@@ -1,5 +1,7 @@
 // The parts of the benchmarks, run one after the other, their tables printed and kept.
+import { dirname } from 'node:path'
 import type { Redis } from 'ioredis'
+import { drawCharts } from './charts/draw.js'
 import { CORES } from './cores.js'
 import type { Options, Part } from './part.js'
 import { withRedis } from './private-redis.js'
@@ -45,7 +47,8 @@ export async function runParts(names: readonly string[], options: Options, outpu
     }
     results.seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
     writeResults(output, results)
-    console.log(`\n${results.seconds} s; results in ${output}`)
+    drawCharts(output)
+    console.log(`\n${results.seconds} s; results and charts in ${dirname(output)}`)
   })
 }
 

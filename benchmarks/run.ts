@@ -2,6 +2,7 @@
 //   server peers serializers growth   the parts; all of them where none is named
 //   check                             every subject and scenario answers rightly; measures nothing
 //   compare OLD.json [NEW.json]       what got slower since
+//   charts                            draws the charts of the last results once more
 //   soak                              the heap stays where it was, however many requests
 //   --quick --only read,write --subjects json,msgpack --connections 50 --requests 10000000 --output FILE
 import { parseArgs } from 'node:util'
@@ -33,6 +34,10 @@ if (command === 'compare') {
   const [before, after = LATEST] = rest
   if (before === undefined) throw new Error('compare needs the results of an earlier run: compare OLD.json')
   process.exitCode = compare(before, after) ? 0 : 1
+} else if (command === 'charts') {
+  installPackages()
+  const { drawCharts } = await import('./charts/draw.js')
+  for (const file of drawCharts(values.output)) console.log(file)
 } else {
   installPackages()
   compile()

@@ -5,6 +5,7 @@ import type {
   EChartsOption,
   LineSeriesOption
 } from 'echarts'
+import type { Row } from '../results.js'
 import { TEXT, type Theme } from './theme.js'
 
 export interface Bar {
@@ -31,6 +32,12 @@ export interface BarChart {
   /** Pixels for the names on the left. */
   margin: number
   width: number
+}
+
+export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
+  const low = row[`${key}Low`]
+  const high = row[`${key}High`]
+  return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
 }
 
 const TOP = 92

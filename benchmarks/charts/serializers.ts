@@ -1,6 +1,6 @@
 // The chart of the serializers alone: bytes, encoding and decoding, each in ratio to JSON.
 import type { Row, Table } from '../results.js'
-import { type Bar, type BarChart, barChartHeight, drawBars, type Panel } from './bars.js'
+import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf, type Panel } from './bars.js'
 import type { Chart } from './theme.js'
 import { bytesText, timeText } from './units.js'
 
@@ -41,10 +41,4 @@ function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
   if (typeof value !== 'number') return { value: 0, label: 'does not keep them' }
   return { value, label: labelOf(row), ...intervalOf(row, key) }
-}
-
-function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
-  const low = row[`${key}Low`]
-  const high = row[`${key}High`]
-  return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
 }

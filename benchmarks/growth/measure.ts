@@ -6,6 +6,7 @@ import { type LoadProcess, type SubjectProcess, startSubject } from '../server/p
 import type { ScenarioName } from '../server/scenarios.js'
 import { SUBJECTS, type Subject } from '../server/subjects.js'
 import type { Watch } from '../server/watch.js'
+import { median } from '../statistics.js'
 import type { Dimension, Situation } from './dimensions.js'
 import { fill } from './fill.js'
 
@@ -35,8 +36,15 @@ const FIRST_DATABASE = 10
 /** Slices of each point, how long they are, and how many requests a connection sends in one at least. */
 const QUICK = { rounds: 3, seconds: 0.06, each: 4 }
 const THOROUGH = { rounds: 9, seconds: 0.25, each: 10 }
-/** For the compiler to know a route, seconds. */
-const FIRST_SECONDS = 0.6
+/** Requests after which the compiler knows a route. */
+const FIRST = 3_000
+const OPENINGS = 5
+
+/** Microseconds of CPU. */
+interface Cost {
+  server: number
+  redis: number
+}
 
 /** A point, ready to be measured. */
 interface Place {
@@ -59,10 +67,10 @@ export async function measureDimension(dimension: Dimension, bench: Bench): Prom
       progress.step('signing in')
     }
     for (const scenario of scenarios) {
-      const amounts: number[] = []
+      const slicings: Slicing[] = []
       for (const [index, place] of places.entries()) {
-        if (place.subject !== places[index - 1]?.subject) await compileRoute(place, scenario, bench)
-        amounts.push(await warmUp(place, scenario, bench))
+        if (place.subject !== places[index - 1]?.subject) await send(place, scenario, FIRST, bench)
+        slicings.push(await warmUp(place, scenario, bench))
         progress.step(`${scenario}, warming up`)
       }
       const curve = {
@@ -72,7 +80,7 @@ export async function measureDimension(dimension: Dimension, bench: Bench): Prom
       }
       for (let round = 0; round < rounds; round++) {
         for (const [index, place] of places.entries()) {
-          const { server, redis } = await takeSlice(place, scenario, amounts[index] as number, bench)
+          const { server, redis } = await takeSlice(place, scenario, slicings[index] as Slicing, bench)
           curve.points[index]?.server.push(server)
           curve.points[index]?.redis.push(redis)
           progress.step(scenario)
@@ -108,32 +116,41 @@ async function arrange(
   return { situation, subject, label }
 }
 
-async function compileRoute(place: Place, scenario: ScenarioName, bench: Bench): Promise<void> {
-  let seconds = 0
-  while (seconds < FIRST_SECONDS) seconds += (await send(place, scenario, 500, bench)).seconds
+/** How slices are taken at a place: how many requests they need to last long enough, and what does not count. */
+interface Slicing {
+  amount: number
+  /** Opening the connections, and the first request of each: with five hundred of them that is to be seen. */
+  opening: Cost
 }
 
-/** How many requests a slice needs here to last long enough. */
-async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promise<number> {
+async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promise<Slicing> {
   const { connections } = place.situation
   const { seconds, each } = bench.options.quick ? QUICK : THOROUGH
   const few = Math.max(30, connections)
   const { seconds: taken } = await send(place, scenario, few, bench)
   const amount = Math.max(few, connections * each, Math.round((few * seconds) / taken))
   await send(place, scenario, amount, bench)
-  return amount
+  const openings: Cost[] = []
+  for (let times = 0; times < OPENINGS; times++) {
+    openings.push(await costOf(place, scenario, connections, bench))
+  }
+  const middle = (key: keyof Cost) => median(openings.map((cost) => cost[key]))
+  return { amount, opening: { server: middle('server'), redis: middle('redis') } }
 }
 
-// Of each request but the first of a connection: opening five hundred of them is work that is not to be seen.
-async function takeSlice(place: Place, scenario: ScenarioName, amount: number, bench: Bench) {
-  const { situation } = place
-  const opening = await costOf(place, scenario, situation.connections, bench)
-  const whole = await costOf(place, scenario, situation.connections + amount, bench)
-  const share = (situation.together ?? 1) / amount
+async function takeSlice(
+  place: Place,
+  scenario: ScenarioName,
+  { amount, opening }: Slicing,
+  bench: Bench
+): Promise<Cost> {
+  const { connections, together = 1 } = place.situation
+  const whole = await costOf(place, scenario, connections + amount, bench)
+  const share = together / amount
   return { server: (whole.server - opening.server) * share, redis: (whole.redis - opening.redis) * share }
 }
 
-async function costOf(place: Place, scenario: ScenarioName, amount: number, bench: Bench) {
+async function costOf(place: Place, scenario: ScenarioName, amount: number, bench: Bench): Promise<Cost> {
   const redisBefore = await bench.watch.cpu()
   const before = await place.subject.usage()
   await send(place, scenario, amount, bench)
