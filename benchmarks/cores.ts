@@ -1,5 +1,6 @@
 // Which core runs what, so that what is measured shares its own with nothing that is: by `taskset`, where it exists.
 import { spawnSync } from 'node:child_process'
+import { cpus } from 'node:os'
 
 interface Cores {
   /** The server under test. */
@@ -15,6 +16,12 @@ export const CORES: Cores = chooseCores()
 /** Binds a process, all its threads included, to a core. */
 export function pin(pid: number, core: number): void {
   if (CORES.pinned) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' })
+}
+
+/** Microseconds that the server's core has been busy so far, with whatever. */
+export function busyMicros(): number {
+  const { user = 0, nice = 0, sys = 0 } = cpus()[CORES.server]?.times ?? {}
+  return 1_000 * (user + nice + sys)
 }
 
 // With two cores only, the load and Redis share the one that the server has not.

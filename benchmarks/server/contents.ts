@@ -16,6 +16,15 @@ export function contentOf(kind: Kind, user: number): SessionContent {
   return kind === 'cart' ? cart(undefined, user) : cart(LARGE_BYTES, user)
 }
 
+/** What the routes read and write of it. */
+export interface Data {
+  userId?: number
+  count?: number
+  /** Another one for each request that puts it there. */
+  stamp?: number
+  signedInAt?: number
+}
+
 /** What `/begin` is asked for. */
 export interface Begin {
   kind: Kind

@@ -4,14 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { RedisStore } from 'connect-redis'
 import express, { type Request } from 'express'
 import session from 'express-session'
-import { contentOf, type Kind } from './contents.js'
+import { contentOf, type Data, type Kind } from './contents.js'
 import { SECRET, type Start } from './subject.js'
-
-interface Data {
-  userId?: number
-  count?: number
-  signedInAt?: number
-}
 
 export const start: Start = async (_name, { connect }) => {
   const app = express()
@@ -37,6 +31,12 @@ export const start: Start = async (_name, { connect }) => {
     const data = dataOf(request)
     data.count = (data.count ?? 0) + 1
     response.json({ userId: data.userId, count: data.count })
+  })
+  let stamps = 0
+  app.post('/stamp', (request, response) => {
+    const data = dataOf(request)
+    data.stamp = ++stamps
+    response.json({ userId: data.userId, stamp: data.stamp })
   })
   app.post('/login', async (request, response) => {
     const { cookie: _cookie, ...data } = request.session

@@ -1,12 +1,6 @@
 // The routes of the subjects whose session is a property of Fastify's request that saves itself.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Begin, contentOf } from './contents.js'
-
-interface Data {
-  userId?: number
-  count?: number
-  signedInAt?: number
-}
+import { type Begin, contentOf, type Data } from './contents.js'
 
 /** `regenerate` gives the session a new id and keeps what it holds. */
 export function addRoutes(
@@ -22,6 +16,12 @@ export function addRoutes(
     const session = request.session as Data
     session.count = (session.count ?? 0) + 1
     return { userId: session.userId, count: session.count }
+  })
+  let stamps = 0
+  app.post('/stamp', async (request) => {
+    const session = request.session as Data
+    session.stamp = ++stamps
+    return { userId: session.userId, stamp: session.stamp }
   })
   app.post('/login', async (request) => {
     await regenerate(request)

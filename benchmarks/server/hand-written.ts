@@ -4,14 +4,8 @@
 import { randomBytes } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
-import { type Begin, contentOf } from './contents.js'
+import { type Begin, contentOf, type Data } from './contents.js'
 import { IDLE_SECONDS, listen, type Start } from './subject.js'
-
-interface Data {
-  userId?: number
-  count?: number
-  signedInAt?: number
-}
 
 /** The declared type of `request.session` is the plugin's. */
 type OwnRequest = Omit<FastifyRequest, 'session'> & { session: Data; sessionKey: string }
@@ -56,6 +50,14 @@ export const start: Start = async (_name, { connect }) => {
     session.count = (session.count ?? 0) + 1
     await save(request)
     return { userId: session.userId, count: session.count }
+  })
+  let stamps = 0
+  app.post('/stamp', async (plain) => {
+    const request = plain as unknown as OwnRequest
+    const { session } = request
+    session.stamp = ++stamps
+    await save(request)
+    return { userId: session.userId, stamp: session.stamp }
   })
   app.post('/login', async (plain, reply) => {
     const request = plain as unknown as OwnRequest

@@ -46,6 +46,13 @@ export const start: Start = async (_name, { connect }) => {
     session.set('count', count)
     return { userId: session.get('userId'), count }
   })
+  let stamps = 0
+  app.post('/stamp', async (request) => {
+    const { session } = request as unknown as OwnRequest
+    const stamp = ++stamps
+    session.set('stamp', stamp)
+    return { userId: session.get('userId'), stamp }
+  })
   app.post('/login', async (plain) => {
     const request = plain as unknown as OwnRequest
     const { data } = request.session

@@ -3,10 +3,9 @@ import type { Context, Options } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
 import { plansOf } from './plans.js'
 import type { Scenario } from './scenarios.js'
-import { isWanted } from './scenarios.js'
 import { measureSizes } from './sizes.js'
 import { type Bench, type Measurement, measure, slicesOf } from './slices.js'
-import { canAnswer, type Stage, withStage } from './stage.js'
+import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
 import { watch } from './watch.js'
@@ -42,8 +41,8 @@ async function measureRequests(part: Subject['part'], context: Context): Promise
   })
 }
 
-function isChosen({ name, part }: Subject, wanted: Subject['part'], { subjects }: Options): boolean {
-  return name === REFERENCE || (part === wanted && isWanted(name, subjects))
+function isChosen(subject: Subject, part: Subject['part'], options: Options): boolean {
+  return subject.name === REFERENCE || (subject.part === part && isAsked(subject, options))
 }
 
 /** Who takes part in a scenario. */

@@ -39,7 +39,7 @@ function roundsOf(
 ): number {
   // Whoever asks for some scenarios wants to know them well.
   if (only.length > 0) return quick ? 8 : 24
-  if (quick) return 3
+  if (quick) return MAIN.includes(name) ? 6 : 3
   if (connections !== USUAL) return 4
   if (part === 'peers') return 6
   return MAIN.includes(name) ? 16 : 8

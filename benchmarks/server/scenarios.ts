@@ -40,10 +40,10 @@ export const SCENARIOS = [
   {
     name: 'parallel writes',
     method: 'POST',
-    path: '/write',
+    path: '/stamp',
     kind: 'login',
     shared: true,
-    expected: ({ userId }) => `{"userId":${userId},"count":`
+    expected: ({ userId }) => `{"userId":${userId},"stamp":`
   }
 ] as const satisfies readonly Scenario[]
 

@@ -5,8 +5,7 @@ import type { Column, Row, Table } from '../results.js'
 import { median } from '../statistics.js'
 import type { Kind } from './contents.js'
 import type { SubjectProcess } from './processes.js'
-import { isWanted } from './scenarios.js'
-import { withStage } from './stage.js'
+import { isAsked, withStage } from './stage.js'
 import { SUBJECTS, type Subject } from './subjects.js'
 
 const KINDS: readonly Kind[] = ['login', 'cart', 'large']
@@ -16,7 +15,7 @@ const IN_MEMORY = 2_000
 const BEFORE = 500
 
 export async function measureSizes({ options, progress, redis, redisPort }: Context): Promise<Table[]> {
-  const chosen = SUBJECTS.filter(({ name, keeps }) => keeps !== 'nothing' && isWanted(name, options.subjects))
+  const chosen = SUBJECTS.filter((subject) => subject.keeps !== 'nothing' && isAsked(subject, options))
   progress.begin('bytes', chosen.length)
   const inRedis: Row[] = []
   const inMemory: Row[] = []

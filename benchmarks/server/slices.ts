@@ -1,6 +1,7 @@
 // Measures subjects side by side: many short slices, one of the reference between any two, so that what slows the
 // machine down for a while slows both. What counts is the ratio to the reference just before and just after.
 import { generator } from '../chaos/random.js'
+import { busyMicros, CORES } from '../cores.js'
 import { median, type Ratio, ratioOf, scatter, shuffled } from '../statistics.js'
 import type { Sent } from './load.js'
 import type { LoadProcess, SubjectProcess } from './processes.js'
@@ -49,14 +50,14 @@ export interface Bench {
   watch: Watch
 }
 
-type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number; preemptions: number }
+type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number }
 
 /** Until what runs often is compiled. */
 const WARM_UP_SLICES = 2
 /** The reference's own slices lie further apart than this. */
 const CALM_SCATTER = 0.12
-/** Other processes took the core away from the server more often in a second. */
-const CALM_PREEMPTIONS = 150
+/** Others use more than this share of the core that the servers have. */
+const CALM_SHARE = 0.05
 
 /** `done` is called after every slice; `slicesOf` tells how often that is. */
 export async function measure(
@@ -75,6 +76,7 @@ export async function measure(
     return slice
   }
 
+  const foreignShare = await watchCore(all)
   for (const subject of all) {
     await prepare(plan, subject, load)
     done(subject.name)
@@ -95,7 +97,7 @@ export async function measure(
   return {
     plan,
     measured: all.map(({ name }) => (series.get(name) as Series).summary(name)),
-    disturbed: disturbanceOf(seriesOf(reference).slices)
+    disturbed: disturbanceOf(seriesOf(reference).slices, await foreignShare())
   }
 }
 
@@ -126,8 +128,7 @@ async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: B
     ...sent,
     cpu: (after.cpu - before.cpu) / plan.amount,
     redisCpu: (redisAfter - redisBefore) / plan.amount,
-    perSecond: plan.amount / sent.seconds,
-    preemptions: (after.preemptions - before.preemptions) / sent.seconds
+    perSecond: plan.amount / sent.seconds
   }
 }
 
@@ -153,12 +154,25 @@ class Series {
   }
 }
 
-function disturbanceOf(reference: readonly Slice[]): string {
+function disturbanceOf(reference: readonly Slice[], foreign: number): string {
   const spread = scatter(reference.map(({ cpu }) => cpu))
-  const preemptions = median(reference.map(({ preemptions }) => preemptions))
   const signs = [
     spread > CALM_SCATTER ? `reference ± ${Math.round(50 * spread)} %` : '',
-    preemptions > CALM_PREEMPTIONS ? `${Math.round(preemptions)} preemptions/s` : ''
+    foreign > CALM_SHARE ? `others used ${Math.round(100 * foreign)} % of the core` : ''
   ]
   return signs.filter((sign) => sign !== '').join(', ')
+}
+
+/** Tells, when called, which share of the time others have used the core that the servers are bound to. */
+async function watchCore(servers: readonly SubjectProcess[]): Promise<() => Promise<number>> {
+  const own = async () => {
+    const usages = await Promise.all(servers.map((server) => server.usage()))
+    return usages.reduce((sum, { cpu }) => sum + cpu, 0)
+  }
+  const [startedAt, busyBefore, ownBefore] = [performance.now(), busyMicros(), await own()]
+  return async () => {
+    const micros = 1_000 * (performance.now() - startedAt)
+    const foreign = busyMicros() - busyBefore - (await own()) + ownBefore
+    return CORES.pinned ? Math.max(0, foreign / micros) : 0
+  }
 }

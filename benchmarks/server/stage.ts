@@ -1,4 +1,5 @@
 // The processes that a measurement needs, started before it and stopped after it.
+import type { Options } from '../part.js'
 import { type LoadProcess, type SubjectProcess, startLoad, startSubject } from './processes.js'
 import type { Scenario } from './scenarios.js'
 import { SUBJECTS, type Subject } from './subjects.js'
@@ -29,4 +30,9 @@ export async function withStage<Result>(
 
 export function canAnswer({ keeps }: Subject, { bare }: Scenario): boolean {
   return keeps !== 'nothing' || bare === true
+}
+
+/** By name, or, where none was named, by how long the run may take. */
+export function isAsked({ name, quick }: Subject, options: Options): boolean {
+  return options.subjects.length > 0 ? options.subjects.includes(name) : quick || !options.quick
 }

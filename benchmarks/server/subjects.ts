@@ -6,30 +6,55 @@ export type SubjectName = (typeof SUBJECTS)[number]['name']
 export const REFERENCE = 'hand-written'
 
 /**
- * `part` is where it is measured; `module` exports `start`; `keeps` says where its sessions are; `prefix` is what their
- * keys begin with in Redis.
+ * `part` is where it is measured; `module` exports `start`; `keeps` says where its sessions are; `quick`, whether it is
+ * part of quick runs.
  */
 export const SUBJECTS = [
-  { name: REFERENCE, part: 'server', module: './hand-written.js', keeps: 'redis' },
-  { name: 'json', part: 'server', module: './ours.js', keeps: 'redis' },
-  { name: 'superjson', part: 'server', module: './ours.js', keeps: 'redis' },
-  { name: 'msgpack', part: 'server', module: './ours.js', keeps: 'redis' },
-  { name: 'json in memory', part: 'server', module: './ours.js', keeps: 'memory' },
-  { name: 'superjson in memory', part: 'server', module: './ours.js', keeps: 'memory' },
-  { name: 'msgpack in memory', part: 'server', module: './ours.js', keeps: 'memory' },
-  { name: 'fastify', part: 'server', module: './bare.js', keeps: 'nothing' },
-  { name: 'fastify + cookie', part: 'server', module: './bare.js', keeps: 'nothing' },
-  { name: '@fastify/session, ioredis', part: 'peers', module: './fastify-session.js', keeps: 'redis' },
-  { name: '@fastify/session, ioredis, best', part: 'peers', module: './fastify-session.js', keeps: 'redis' },
-  { name: '@fastify/session, connect-redis', part: 'peers', module: './fastify-session.js', keeps: 'redis' },
+  { name: REFERENCE, part: 'server', module: './hand-written.js', keeps: 'redis', quick: true },
+  { name: 'json', part: 'server', module: './ours.js', keeps: 'redis', quick: true },
+  { name: 'superjson', part: 'server', module: './ours.js', keeps: 'redis', quick: false },
+  { name: 'msgpack', part: 'server', module: './ours.js', keeps: 'redis', quick: true },
+  { name: 'json in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: true },
+  { name: 'superjson in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: false },
+  { name: 'msgpack in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: false },
+  { name: 'fastify', part: 'server', module: './bare.js', keeps: 'nothing', quick: false },
+  { name: 'fastify + cookie', part: 'server', module: './bare.js', keeps: 'nothing', quick: true },
+  {
+    name: '@fastify/session, ioredis',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
+  {
+    name: '@fastify/session, ioredis, best',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
+  {
+    name: '@fastify/session, connect-redis',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
   {
     name: '@fastify/session, connect-redis, best',
     part: 'peers',
     module: './fastify-session.js',
-    keeps: 'redis'
+    keeps: 'redis',
+    quick: true
   },
-  { name: '@mgcrea/fastify-session', part: 'peers', module: './mgcrea.js', keeps: 'redis' },
-  { name: 'express-session, connect-redis', part: 'peers', module: './express.js', keeps: 'redis' }
+  { name: '@mgcrea/fastify-session', part: 'peers', module: './mgcrea.js', keeps: 'redis', quick: true },
+  {
+    name: 'express-session, connect-redis',
+    part: 'peers',
+    module: './express.js',
+    keeps: 'redis',
+    quick: true
+  }
 ] as const
 
 export type Subject = (typeof SUBJECTS)[number]
