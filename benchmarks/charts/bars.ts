@@ -24,6 +24,8 @@ export interface Panel {
 
 export interface BarChart {
   title: string
+  /** Instead of a legend. */
+  subtitle?: string
   categories: readonly string[]
   /** What the bars of a category are; a chart of one group has no legend and colours bars by `colorOf`. */
   groups: readonly string[]
@@ -45,6 +47,8 @@ const BOTTOM = 34
 const GAP = 28
 const BAR = 15
 const BETWEEN = 12
+/** Pixels that a label may take: one that began closer to the line of the reference would be crossed by it. */
+const LABEL = 56
 
 export function barChartHeight({ categories, groups }: BarChart): number {
   return TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
@@ -56,7 +60,14 @@ export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
   const left = (panel: number) => margin + panel * (panelWidth + GAP)
   return {
     title: [
-      { text: chart.title, left: 8, top: 6, textStyle: { color: theme.text, fontSize: 16 } },
+      {
+        text: chart.title,
+        subtext: chart.subtitle ?? '',
+        left: 8,
+        top: 6,
+        textStyle: { color: theme.text, fontSize: 16 },
+        subtextStyle: { color: theme.faint, fontSize: TEXT }
+      },
       ...panels.map(({ title }, panel) => ({
         text: title,
         left: left(panel),
@@ -152,6 +163,9 @@ function seriesOf(
       const top = middle + (group - chart.groups.length / 2) * BAR
       const whisker = [bar.low, bar.high].map((value) => api.coord([value ?? bar.value, category])[0] ?? end)
       const [low = end, high = end] = whisker
+      const [reference = 0] = api.coord([1, category])
+      const behind = Math.max(end, high)
+      const isCrossed = behind < reference && reference - behind < LABEL
       return {
         type: 'group',
         children: [
@@ -163,7 +177,7 @@ function seriesOf(
           ...(high > low ? whiskerAt(low, high, top + BAR / 2, theme) : []),
           {
             type: 'text',
-            x: Math.max(end, high) + 5,
+            x: (isCrossed ? reference : behind) + 5,
             y: top + BAR / 2 + 1,
             style: { text: bar.label, fill: theme.text, fontSize: TEXT, verticalAlign: 'middle' }
           }

@@ -57,7 +57,13 @@ function draw(
         textStyle: { ...text, fontWeight: 'normal' as const }
       }))
     ],
-    legend: { left: 4, top: 34, itemGap: 28, data: [...scenarios, LINEAR], textStyle: text },
+    legend: {
+      left: 4,
+      top: 34,
+      itemGap: 28,
+      data: [...scenarios, { name: LINEAR, icon: DASHES }],
+      textStyle: text
+    },
     grid: panels.map((_, panel) => ({ ...corner(panel), ...PANEL })),
     xAxis: panels.map((name, panel) => ({
       ...axis,
@@ -122,6 +128,7 @@ function lineOf({ scenario, places }: Curve, panel: number): LineSeriesOption {
 }
 
 const LINEAR = 'linear'
+const DASHES = 'path://M0 4h7v2H0zM9 4h7v2H9zM18 4h7v2h-7z'
 
 /** Through the highest of the last points: who comes from below this line grows faster than linearly. */
 function linear(curves: readonly Curve[], panel: number, theme: Theme): LineSeriesOption {

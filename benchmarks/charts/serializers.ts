@@ -39,6 +39,6 @@ export function serializersChart({ rows }: Table): Chart {
 
 function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
-  if (typeof value !== 'number') return { value: 0, label: 'does not keep them' }
+  if (typeof value !== 'number') return { value: 0, label: 'not kept' }
   return { value, label: labelOf(row), ...intervalOf(row, key) }
 }

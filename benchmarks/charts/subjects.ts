@@ -19,6 +19,7 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
   const isOwn = (name: string) => own.some(({ subject }) => subject === name)
   const chart: BarChart = {
     title: 'CPU of the server for a request, in ratio to a session written by hand',
+    subtitle: `${CONNECTIONS} connections; whiskers hold the ratio with 95 %; the dashed line is the hand-written session`,
     categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
     groups: [''],
     panels: Object.entries(PANELS).map(([scenario, title]) => ({

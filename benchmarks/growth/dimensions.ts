@@ -40,7 +40,7 @@ export const DIMENSIONS: readonly Dimension[] = [
     at: (keys) => ({ kind: `keys-${keys}`, browsers: SOME * 5, connections: SOME })
   },
   {
-    name: 'requests at once, together',
+    name: 'requests at once (all of them)',
     points: [1, 5, 20, 50, 100, 200, 500],
     scenarios: ['read', 'write', 'parallel writes'],
     at: (requests) => ({ kind: 'login', browsers: 601, connections: requests, together: requests })
