@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import type { Context } from '../part.js'
 import { type LoadProcess, type SubjectProcess, startSubject } from '../server/processes.js'
 import type { ScenarioName } from '../server/scenarios.js'
+import { foreignText, watchCore } from '../server/slices.js'
 import { SUBJECTS, type Subject } from '../server/subjects.js'
 import type { Watch } from '../server/watch.js'
 import { median } from '../statistics.js'
@@ -20,6 +21,8 @@ export interface Curve {
   dimension: Dimension
   scenario: ScenarioName
   points: readonly CurvePoint[]
+  /** Something else was going on: how it showed; empty where nothing did. */
+  disturbed: string
 }
 
 /** Microseconds of CPU for a request, or for so many as the dimension says, round by round. */
@@ -48,6 +51,7 @@ interface Cost {
 
 /** A point, ready to be measured. */
 interface Place {
+  at: number
   situation: Situation
   subject: SubjectProcess
   /** What the load calls its browsers by. */
@@ -67,35 +71,45 @@ export async function measureDimension(dimension: Dimension, bench: Bench): Prom
       progress.step('signing in')
     }
     for (const scenario of scenarios) {
-      const slicings: Slicing[] = []
-      for (const [index, place] of places.entries()) {
-        if (place.subject !== places[index - 1]?.subject) await send(place, scenario, FIRST, bench)
-        slicings.push(await warmUp(place, scenario, bench))
-        progress.step(`${scenario}, warming up`)
-      }
-      const curve = {
-        dimension,
-        scenario,
-        points: points.map((at): CurvePoint => ({ at, server: [], redis: [] }))
-      }
-      for (let round = 0; round < rounds; round++) {
-        for (const [index, place] of places.entries()) {
-          const { server, redis } = await takeSlice(place, scenario, slicings[index] as Slicing, bench)
-          curve.points[index]?.server.push(server)
-          curve.points[index]?.redis.push(redis)
-          progress.step(scenario)
-        }
-      }
-      curves.push(curve)
+      curves.push({ dimension, scenario, ...(await measureCurve(places, scenario, rounds, bench)) })
     }
   } finally {
     progress.end()
-    for (const subject of new Set(places.map(({ subject }) => subject))) {
+    for (const subject of subjectsOf(places)) {
       await subject.stop()
       await inDatabase(subject.db, bench.redis, (client) => client.flushdb())
     }
   }
   return curves
+}
+
+async function measureCurve(
+  places: readonly Place[],
+  scenario: ScenarioName,
+  rounds: number,
+  bench: Bench
+): Promise<Pick<Curve, 'points' | 'disturbed'>> {
+  const slicings: Slicing[] = []
+  for (const [index, place] of places.entries()) {
+    if (place.subject !== places[index - 1]?.subject) await send(place, scenario, FIRST, bench)
+    slicings.push(await warmUp(place, scenario, bench))
+    bench.progress.step(`${scenario}, warming up`)
+  }
+  const foreignShare = await watchCore(subjectsOf(places))
+  const points = places.map(({ at }): CurvePoint => ({ at, server: [], redis: [] }))
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, place] of places.entries()) {
+      const { server, redis } = await takeSlice(place, scenario, slicings[index] as Slicing, bench)
+      points[index]?.server.push(server)
+      points[index]?.redis.push(redis)
+      bench.progress.step(scenario)
+    }
+  }
+  return { points, disturbed: foreignText(await foreignShare()) }
+}
+
+function subjectsOf(places: readonly Place[]): SubjectProcess[] {
+  return [...new Set(places.map(({ subject }) => subject))]
 }
 
 async function arrange(
@@ -109,11 +123,16 @@ async function arrange(
   // Where the number of stored sessions differs each point needs a database of its own, and so a server.
   const subject =
     (stored === undefined ? before[0]?.subject : undefined) ??
-    (await startSubject(OURS, redisPort, FIRST_DATABASE + before.length))
+    (await startEmpty(FIRST_DATABASE + before.length, redis, redisPort))
   const label = `${name}, database ${subject.db}`
   await load.begin({ subject: label, port: subject.port, kind, browsers })
   if (stored !== undefined) await inDatabase(subject.db, redis, (client) => fill(client, stored))
-  return { situation, subject, label }
+  return { at: point, situation, subject, label }
+}
+
+async function startEmpty(db: number, redis: Redis, redisPort: number): Promise<SubjectProcess> {
+  await inDatabase(db, redis, (client) => client.flushdb())
+  return startSubject(OURS, redisPort, db)
 }
 
 /** How slices are taken at a place: how many requests they need to last long enough, and what does not count. */

@@ -23,7 +23,8 @@ const SLOPE_COLUMNS: readonly Column[] = [
   { key: 'to', title: 'to', role: 'note' },
   { key: 'factor', title: 'cost ×', role: 'note', digits: 1 },
   { key: 'exponent', title: 'exponent', role: 'cost', digits: 2 },
-  { key: 'verdict', title: 'verdict', role: 'note' }
+  { key: 'verdict', title: 'verdict', role: 'note' },
+  { key: 'disturbed', title: 'disturbed', role: 'note' }
 ]
 
 export const measureGrowth: Part = async (context) => {
@@ -63,7 +64,7 @@ function slopesOf(curves: readonly Curve[]): Table {
   return { name: 'slopes', title: 'Growth: how fast', columns: SLOPE_COLUMNS, rows }
 }
 
-function slopeOf({ dimension, scenario, points }: Curve, process: 'server' | 'redis'): Row {
+function slopeOf({ dimension, scenario, points, disturbed }: Curve, process: 'server' | 'redis'): Row {
   const first = points[0] as CurvePoint
   const last = points.at(-1) as CurvePoint
   const { exponent, low, high, verdict } = growthOf(points.map(({ at, [process]: costs }) => ({ at, costs })))
@@ -75,6 +76,7 @@ function slopeOf({ dimension, scenario, points }: Curve, process: 'server' | 're
     to: last.at,
     factor: median(last[process]) / median(first[process]),
     ...(exponent === undefined ? {} : { exponent, exponentLow: low, exponentHigh: high }),
-    verdict
+    verdict,
+    disturbed
   }
 }

@@ -158,13 +158,18 @@ function disturbanceOf(reference: readonly Slice[], foreign: number): string {
   const spread = scatter(reference.map(({ cpu }) => cpu))
   const signs = [
     spread > CALM_SCATTER ? `reference ± ${Math.round(50 * spread)} %` : '',
-    foreign > CALM_SHARE ? `others used ${Math.round(100 * foreign)} % of the core` : ''
+    foreignText(foreign)
   ]
   return signs.filter((sign) => sign !== '').join(', ')
 }
 
+/** Empty where others used too little to matter. */
+export function foreignText(share: number): string {
+  return share > CALM_SHARE ? `others used ${Math.round(100 * share)} % of the core` : ''
+}
+
 /** Tells, when called, which share of the time others have used the core that the servers are bound to. */
-async function watchCore(servers: readonly SubjectProcess[]): Promise<() => Promise<number>> {
+export async function watchCore(servers: readonly SubjectProcess[]): Promise<() => Promise<number>> {
   const own = async () => {
     const usages = await Promise.all(servers.map((server) => server.usage()))
     return usages.reduce((sum, { cpu }) => sum + cpu, 0)
