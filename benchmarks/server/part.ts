@@ -11,7 +11,8 @@ import { judge } from './targets.js'
 import { watch } from './watch.js'
 
 export async function measureOurs(context: Context): Promise<Table[]> {
-  const sizes = await measureSizes(context)
+  // Whoever asks for scenarios waits for no sizes.
+  const sizes = context.options.only.length === 0 ? await measureSizes(context) : []
   const measurements = await measureRequests('server', context)
   return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
 }

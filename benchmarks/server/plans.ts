@@ -9,26 +9,46 @@ const USUAL = 50
 const MAIN: readonly string[] = ['read', 'write']
 
 /** Requests of a slice: about a fifth of a second. */
-const AMOUNTS: Readonly<Record<number, number>> = { 1: 1_500, 50: 5_000, 200: 5_000 }
+const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
 const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 2_000, 200: 2_000 }
+/** Of large sessions so many times less. */
+const LARGE = 3
+const WARM_UP = 1_500
+const QUICK_WARM_UP = 400
 
 export function plansOf(part: Subject['part'], options: Options): Plan[] {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => isWanted(name, options.only))
   return connectionsOf(options).flatMap((connections) =>
     scenarios
-      .filter(({ shared }) => shared !== true || connections === USUAL)
+      .filter((scenario) => isWorthwhile(part, scenario, connections, options))
       .map((scenario) => ({
         scenario,
         connections,
-        amount: (options.quick ? QUICK_AMOUNTS : AMOUNTS)[connections] ?? 5_000,
-        rounds: roundsOf(part, scenario, connections, options)
+        amount: amountOf(scenario, connections, options),
+        rounds: roundsOf(part, scenario, connections, options),
+        warmUp: options.quick ? QUICK_WARM_UP : WARM_UP
       }))
   )
 }
 
-function connectionsOf({ connections, quick }: Options): readonly number[] {
+function connectionsOf({ connections, quick, only }: Options): readonly number[] {
   if (connections.length > 0) return connections
-  return quick ? [USUAL] : [USUAL, 1, 200]
+  return quick || only.length > 0 ? [USUAL] : [USUAL, 1, 200]
+}
+
+function isWorthwhile(
+  part: Subject['part'],
+  { name, shared }: Scenario,
+  connections: number,
+  { only }: Options
+): boolean {
+  if (connections === USUAL) return true
+  return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
+}
+
+function amountOf({ kind }: Scenario, connections: number, { quick }: Options): number {
+  const amount = (quick ? QUICK_AMOUNTS : AMOUNTS)[connections] ?? 5_000
+  return kind === 'large' ? Math.max(connections, Math.round(amount / LARGE)) : amount
 }
 
 function roundsOf(

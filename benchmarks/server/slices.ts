@@ -15,6 +15,8 @@ export interface Plan {
   amount: number
   /** Slices of each subject. */
   rounds: number
+  /** Milliseconds that each subject is used before anything counts, until what runs often is compiled. */
+  warmUp: number
 }
 
 export interface Measured {
@@ -52,8 +54,6 @@ export interface Bench {
 
 type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number }
 
-/** Until what runs often is compiled. */
-const WARM_UP_SLICES = 2
 /** The reference's own slices lie further apart than this. */
 const CALM_SCATTER = 0.12
 /** Others use more than this share of the core that the servers have. */
@@ -110,7 +110,8 @@ async function prepare(plan: Plan, subject: SubjectProcess, load: LoadProcess): 
   const { kind } = plan.scenario
   const { name, port } = subject
   if (kind !== undefined) await load.begin({ subject: name, port, kind })
-  for (let slice = 1; slice < WARM_UP_SLICES; slice++) await send(plan, subject, load)
+  const end = performance.now() + plan.warmUp
+  while (performance.now() < end) await send(plan, subject, load)
 }
 
 function send(plan: Plan, { name, port }: SubjectProcess, load: LoadProcess): Promise<Sent> {
