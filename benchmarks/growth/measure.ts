@@ -36,8 +36,8 @@ const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
 /** Each server has a database of Redis to itself; from this one on nobody else uses them. */
 const FIRST_DATABASE = 10
 
-/** Slices of each point, how long they are, and how many requests a connection sends in one at least. */
-const QUICK = { rounds: 3, seconds: 0.06, each: 4 }
+/** Slices of each point, the CPU that they take, and how many requests a connection sends in one at least. */
+const QUICK = { rounds: 3, seconds: 0.08, each: 4 }
 const THOROUGH = { rounds: 9, seconds: 0.25, each: 10 }
 /** Requests after which the compiler knows a route. */
 const FIRST = 3_000
@@ -146,8 +146,9 @@ async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promi
   const { connections } = place.situation
   const { seconds, each } = bench.options.quick ? QUICK : THOROUGH
   const few = Math.max(30, connections)
-  const { seconds: taken } = await send(place, scenario, few, bench)
-  const amount = Math.max(few, connections * each, Math.round((few * seconds) / taken))
+  // By CPU, which others who use the machine do not change.
+  const { server } = await costOf(place, scenario, few, bench)
+  const amount = Math.max(few, connections * each, Math.round((few * seconds * 1e6) / server))
   await send(place, scenario, amount, bench)
   const openings: Cost[] = []
   for (let times = 0; times < OPENINGS; times++) {
