@@ -1,10 +1,10 @@
 // Whole servers: what a request costs with sessions of this plugin, and with others', beside the hand-written one.
 import type { Context, Options } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
-import { plansOf } from './plans.js'
+import { plansOf, warmUpOf } from './plans.js'
 import type { Scenario } from './scenarios.js'
 import { measureSizes } from './sizes.js'
-import { type Bench, type Measurement, measure, slicesOf } from './slices.js'
+import { type Bench, type Measurement, measure, type Plan, slicesOf, warmUp } from './slices.js'
 import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
@@ -25,21 +25,44 @@ async function measureRequests(part: Subject['part'], context: Context): Promise
   const { options, progress, redis, redisPort } = context
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
   return withStage(chosen, redisPort, async (stage) => {
-    const benches = plansOf(part, options).map((plan) => ({
+    const planned = plansOf(part, options).map((plan) => ({
       plan,
       bench: { load: stage.load, watch: watch(redis), ...benchOf(plan.scenario, chosen, stage) }
     }))
+    await warmUpAll(part, planned, context)
+
     progress.begin(
       part,
-      benches.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench.others.length + 1), 0)
+      planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench), 0)
     )
     const measurements: Measurement[] = []
-    for (const { plan, bench } of benches) {
+    for (const { plan, bench } of planned) {
       const what = `${plan.scenario.name}, ${plan.connections} connections`
       measurements.push(await measure(plan, bench, (subject) => progress.step(`${what}: ${subject}`)))
     }
     return measurements
   })
+}
+
+interface Planned {
+  plan: Plan
+  bench: Bench
+}
+
+/** Each scenario once, before the first is measured: else those measured later would be the warmer ones. */
+async function warmUpAll(part: string, planned: readonly Planned[], { options, progress }: Context) {
+  const once = planned.filter(
+    ({ plan }, index) => planned.findIndex((other) => other.plan.scenario === plan.scenario) === index
+  )
+  progress.begin(
+    `${part}, warming up`,
+    once.reduce((sum, { bench }) => sum + 1 + bench.others.length, 0)
+  )
+  for (const { plan, bench } of once) {
+    await warmUp(plan, bench, warmUpOf(once.length, options), (subject) =>
+      progress.step(`${plan.scenario.name}: ${subject}`)
+    )
+  }
 }
 
 function isChosen(subject: Subject, part: Subject['part'], options: Options): boolean {

@@ -13,8 +13,11 @@ const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_00
 const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 2_000, 200: 2_000 }
 /** Of large sessions so many times less. */
 const LARGE = 3
-const WARM_UP = 1_500
-const QUICK_WARM_UP = 400
+/** Milliseconds for each subject and scenario, and for all scenarios of a subject at least. */
+const WARM_UP = { each: 1_500, all: 4_000 }
+const QUICK_WARM_UP = { each: 300, all: 2_000 }
+/** What a quick run asks the peers. */
+const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
 
 export function plansOf(part: Subject['part'], options: Options): Plan[] {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => isWanted(name, options.only))
@@ -25,10 +28,15 @@ export function plansOf(part: Subject['part'], options: Options): Plan[] {
         scenario,
         connections,
         amount: amountOf(scenario, connections, options),
-        rounds: roundsOf(part, scenario, connections, options),
-        warmUp: options.quick ? QUICK_WARM_UP : WARM_UP
+        rounds: roundsOf(part, scenario, connections, options)
       }))
   )
+}
+
+/** Milliseconds that each subject is used in each of so many scenarios before anything counts. */
+export function warmUpOf(scenarios: number, { quick }: Options): number {
+  const { each, all } = quick ? QUICK_WARM_UP : WARM_UP
+  return Math.max(each, all / scenarios)
 }
 
 function connectionsOf({ connections, quick, only }: Options): readonly number[] {
@@ -40,8 +48,9 @@ function isWorthwhile(
   part: Subject['part'],
   { name, shared }: Scenario,
   connections: number,
-  { only }: Options
+  { only, quick }: Options
 ): boolean {
+  if (quick && part === 'peers' && only.length === 0 && !QUICK_PEERS.includes(name)) return false
   if (connections === USUAL) return true
   return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
 }

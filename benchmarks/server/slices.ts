@@ -15,8 +15,6 @@ export interface Plan {
   amount: number
   /** Slices of each subject. */
   rounds: number
-  /** Milliseconds that each subject is used before anything counts, until what runs often is compiled. */
-  warmUp: number
 }
 
 export interface Measured {
@@ -54,12 +52,14 @@ export interface Bench {
 
 type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number }
 
+/** Requests whose commands are counted: a few, since to watch them makes them slow. */
+const COUNTED = 500
 /** The reference's own slices lie further apart than this. */
 const CALM_SCATTER = 0.12
 /** Others use more than this share of the core that the servers have. */
 const CALM_SHARE = 0.05
 
-/** `done` is called after every slice; `slicesOf` tells how often that is. */
+/** Of what is warm. `done` is called after every slice; `slicesOf` tells how often that is. */
 export async function measure(
   plan: Plan,
   bench: Bench,
@@ -78,9 +78,10 @@ export async function measure(
 
   const foreignShare = await watchCore(all)
   for (const subject of all) {
-    await prepare(plan, subject, load)
-    done(subject.name)
-    seriesOf(subject).count = await watch.count(subject.db, plan.amount, () => send(plan, subject, load))
+    const counted = { ...plan, amount: Math.max(COUNTED, plan.connections) }
+    seriesOf(subject).count = await watch.count(subject.db, counted.amount, () =>
+      send(counted, subject, load)
+    )
     done(subject.name)
   }
   const random = generator(plan.rounds)
@@ -102,16 +103,25 @@ export async function measure(
 }
 
 /** Of a measurement, as often as `done` is called. */
-export function slicesOf({ rounds }: Plan, subjects: number): number {
-  return 2 * subjects + 1 + rounds * 2 * (subjects - 1)
+export function slicesOf({ rounds }: Plan, { others }: Bench): number {
+  return 2 + others.length + rounds * 2 * others.length
 }
 
-async function prepare(plan: Plan, subject: SubjectProcess, load: LoadProcess): Promise<void> {
+/** Uses everything for so many milliseconds before anything counts, until what runs often is compiled. */
+export async function warmUp(
+  plan: Plan,
+  { reference, others, load }: Bench,
+  milliseconds: number,
+  done: (subject: string) => void
+): Promise<void> {
   const { kind } = plan.scenario
-  const { name, port } = subject
-  if (kind !== undefined) await load.begin({ subject: name, port, kind })
-  const end = performance.now() + plan.warmUp
-  while (performance.now() < end) await send(plan, subject, load)
+  for (const subject of [reference, ...others]) {
+    const { name, port } = subject
+    if (kind !== undefined) await load.begin({ subject: name, port, kind })
+    const end = performance.now() + milliseconds
+    while (performance.now() < end) await send(plan, subject, load)
+    done(name)
+  }
 }
 
 function send(plan: Plan, { name, port }: SubjectProcess, load: LoadProcess): Promise<Sent> {
