@@ -29,7 +29,6 @@ interface Options {
 const fastifySession: FastifyPluginAsync<Options> = createRequire(import.meta.url)('@fastify/session')
 
 const BEST = { saveUninitialized: false, rolling: false }
-const REGENERATED = ['userId', 'name', 'roles', 'csrf', 'signedInAt', 'locale']
 
 export const start: Start = async (name, { connect }) => {
   const isBest = name.endsWith('best')
@@ -61,7 +60,8 @@ function storeOn(client: Redis): Store {
   }
 }
 
-/** It keeps the keys that it is told. */
+/** It keeps the keys that it is told: all but what it puts there itself. */
 function regenerate({ session }: FastifyRequest): Promise<unknown> {
-  return (session as unknown as { regenerate(keys: string[]): Promise<unknown> }).regenerate(REGENERATED)
+  const keys = Object.keys(session).filter((key) => key !== 'cookie')
+  return (session as unknown as { regenerate(keys: string[]): Promise<unknown> }).regenerate(keys)
 }

@@ -29,7 +29,7 @@ async function measureRequests(part: Subject['part'], context: Context): Promise
       plan,
       bench: { load: stage.load, watch: watch(redis), ...benchOf(plan.scenario, chosen, stage) }
     }))
-    await warmUpAll(part, planned, context)
+    await warmUpAll(part, planned, stage, context)
 
     progress.begin(
       part,
@@ -49,19 +49,21 @@ interface Planned {
   bench: Bench
 }
 
-/** Each scenario once, before the first is measured: else those measured later would be the warmer ones. */
-async function warmUpAll(part: string, planned: readonly Planned[], { options, progress }: Context) {
-  const once = planned.filter(
-    ({ plan }, index) => planned.findIndex((other) => other.plan.scenario === plan.scenario) === index
-  )
-  progress.begin(
-    `${part}, warming up`,
-    once.reduce((sum, { bench }) => sum + 1 + bench.others.length, 0)
-  )
-  for (const { plan, bench } of once) {
-    await warmUp(plan, bench, warmUpOf(once.length, options), (subject) =>
-      progress.step(`${plan.scenario.name}: ${subject}`)
+/** In all its scenarios each, before the first is measured: else those measured later would be the warmer ones. */
+async function warmUpAll(
+  part: string,
+  planned: readonly Planned[],
+  { load, subjects }: Stage,
+  { options, progress }: Context
+): Promise<void> {
+  progress.begin(`${part}, warming up`, subjects.length)
+  for (const subject of subjects) {
+    const own = planned.filter(({ bench }) => bench.reference === subject || bench.others.includes(subject))
+    const once = own.filter(
+      ({ plan }, index) => own.findIndex((other) => other.plan.scenario === plan.scenario) === index
     )
+    for (const { plan } of once) await warmUp(plan, subject, load, warmUpOf(once.length, options))
+    progress.step(subject.name)
   }
 }
 

@@ -10,12 +10,12 @@ const MAIN: readonly string[] = ['read', 'write']
 
 /** Requests of a slice: about a fifth of a second. */
 const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
-const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 2_000, 200: 2_000 }
+const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200: 1_500 }
 /** Of large sessions so many times less. */
 const LARGE = 3
 /** Milliseconds for each subject and scenario, and for all scenarios of a subject at least. */
 const WARM_UP = { each: 1_500, all: 4_000 }
-const QUICK_WARM_UP = { each: 300, all: 2_000 }
+const QUICK_WARM_UP = { each: 250, all: 1_500 }
 /** What a quick run asks the peers. */
 const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
 

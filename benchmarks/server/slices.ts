@@ -107,21 +107,18 @@ export function slicesOf({ rounds }: Plan, { others }: Bench): number {
   return 2 + others.length + rounds * 2 * others.length
 }
 
-/** Uses everything for so many milliseconds before anything counts, until what runs often is compiled. */
+/** Uses a subject for so many milliseconds before anything counts, until what runs often is compiled. */
 export async function warmUp(
   plan: Plan,
-  { reference, others, load }: Bench,
-  milliseconds: number,
-  done: (subject: string) => void
+  subject: SubjectProcess,
+  load: LoadProcess,
+  milliseconds: number
 ): Promise<void> {
   const { kind } = plan.scenario
-  for (const subject of [reference, ...others]) {
-    const { name, port } = subject
-    if (kind !== undefined) await load.begin({ subject: name, port, kind })
-    const end = performance.now() + milliseconds
-    while (performance.now() < end) await send(plan, subject, load)
-    done(name)
-  }
+  const { name, port } = subject
+  if (kind !== undefined) await load.begin({ subject: name, port, kind })
+  const end = performance.now() + milliseconds
+  while (performance.now() < end) await send(plan, subject, load)
 }
 
 function send(plan: Plan, { name, port }: SubjectProcess, load: LoadProcess): Promise<Sent> {
