@@ -49,6 +49,6 @@ export const DIMENSIONS: readonly Dimension[] = [
     name: 'sessions in Redis',
     points: [1_000, 10_000, 100_000, 1_000_000],
     scenarios: ['read', 'write'],
-    at: (stored) => ({ kind: 'login', browsers: 501, connections: SOME, stored })
+    at: (stored) => ({ kind: 'login', browsers: SOME * 5, connections: SOME, stored })
   }
 ]

@@ -37,11 +37,11 @@ const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
 const FIRST_DATABASE = 10
 
 /** Slices of each point, the CPU that they take, and how many requests a connection sends in one at least. */
-const QUICK = { rounds: 3, seconds: 0.08, each: 4 }
+const QUICK = { rounds: 3, seconds: 0.05, each: 4 }
 const THOROUGH = { rounds: 9, seconds: 0.25, each: 10 }
 /** Requests after which the compiler knows a route. */
-const FIRST = 3_000
-const OPENINGS = 5
+const FIRST = 2_000
+const OPENINGS = 3
 
 /** Microseconds of CPU. */
 interface Cost {

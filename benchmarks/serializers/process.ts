@@ -21,7 +21,7 @@ const USERS = 16
 /** Of calls timed together. */
 const BATCH_NS = 0.2e6
 /** How long the compiler may take to know a function. */
-const WARM_UP_MS = 100
+const WARM_UP_MS = 70
 
 const [, , name = '', rounds = '', sliceMs = ''] = process.argv
 const session = measuredSessions[name]
