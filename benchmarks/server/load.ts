@@ -29,10 +29,10 @@ export interface Sent {
 
 export type Report = { done: Sent | 'begun' } | { failed: string }
 
-/** Sessions that take turns, and at least one that is shared. */
-const BROWSERS = 501
-/** At once. */
-const SIGNING_IN = 25
+/** Sessions that take turns. */
+const IN_TURN = 500
+/** Browsers that sign in at once; of the last of them one has the session that is shared. */
+const AT_ONCE = 25
 const browsers = new Map<string, Browser[]>()
 
 process.on('message', async (order: Order) => {
@@ -53,8 +53,8 @@ async function carryOut(order: Order): Promise<Sent | 'begun'> {
 
 async function signIn({ port, kind }: Order & { do: 'begin' }): Promise<Browser[]> {
   const begun: Browser[] = []
-  while (begun.length < BROWSERS) {
-    const users = Array.from({ length: SIGNING_IN }, (_, index) => begun.length + index + 1)
+  while (begun.length <= IN_TURN) {
+    const users = Array.from({ length: AT_ONCE }, (_, index) => begun.length + index + 1)
     begun.push(...(await Promise.all(users.map((user) => signInOne(port, kind, user)))))
   }
   return begun
@@ -147,8 +147,7 @@ function turnsOf(subject: string, { kind, shared }: Scenario, connections: numbe
   const all = browsers.get(`${subject}/${kind}`)
   if (all === undefined) throw new Error(`nobody has signed in to ${subject}`)
   if (shared === true) return always(all.at(-1) as Browser)
-  // Nobody knows the count of the shared session any more.
-  const idle = all.slice(0, -1)
+  const idle = all.slice(0, IN_TURN)
   if (connections > idle.length) {
     throw new Error(`${idle.length} sessions are too few for ${connections} connections`)
   }
