@@ -5,7 +5,7 @@ import type { Kind } from './contents.js'
 import { type Browser, type Scenario, scenarioOf } from './scenarios.js'
 
 export type Order =
-  /** Signs in all browsers, unless that has been done. */
+  /** Signs in so many browsers, each with a session, and one for the shared session, unless that has been done. */
   | { do: 'begin'; subject: string; port: number; kind: Kind; browsers?: number }
   /** Sends so many requests. */
   | {
@@ -29,9 +29,9 @@ export interface Sent {
 
 export type Report = { done: Sent | 'begun' } | { failed: string }
 
-/** Sessions that take turns. */
-const IN_TURN = 500
-/** Browsers that sign in at once; of the last of them one has the session that is shared. */
+/** Sessions that take turns, where nothing else is asked for. */
+const BROWSERS = 500
+/** Browsers that sign in at once. */
 const AT_ONCE = 25
 const browsers = new Map<string, Browser[]>()
 
@@ -51,10 +51,11 @@ async function carryOut(order: Order): Promise<Sent | 'begun'> {
   return 'begun'
 }
 
-async function signIn({ port, kind }: Order & { do: 'begin' }): Promise<Browser[]> {
+async function signIn({ port, kind, browsers = BROWSERS }: Order & { do: 'begin' }): Promise<Browser[]> {
   const begun: Browser[] = []
-  while (begun.length <= IN_TURN) {
-    const users = Array.from({ length: AT_ONCE }, (_, index) => begun.length + index + 1)
+  while (begun.length <= browsers) {
+    const length = Math.min(AT_ONCE, browsers + 1 - begun.length)
+    const users = Array.from({ length }, (_, index) => begun.length + index + 1)
     begun.push(...(await Promise.all(users.map((user) => signInOne(port, kind, user)))))
   }
   return begun
@@ -147,7 +148,7 @@ function turnsOf(subject: string, { kind, shared }: Scenario, connections: numbe
   const all = browsers.get(`${subject}/${kind}`)
   if (all === undefined) throw new Error(`nobody has signed in to ${subject}`)
   if (shared === true) return always(all.at(-1) as Browser)
-  const idle = all.slice(0, IN_TURN)
+  const idle = all.slice(0, -1)
   if (connections > idle.length) {
     throw new Error(`${idle.length} sessions are too few for ${connections} connections`)
   }
