@@ -41,7 +41,7 @@ export const DIMENSIONS: readonly Dimension[] = [
   },
   {
     name: 'requests at once (all of them)',
-    points: [1, 5, 20, 50, 100, 200, 500],
+    points: [1, 20, 50, 100, 200, 500],
     scenarios: ['read', 'write', 'parallel writes'],
     at: (requests) => ({ kind: 'login', browsers: 600, connections: requests, together: requests })
   },

@@ -37,8 +37,8 @@ const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
 const FIRST_DATABASE = 10
 
 /** Slices of each point, the CPU that they take, and how many requests a connection sends in one at least. */
-const QUICK = { rounds: 3, seconds: 0.05, each: 4 }
-const THOROUGH = { rounds: 9, seconds: 0.25, each: 10 }
+const QUICK = { rounds: 3, seconds: 0.05, each: 10 }
+const THOROUGH = { rounds: 9, seconds: 0.25, each: 20 }
 /** Requests after which the compiler knows a route. */
 const FIRST = 2_000
 const OPENINGS = 3
