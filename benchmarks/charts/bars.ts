@@ -1,0 +1,197 @@
+// Panels of horizontal bars side by side, with whiskers for intervals: the rows are named once, on the left.
+import type {
+  CustomSeriesOption,
+  CustomSeriesRenderItemReturn,
+  EChartsOption,
+  LineSeriesOption
+} from 'echarts'
+import type { Row } from '../results.js'
+import { TEXT, type Theme } from './theme.js'
+
+export interface Bar {
+  value: number
+  /** The ends of its interval. */
+  low?: number
+  high?: number
+  label: string
+}
+
+export interface Panel {
+  title: string
+  /** For each category the bars of its groups; `undefined` where there is none to draw. */
+  bars: readonly (readonly (Bar | undefined)[])[]
+}
+
+export interface BarChart {
+  title: string
+  /** Instead of a legend. */
+  subtitle?: string
+  categories: readonly string[]
+  /** What the bars of a category are; a chart of one group has no legend and colours bars by `colorOf`. */
+  groups: readonly string[]
+  panels: readonly Panel[]
+  colorOf(theme: Theme, group: number, category: number): string
+  /** Pixels for the names on the left. */
+  margin: number
+  width: number
+}
+
+export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
+  const low = row[`${key}Low`]
+  const high = row[`${key}High`]
+  return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
+}
+
+const TOP = 92
+const BOTTOM = 34
+const GAP = 28
+const BAR = 15
+const BETWEEN = 12
+/** Pixels that a label may take: one that began closer to the line of the reference would be crossed by it. */
+const LABEL = 56
+
+export function barChartHeight({ categories, groups }: BarChart): number {
+  return TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
+}
+
+export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
+  const { panels, categories, groups, margin } = chart
+  const panelWidth = (chart.width - margin - GAP * panels.length) / panels.length
+  const left = (panel: number) => margin + panel * (panelWidth + GAP)
+  return {
+    title: [
+      {
+        text: chart.title,
+        subtext: chart.subtitle ?? '',
+        left: 8,
+        top: 6,
+        textStyle: { color: theme.text, fontSize: 16 },
+        subtextStyle: { color: theme.faint, fontSize: TEXT }
+      },
+      ...panels.map(({ title }, panel) => ({
+        text: title,
+        left: left(panel),
+        top: TOP - 28,
+        padding: 0,
+        textStyle: { color: theme.text, fontSize: TEXT, fontWeight: 'normal' as const }
+      }))
+    ],
+    legend: {
+      show: groups.length > 1,
+      left: 4,
+      top: 32,
+      itemGap: 28,
+      data: groups.map((name, group) => ({ name, itemStyle: { color: chart.colorOf(theme, group, 0) } })),
+      textStyle: { color: theme.text, fontSize: TEXT }
+    },
+    grid: panels.map((_, panel) => ({
+      left: left(panel),
+      width: panelWidth,
+      top: TOP,
+      bottom: BOTTOM
+    })),
+    xAxis: panels.map(({ bars }, panel) => ({
+      type: 'value' as const,
+      gridIndex: panel,
+      min: 0,
+      max: scaleOf(bars),
+      splitNumber: 3,
+      axisLabel: { color: theme.faint, fontSize: TEXT, showMaxLabel: false },
+      splitLine: { show: false }
+    })),
+    yAxis: panels.map((_, panel) => ({
+      type: 'category' as const,
+      gridIndex: panel,
+      inverse: true,
+      data: [...categories],
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: theme.faint } },
+      axisLabel: { show: panel === 0, color: theme.text, fontSize: TEXT, interval: 0 }
+    })),
+    series: panels.flatMap((panel, index) => [
+      ...groups.map((name, group) => seriesOf(chart, theme, panel, index, name, group)),
+      referenceLine(index, theme)
+    ])
+  }
+}
+
+// Room for the label behind the longest bar.
+function scaleOf(bars: Panel['bars']): number {
+  const ends = bars.flat().flatMap((bar) => (bar === undefined ? [] : [bar.high ?? bar.value]))
+  return Math.max(1, ...ends) * 1.4
+}
+
+function referenceLine(panel: number, theme: Theme): LineSeriesOption {
+  return {
+    type: 'line',
+    xAxisIndex: panel,
+    yAxisIndex: panel,
+    data: [],
+    markLine: {
+      silent: true,
+      symbol: 'none',
+      label: { show: false },
+      lineStyle: { color: theme.faint, width: 1 },
+      data: [{ xAxis: 1 }]
+    }
+  }
+}
+
+// ECharts has no whiskers for bars that stand in groups, so a bar is drawn here with all that belongs to it.
+function seriesOf(
+  chart: BarChart,
+  theme: Theme,
+  panel: Panel,
+  panelIndex: number,
+  name: string,
+  group: number
+): CustomSeriesOption {
+  const data = panel.bars.flatMap((bars, category) => {
+    const bar = bars[group]
+    return bar === undefined ? [] : [{ bar, category }]
+  })
+  return {
+    type: 'custom',
+    name,
+    xAxisIndex: panelIndex,
+    yAxisIndex: panelIndex,
+    data: data.map(({ bar, category }) => [bar.value, category]),
+    renderItem(params, api): CustomSeriesRenderItemReturn {
+      const { bar, category } = data[params.dataIndex] as (typeof data)[number]
+      const [zero = 0, middle = 0] = api.coord([0, category])
+      const [end = 0] = api.coord([bar.value, category])
+      const top = middle + (group - chart.groups.length / 2) * BAR
+      const whisker = [bar.low, bar.high].map((value) => api.coord([value ?? bar.value, category])[0] ?? end)
+      const [low = end, high = end] = whisker
+      const [reference = 0] = api.coord([1, category])
+      const behind = Math.max(end, high)
+      const isCrossed = behind < reference && reference - behind < LABEL
+      return {
+        type: 'group',
+        children: [
+          {
+            type: 'rect',
+            shape: { x: zero, y: top + 1, width: end - zero, height: BAR - 2 },
+            style: { fill: chart.colorOf(theme, group, category) }
+          },
+          ...(high > low ? whiskerAt(low, high, top + BAR / 2, theme) : []),
+          {
+            type: 'text',
+            x: (isCrossed ? reference : behind) + 5,
+            y: top + BAR / 2 + 1,
+            style: { text: bar.label, fill: theme.text, fontSize: TEXT, verticalAlign: 'middle' }
+          }
+        ]
+      }
+    }
+  }
+}
+
+function whiskerAt(low: number, high: number, y: number, theme: Theme) {
+  const line = (x1: number, y1: number, x2: number, y2: number) => ({
+    type: 'line' as const,
+    shape: { x1, y1, x2, y2 },
+    style: { stroke: theme.text, lineWidth: 1.5 }
+  })
+  return [line(low, y, high, y), line(low, y - 4, low, y + 4), line(high, y - 4, high, y + 4)]
+}

@@ -1,0 +1,31 @@
+// Draws all charts from the results of a run, each for light pages and for dark ones.
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type PartName, type Results, readResults, type Table } from '../results.js'
+import { growthChart } from './growth.js'
+import { serializersChart } from './serializers.js'
+import { subjectsChart } from './subjects.js'
+import { type Chart, themes, toSvg } from './theme.js'
+
+/** Beside the file of the results. A chart of what they do not hold stays as it was. */
+export function drawCharts(file: string): string[] {
+  return chartsOf(readResults(file)).flatMap((chart) =>
+    Object.entries(themes).map(([name, theme]) => {
+      const drawn = join(dirname(file), `${chart.name}-${name}.svg`)
+      writeFileSync(drawn, `${toSvg(chart, theme)}\n`)
+      return drawn
+    })
+  )
+}
+
+function chartsOf({ parts }: Results): Chart[] {
+  const tableOf = (part: PartName, name: string): Table | undefined =>
+    parts[part]?.find((table) => table.name === name)
+  const serializers = tableOf('serializers', 'serializers')
+  const points = tableOf('growth', 'points')
+  return [
+    subjectsChart(tableOf('server', 'requests'), tableOf('peers', 'requests')),
+    serializers && serializersChart(serializers),
+    points && growthChart(points)
+  ].filter((chart) => chart !== undefined)
+}

@@ -1,0 +1,44 @@
+// The chart of the serializers alone: bytes, encoding and decoding, each in ratio to JSON.
+import type { Row, Table } from '../results.js'
+import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf, type Panel } from './bars.js'
+import type { Chart } from './theme.js'
+import { bytesText, timeText } from './units.js'
+
+export function serializersChart({ rows }: Table): Chart {
+  const sessions = [...new Set(rows.map(({ session }) => String(session)))]
+  const serializers = [...new Set(rows.map(({ serializer }) => String(serializer)))]
+  const panel = (title: string, ratio: string, labelOf: (row: Row) => string): Panel => ({
+    title,
+    bars: sessions.map((session) =>
+      serializers.map((serializer) => {
+        const row = rows.find((row) => row.session === session && row.serializer === serializer)
+        return row === undefined ? undefined : barOf(row, ratio, labelOf)
+      })
+    )
+  })
+  const chart: BarChart = {
+    title: 'Serializers alone, in ratio to JSON (rich types: to superjson)',
+    categories: sessions,
+    groups: serializers,
+    panels: [
+      panel('bytes', 'bytesRatio', ({ bytes }) => bytesText(Number(bytes))),
+      panel('encode', 'encode', ({ encodeNs }) => timeText(Number(encodeNs))),
+      panel('decode', 'decode', ({ decodeNs }) => timeText(Number(decodeNs)))
+    ],
+    colorOf: (theme, group) => theme.series[group] ?? theme.neutral,
+    margin: 100,
+    width: 880
+  }
+  return {
+    name: 'serializers',
+    width: chart.width,
+    height: barChartHeight(chart),
+    draw: (theme) => drawBars(chart, theme)
+  }
+}
+
+function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
+  const value = row[key]
+  if (typeof value !== 'number') return { value: 0, label: 'not kept' }
+  return { value, label: labelOf(row), ...intervalOf(row, key) }
+}

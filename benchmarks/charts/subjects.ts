@@ -1,0 +1,51 @@
+// The chart of whole servers: CPU for a request in ratio to the hand-written session.
+import type { Row, Table } from '../results.js'
+import { REFERENCE } from '../server/subjects.js'
+import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf } from './bars.js'
+import type { Chart, Theme } from './theme.js'
+
+const PANELS = { read: 'a request that reads its session', write: 'a request that changes it' } as const
+/** Where the most is measured. */
+const CONNECTIONS = 50
+
+/** Nothing to draw where a run measured none of it. */
+export function subjectsChart(ours: Table | undefined, peers: Table | undefined): Chart | undefined {
+  const isDrawn = ({ scenario, connections }: Row) =>
+    connections === CONNECTIONS && Object.hasOwn(PANELS, String(scenario))
+  const own = (ours?.rows ?? []).filter(isDrawn)
+  const others = (peers?.rows ?? []).filter(isDrawn)
+  const names = [...new Set([...own, ...others].map(({ subject }) => String(subject)))]
+  if (names.length === 0) return undefined
+  const isOwn = (name: string) => own.some(({ subject }) => subject === name)
+  const chart: BarChart = {
+    title: 'CPU of the server for a request, in ratio to a session written by hand',
+    subtitle: `${CONNECTIONS} connections; whiskers hold the ratio with 95 %; the dashed line is the hand-written session`,
+    categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
+    groups: [''],
+    panels: Object.entries(PANELS).map(([scenario, title]) => ({
+      title,
+      bars: names.map((name) => [barOf([...own, ...others], scenario, name)])
+    })),
+    colorOf: (theme, _group, category) => colorOf(theme, names[category] as string, isOwn),
+    margin: 262,
+    width: 880
+  }
+  return {
+    name: 'subjects',
+    width: chart.width,
+    height: barChartHeight(chart),
+    draw: (theme) => drawBars(chart, theme)
+  }
+}
+
+function barOf(rows: readonly Row[], scenario: string, name: string): Bar | undefined {
+  const row = rows.find((row) => row.subject === name && row.scenario === scenario)
+  const value = Number(row?.ratio)
+  if (row === undefined) return undefined
+  return { value, label: value.toFixed(2), ...intervalOf(row, 'ratio') }
+}
+
+function colorOf(theme: Theme, name: string, isOwn: (name: string) => boolean): string {
+  if (name === REFERENCE) return theme.neutral
+  return isOwn(name) ? theme.series[0] : theme.series[1]
+}

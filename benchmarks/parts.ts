@@ -1,0 +1,58 @@
+// The parts of the benchmarks, run one after the other, their tables printed and kept.
+import { dirname } from 'node:path'
+import type { Redis } from 'ioredis'
+import { drawCharts } from './charts/draw.js'
+import { CORES } from './cores.js'
+import type { Options, Part } from './part.js'
+import { withRedis } from './private-redis.js'
+import { startProgress } from './progress.js'
+import { describeMachine, describeVersions, type PartName, type Results, writeResults } from './results.js'
+import { toText } from './table.js'
+
+/** In this order; each is loaded only when it runs. */
+const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
+  server: async () => (await import('./server/part.js')).measureOurs,
+  peers: async () => (await import('./server/part.js')).measurePeers,
+  serializers: async () => (await import('./serializers/part.js')).measureSerializers,
+  growth: async () => (await import('./growth/part.js')).measureGrowth
+}
+
+export async function runParts(names: readonly string[], options: Options, output: string): Promise<void> {
+  const known = Object.keys(PARTS) as PartName[]
+  const unknown = names.find((name) => !known.includes(name as PartName))
+  if (unknown !== undefined) throw new Error(`${unknown} is not one of ${known.join(', ')}`)
+  const chosen = names.length === 0 ? known : known.filter((name) => names.includes(name))
+
+  const startedAt = new Date()
+  await withRedis(async ({ redis, port }) => {
+    const progress = startProgress()
+    const results: Results = {
+      startedAt: startedAt.toISOString(),
+      seconds: 0,
+      machine: describeMachine(await versionOf(redis), CORES.pinned),
+      versions: describeVersions(),
+      options: { ...options },
+      parts: {}
+    }
+    try {
+      for (const name of chosen) {
+        const part = await (PARTS[name] as () => Promise<Part>)()
+        const tables = await part({ options, progress, redis, redisPort: port })
+        progress.end()
+        results.parts[name] = tables
+        for (const table of tables) console.log(`\n${toText(table)}`)
+      }
+    } finally {
+      progress.end()
+    }
+    results.seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
+    writeResults(output, results)
+    drawCharts(output)
+    console.log(`\n${results.seconds} s; results and charts in ${dirname(output)}`)
+  })
+}
+
+async function versionOf(redis: Redis): Promise<string> {
+  const info = await redis.info('server')
+  return /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
+}

@@ -1,0 +1,58 @@
+// `npm run bench -- [PART …]`: what sessions cost, beside what others cost on the same machine at the same time.
+//   server peers serializers growth   the parts; all of them where none is named
+//   check                             every subject and scenario answers rightly; measures nothing
+//   compare OLD.json [NEW.json]       what got slower since
+//   charts                            draws the charts of the last results once more
+//   soak                              the heap stays where it was, however many requests
+//   --quick --only read,write --subjects json,msgpack --connections 50 --requests 10000000 --output FILE
+import { parseArgs } from 'node:util'
+import { compile, installPackages } from './install.js'
+import type { Options } from './part.js'
+import { LATEST } from './results.js'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    subjects: { type: 'string', default: '' },
+    connections: { type: 'string', default: '' },
+    requests: { type: 'string', default: '10000000' },
+    output: { type: 'string', default: LATEST }
+  }
+})
+const options: Options = {
+  quick: values.quick,
+  only: list(values.only),
+  subjects: list(values.subjects),
+  connections: list(values.connections).map(Number)
+}
+
+const [command = '', ...rest] = positionals
+if (command === 'compare') {
+  const { compare } = await import('./compare.js')
+  const [before, after = LATEST] = rest
+  if (before === undefined) throw new Error('compare needs the results of an earlier run: compare OLD.json')
+  process.exitCode = compare(before, after) ? 0 : 1
+} else if (command === 'charts') {
+  installPackages()
+  const { drawCharts } = await import('./charts/draw.js')
+  for (const file of drawCharts(values.output)) console.log(file)
+} else {
+  installPackages()
+  compile()
+  if (command === 'check') {
+    const { check } = await import('./server/check.js')
+    process.exitCode = (await check(options)) ? 0 : 1
+  } else if (command === 'soak') {
+    const { soak } = await import('./server/soak.js')
+    process.exitCode = (await soak(Number(values.requests), options)) ? 0 : 1
+  } else {
+    const { runParts } = await import('./parts.js')
+    await runParts(positionals, options, values.output)
+  }
+}
+
+function list(text: string): string[] {
+  return text === '' ? [] : text.split(',')
+}

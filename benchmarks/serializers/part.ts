@@ -1,0 +1,101 @@
+// The part `serializers`: what encoding and decoding cost, and how large the records are, without any server.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { compiled } from '../install.js'
+import type { Part } from '../part.js'
+import type { Column, Row } from '../results.js'
+import { median, ratioOf, scatter } from '../statistics.js'
+import type { Message, Slices } from './process.js'
+import { measuredSessions } from './sessions.js'
+
+const COLUMNS: readonly Column[] = [
+  { key: 'session', title: 'session', role: 'name' },
+  { key: 'serializer', title: 'serializer', role: 'name' },
+  { key: 'bytes', title: 'bytes', role: 'cost', digits: 0 },
+  { key: 'bytesRatio', title: 'bytes, ratio', role: 'note', digits: 2 },
+  { key: 'encodeNs', title: 'encode, ns', role: 'note', digits: 0 },
+  { key: 'encode', title: 'encode, ratio', role: 'cost', digits: 2 },
+  { key: 'decodeNs', title: 'decode, ns', role: 'note', digits: 0 },
+  { key: 'decode', title: 'decode, ratio', role: 'cost', digits: 2 },
+  { key: 'base', title: 'ratio to', role: 'note' },
+  { key: 'remark', title: '', role: 'note' }
+]
+// Several processes for each session: how well code was compiled differs more between processes than within one.
+const QUICK = { processes: 2, rounds: 4, sliceMs: 4 }
+const THOROUGH = { processes: 6, rounds: 8, sliceMs: 20 }
+/** Where the base's own slices lie further apart than this, something else used the machine. */
+const CALM = 0.15
+
+export const measureSerializers: Part = async ({ options, progress }) => {
+  const { processes, rounds, sliceMs } = options.quick ? QUICK : THOROUGH
+  const names = Object.keys(measuredSessions)
+  const rows: Row[] = []
+  progress.begin('Serializers', names.length * processes * rounds)
+  for (const name of names) {
+    const measured: Record<string, Slices>[] = []
+    for (let index = 0; index < processes; index++) {
+      measured.push(await measureOnce(name, rounds, sliceMs, () => progress.step(name)))
+    }
+    rows.push(...rowsOf(name, together(measured)))
+  }
+  progress.end()
+  return [{ name: 'serializers', title: 'Serializers alone: one call', columns: COLUMNS, rows }]
+}
+
+async function measureOnce(
+  name: string,
+  rounds: number,
+  sliceMs: number,
+  step: () => void
+): Promise<Record<string, Slices>> {
+  const child = fork(compiled('serializers/process.ts'), [name, String(rounds), String(sliceMs)], {
+    execArgv: [],
+    env: { ...process.env, NODE_ENV: 'production' }
+  })
+  let slices: Record<string, Slices> | undefined
+  child.on('message', (message: Message) => {
+    if (message === 'round') step()
+    else slices = message.slices
+  })
+  await once(child, 'exit')
+  if (slices === undefined) throw new Error(`the process that measured the session ${name} failed`)
+  return slices
+}
+
+function together(measured: readonly Record<string, Slices>[]): Record<string, Slices> {
+  const [first = {}] = measured
+  return Object.fromEntries(
+    Object.entries(first).map(([serializer, { bytes }]) => {
+      const all = (operation: 'encode' | 'decode') =>
+        measured.flatMap((slices) => slices[serializer]?.[operation] ?? [])
+      return [serializer, { bytes, encode: all('encode'), decode: all('decode') }]
+    })
+  )
+}
+
+function rowsOf(session: string, slices: Record<string, Slices>): Row[] {
+  const { base } = measuredSessions[session] as { base: string }
+  const reference = slices[base]
+  if (reference === undefined) throw new Error(`${base} does not keep the session ${session}`)
+  const isDisturbed = scatter(reference.encode) > CALM || scatter(reference.decode) > CALM
+  const rows = Object.entries(slices).map(([serializer, { bytes, encode, decode }]) => ({
+    session,
+    serializer,
+    bytes,
+    bytesRatio: bytes / reference.bytes,
+    encodeNs: median(encode),
+    ...ratios('encode', encode, reference.encode),
+    decodeNs: median(decode),
+    ...ratios('decode', decode, reference.decode),
+    base,
+    remark: isDisturbed ? 'disturbed' : ''
+  }))
+  if (base === 'json') return rows
+  return [{ session, serializer: 'json', remark: 'does not keep these types' }, ...rows]
+}
+
+function ratios(key: string, slices: readonly number[], reference: readonly number[]): Row {
+  if (slices === reference) return { [key]: 1 }
+  const { ratio, low, high } = ratioOf(slices.map((slice, index) => slice / (reference[index] as number)))
+  return { [key]: ratio, [`${key}Low`]: low, [`${key}High`]: high }
+}

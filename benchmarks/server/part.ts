@@ -1,0 +1,118 @@
+// Whole servers: what a request costs with sessions of this plugin, and with others', beside the hand-written one.
+import type { Context, Options } from '../part.js'
+import type { Column, Row, Table } from '../results.js'
+import { plansOf, warmUpOf } from './plans.js'
+import type { Scenario } from './scenarios.js'
+import { measureSizes } from './sizes.js'
+import { type Bench, type Measurement, measure, type Plan, slicesOf, warmUp } from './slices.js'
+import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
+import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
+import { judge } from './targets.js'
+import { watch } from './watch.js'
+
+export async function measureOurs(context: Context): Promise<Table[]> {
+  // Whoever asks for scenarios waits for no sizes.
+  const sizes = context.options.only.length === 0 ? await measureSizes(context) : []
+  const measurements = await measureRequests('server', context)
+  return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
+}
+
+export async function measurePeers(context: Context): Promise<Table[]> {
+  return [tableOf(await measureRequests('peers', context))]
+}
+
+async function measureRequests(part: Subject['part'], context: Context): Promise<Measurement[]> {
+  const { options, progress, redis, redisPort } = context
+  const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
+  return withStage(chosen, redisPort, async (stage) => {
+    const planned = plansOf(part, options).map((plan) => ({
+      plan,
+      bench: { load: stage.load, watch: watch(redis), ...benchOf(plan.scenario, chosen, stage) }
+    }))
+    await warmUpAll(part, planned, stage, context)
+
+    progress.begin(
+      part,
+      planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench), 0)
+    )
+    const measurements: Measurement[] = []
+    for (const { plan, bench } of planned) {
+      const what = `${plan.scenario.name}, ${plan.connections} connections`
+      measurements.push(await measure(plan, bench, (subject) => progress.step(`${what}: ${subject}`)))
+    }
+    return measurements
+  })
+}
+
+interface Planned {
+  plan: Plan
+  bench: Bench
+}
+
+/** In all its scenarios each, before the first is measured: else those measured later would be the warmer ones. */
+async function warmUpAll(
+  part: string,
+  planned: readonly Planned[],
+  { load, subjects }: Stage,
+  { options, progress }: Context
+): Promise<void> {
+  progress.begin(`${part}, warming up`, subjects.length)
+  for (const subject of subjects) {
+    const own = planned.filter(({ bench }) => bench.reference === subject || bench.others.includes(subject))
+    const once = own.filter(
+      ({ plan }, index) => own.findIndex((other) => other.plan.scenario === plan.scenario) === index
+    )
+    for (const { plan } of once) await warmUp(plan, subject, load, warmUpOf(once.length, options))
+    progress.step(subject.name)
+  }
+}
+
+function isChosen(subject: Subject, part: Subject['part'], options: Options): boolean {
+  return subject.name === REFERENCE || (subject.part === part && isAsked(subject, options))
+}
+
+/** Who takes part in a scenario. */
+function benchOf(
+  scenario: Scenario,
+  chosen: readonly Subject[],
+  stage: Stage
+): Pick<Bench, 'reference' | 'others'> {
+  const able = chosen.filter((subject) => canAnswer(subject, scenario)).map(({ name }) => name as string)
+  const servers = stage.subjects.filter(({ name }) => able.includes(name))
+  const reference = servers.find(({ name }) => name === REFERENCE)
+  if (reference === undefined) throw new Error('no reference')
+  return { reference, others: servers.filter((server) => server !== reference) }
+}
+
+const COLUMNS: readonly Column[] = [
+  { key: 'scenario', title: 'scenario', role: 'name' },
+  { key: 'connections', title: 'connections', role: 'name' },
+  { key: 'subject', title: 'subject', role: 'name' },
+  { key: 'ratio', title: 'CPU, ratio', role: 'cost', digits: 3 },
+  { key: 'cpu', title: 'CPU, µs', role: 'note', digits: 1 },
+  { key: 'perSecond', title: 'requests/s', role: 'note', digits: 0 },
+  { key: 'p50', title: 'p50, ms', role: 'note', digits: 2 },
+  { key: 'p99', title: 'p99, ms', role: 'note', digits: 2 },
+  { key: 'commands', title: 'Redis commands', role: 'cost', digits: 2 },
+  { key: 'executed', title: 'with those in scripts', role: 'note', digits: 2 },
+  { key: 'redisCpu', title: 'Redis CPU, µs', role: 'note', digits: 1 },
+  { key: 'disturbed', title: 'disturbed', role: 'note' }
+]
+
+function tableOf(measurements: readonly Measurement[]): Table {
+  const rows = measurements.flatMap(({ plan, measured, disturbed }) =>
+    measured.map(
+      ({ ratios: _ratios, ratio, ...rest }): Row => ({
+        scenario: plan.scenario.name,
+        connections: plan.connections,
+        ...rest,
+        ratio: ratio.ratio,
+        ratioLow: ratio.low,
+        ratioHigh: ratio.high,
+        disturbed
+      })
+    )
+  )
+  const title = `What a request costs; ratios are to ${REFERENCE}, whose slices lie beside each`
+  return { name: 'requests', title, columns: COLUMNS, rows }
+}

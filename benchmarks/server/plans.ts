@@ -1,0 +1,75 @@
+// How often what is measured: most where the targets are, at 50 connections; less at others.
+import type { Options } from '../part.js'
+import { isWanted, SCENARIOS, type Scenario } from './scenarios.js'
+import type { Plan } from './slices.js'
+import type { Subject } from './subjects.js'
+
+/** As many as a busy server has; the number at which parallel writes are sent. */
+const USUAL = 50
+const MAIN: readonly string[] = ['read', 'write']
+
+/** Requests of a slice: about a fifth of a second. */
+const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
+const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200: 1_500 }
+/** Of large sessions so many times less. */
+const LARGE = 3
+/** Milliseconds for each subject and scenario, and for all scenarios of a subject at least. */
+const WARM_UP = { each: 1_500, all: 4_000 }
+const QUICK_WARM_UP = { each: 250, all: 1_500 }
+/** What a quick run asks the peers. */
+const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
+
+export function plansOf(part: Subject['part'], options: Options): Plan[] {
+  const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => isWanted(name, options.only))
+  return connectionsOf(options).flatMap((connections) =>
+    scenarios
+      .filter((scenario) => isWorthwhile(part, scenario, connections, options))
+      .map((scenario) => ({
+        scenario,
+        connections,
+        amount: amountOf(scenario, connections, options),
+        rounds: roundsOf(part, scenario, connections, options)
+      }))
+  )
+}
+
+/** Milliseconds that each subject is used in each of so many scenarios before anything counts. */
+export function warmUpOf(scenarios: number, { quick }: Options): number {
+  const { each, all } = quick ? QUICK_WARM_UP : WARM_UP
+  return Math.max(each, all / scenarios)
+}
+
+function connectionsOf({ connections, quick, only }: Options): readonly number[] {
+  if (connections.length > 0) return connections
+  return quick || only.length > 0 ? [USUAL] : [USUAL, 1, 200]
+}
+
+function isWorthwhile(
+  part: Subject['part'],
+  { name, shared }: Scenario,
+  connections: number,
+  { only, quick }: Options
+): boolean {
+  if (quick && part === 'peers' && only.length === 0 && !QUICK_PEERS.includes(name)) return false
+  if (connections === USUAL) return true
+  return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
+}
+
+function amountOf({ kind }: Scenario, connections: number, { quick }: Options): number {
+  const amount = (quick ? QUICK_AMOUNTS : AMOUNTS)[connections] ?? 5_000
+  return kind === 'large' ? Math.max(connections, Math.round(amount / LARGE)) : amount
+}
+
+function roundsOf(
+  part: Subject['part'],
+  { name }: Scenario,
+  connections: number,
+  { quick, only }: Options
+): number {
+  // Whoever asks for some scenarios wants to know them well.
+  if (only.length > 0) return quick ? 8 : 24
+  if (quick) return MAIN.includes(name) ? 6 : 3
+  if (connections !== USUAL) return 4
+  if (part === 'peers') return 6
+  return MAIN.includes(name) ? 16 : 8
+}

@@ -1,0 +1,59 @@
+// The process of one subject: starts it on a free port of loopback, and tells its parent what it has used so far.
+import { Redis } from 'ioredis'
+import type { Running, Start } from './subject.js'
+import { SUBJECTS } from './subjects.js'
+
+/** Since the start of the process. */
+export interface Usage {
+  /** Microseconds of CPU, of all threads. */
+  cpu: number
+}
+
+export type Request = 'usage' | 'heap' | 'end'
+export type Answer = { port: number } | Usage | { heap: number }
+
+const [, , name = '', redisPort = '', db = ''] = process.argv
+const subject = SUBJECTS.find((one) => one.name === name)
+if (subject === undefined) throw new Error(`no subject is called ${name}`)
+
+const clients: Redis[] = []
+const { start } = (await import(subject.module)) as { start: Start }
+const running: Running = await start(name, {
+  connect(options = {}) {
+    const client = new Redis({ port: Number(redisPort), host: '127.0.0.1', db: Number(db), ...options })
+    clients.push(client)
+    return client
+  }
+})
+tell({ port: running.port })
+
+process.on('message', (request: Request) => {
+  if (request === 'usage') tell(usage())
+  else if (request === 'heap') tell({ heap: heap() })
+  else void end()
+})
+process.on('disconnect', () => process.exit())
+
+function usage(): Usage {
+  const { user, system } = process.cpuUsage()
+  return { cpu: user + system }
+}
+
+// What is left after everything was freed that can be: twice, since weak references keep things for one round.
+function heap(): number {
+  if (globalThis.gc === undefined) throw new Error('needs --expose-gc')
+  globalThis.gc()
+  globalThis.gc()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+async function end(): Promise<void> {
+  await running.close()
+  for (const client of clients) client.disconnect()
+  process.disconnect?.()
+}
+
+function tell(answer: Answer): void {
+  process.send?.(answer)
+}

@@ -1,0 +1,38 @@
+// The processes that a measurement needs, started before it and stopped after it.
+import type { Options } from '../part.js'
+import { type LoadProcess, type SubjectProcess, startLoad, startSubject } from './processes.js'
+import type { Scenario } from './scenarios.js'
+import { SUBJECTS, type Subject } from './subjects.js'
+
+export interface Stage {
+  load: LoadProcess
+  subjects: readonly SubjectProcess[]
+}
+
+export async function withStage<Result>(
+  subjects: readonly Subject[],
+  redisPort: number,
+  work: (stage: Stage) => Promise<Result>
+): Promise<Result> {
+  const load = await startLoad()
+  const started: SubjectProcess[] = []
+  try {
+    // Each has a database of its own, always the same, of the 16 that Redis has.
+    for (const subject of subjects) {
+      started.push(await startSubject(subject, redisPort, SUBJECTS.indexOf(subject) + 1))
+    }
+    return await work({ load, subjects: started })
+  } finally {
+    for (const { stop } of started) await stop()
+    await load.stop()
+  }
+}
+
+export function canAnswer({ keeps }: Subject, { bare }: Scenario): boolean {
+  return keeps !== 'nothing' || bare === true
+}
+
+/** By name, or, where none was named, by how long the run may take. */
+export function isAsked({ name, quick }: Subject, options: Options): boolean {
+  return options.subjects.length > 0 ? options.subjects.includes(name) : quick || !options.quick
+}

@@ -1,0 +1,60 @@
+// What is measured: each a server of its own, in a process of its own, with the same routes.
+
+export type SubjectName = (typeof SUBJECTS)[number]['name']
+
+/** The limit to beat, and what everything is compared with: what somebody would write by hand. */
+export const REFERENCE = 'hand-written'
+
+/**
+ * `part` is where it is measured; `module` exports `start`; `keeps` says where its sessions are; `quick`, whether it is
+ * part of quick runs.
+ */
+export const SUBJECTS = [
+  { name: REFERENCE, part: 'server', module: './hand-written.js', keeps: 'redis', quick: true },
+  { name: 'json', part: 'server', module: './ours.js', keeps: 'redis', quick: true },
+  { name: 'superjson', part: 'server', module: './ours.js', keeps: 'redis', quick: false },
+  { name: 'msgpack', part: 'server', module: './ours.js', keeps: 'redis', quick: true },
+  { name: 'json in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: true },
+  { name: 'superjson in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: false },
+  { name: 'msgpack in memory', part: 'server', module: './ours.js', keeps: 'memory', quick: false },
+  { name: 'fastify', part: 'server', module: './bare.js', keeps: 'nothing', quick: false },
+  { name: 'fastify + cookie', part: 'server', module: './bare.js', keeps: 'nothing', quick: true },
+  {
+    name: '@fastify/session, ioredis',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
+  {
+    name: '@fastify/session, ioredis, best',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
+  {
+    name: '@fastify/session, connect-redis',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: false
+  },
+  {
+    name: '@fastify/session, connect-redis, best',
+    part: 'peers',
+    module: './fastify-session.js',
+    keeps: 'redis',
+    quick: true
+  },
+  { name: '@mgcrea/fastify-session', part: 'peers', module: './mgcrea.js', keeps: 'redis', quick: true },
+  {
+    name: 'express-session, connect-redis',
+    part: 'peers',
+    module: './express.js',
+    keeps: 'redis',
+    quick: true
+  }
+] as const
+
+export type Subject = (typeof SUBJECTS)[number]
