@@ -17,22 +17,30 @@ let timer: NodeJS.Timeout | undefined
 /**
  * The result of this promise, or the error where it has not come by then; what it says later is dropped.
  * @param until As `performance.now()`.
+ * @param ended Told of the end as it comes, with the error if it is one.
  */
-export function within<Result>(until: number, promise: Promise<Result>, late: () => Error): Promise<Result> {
+export function within<Result>(
+  until: number,
+  promise: Promise<Result>,
+  late: () => Error,
+  ended: (error?: unknown) => void = () => {}
+): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const waiting: Waiting = { until, giveUp: () => reject(late()) }
+    const fail = (error: unknown) => {
+      if (waiting.giveUp === undefined) return
+      waiting.giveUp = undefined
+      ended(error)
+      reject(error)
+    }
+    const waiting: Waiting = { until, giveUp: () => fail(late()) }
     all.push(waiting)
     timer ??= setInterval(look, TICK)
-    promise.then(
-      (result) => {
-        waiting.giveUp = undefined
-        resolve(result)
-      },
-      (error) => {
-        waiting.giveUp = undefined
-        reject(error)
-      }
-    )
+    promise.then((result) => {
+      if (waiting.giveUp === undefined) return
+      waiting.giveUp = undefined
+      ended()
+      resolve(result)
+    }, fail)
   })
 }
 

@@ -58,7 +58,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   readonly #cookie: SessionCookie
   readonly #store: GuardedStore
   readonly #records: Records
-  draft: Draft = new Draft(this)
+  #draft: Draft | undefined
   detached: Detached | undefined
   destroyed = false
   rolledBack = false
@@ -84,6 +84,11 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#cookie = new SessionCookie(context.cookie, response)
     this.#store = new GuardedStore(context.store, context.timeout, context.health)
     this.#records = new Records(context, this.#store)
+  }
+
+  get draft(): Draft {
+    this.#draft ??= new Draft(this)
+    return this.#draft
   }
 
   get handle(): string {
@@ -237,7 +242,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       this.#reportUnsaved('it was changed while reload() or destroy() was under way')
     }
     this.#adopt(undefined, undefined)
-    this.draft = new Draft(this)
+    this.#draft = undefined
   }
 
   async #read(id: string, handle: string): Promise<void> {
@@ -255,7 +260,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       } else {
         if (!codec.isReady(record.header.tag)) await codec.load(record.header.tag)
         this.#stored = record
-        this.draft = new Draft(this, record.header.permanent, () => this.#decode(record))
+        this.#draft = new Draft(this, record.header.permanent, () => this.#decode(record))
       }
     } catch (error) {
       // Nothing is written after a read that failed.
@@ -288,7 +293,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     } catch (error) {
       if (!(error instanceof NotARecordError)) throw error
       this.detached = 'undecodable'
-      this.draft = new Draft(this, false, () => this.#undecodable(error))
+      this.#draft = new Draft(this, false, () => this.#undecodable(error))
       return undefined
     }
   }

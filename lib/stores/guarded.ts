@@ -50,22 +50,16 @@ export class GuardedStore extends StoreAround {
       return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
     }
     const startedAt = performance.now()
-    return within(startedAt + this.#left, call(), () => {
+    const late = () => {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
-    }).then(
-      (result) => {
-        this.#left -= performance.now() - startedAt
-        this.#health.succeeded()
-        return result
-      },
-      (error) => {
-        this.#left -= performance.now() - startedAt
-        if (error instanceof UnavailableError || error instanceof UncertainError) {
-          this.#health.failed(operation, error)
-        }
-        throw error
+    }
+    return within(startedAt + this.#left, call(), late, (error) => {
+      this.#left -= performance.now() - startedAt
+      if (error === undefined) this.#health.succeeded()
+      else if (error instanceof UnavailableError || error instanceof UncertainError) {
+        this.#health.failed(operation, error)
       }
-    )
+    })
   }
 }
