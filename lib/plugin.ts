@@ -186,7 +186,7 @@ class RequestSession implements Response {
   onceClosed(callback: () => void): void {
     const reply = this.#reply
     // Where the client has gone away before the response, that is yet to come, and its commit with it.
-    reply.raw.once('close', () => {
+    reply.raw.on('close', () => {
       if (reply.sent || reply.raw.headersSent) callback()
     })
   }

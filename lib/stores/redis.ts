@@ -169,8 +169,9 @@ export class RedisStore implements Store {
 
   // Each by itself where Redis refuses them together: the reason may be one of them.
   async #updateMany(updates: Update[]): Promise<(Outcome | undefined)[]> {
-    const keys = updates.map(([key]) => key)
-    const args = [keys.length, ...keys, ...updates.flatMap(([, ...rest]) => rest)]
+    const args: Argument[] = [updates.length]
+    for (const [key] of updates) args.push(key)
+    for (const [, revision, record, milliseconds] of updates) args.push(revision, record, milliseconds)
     const unsent = whyUnsent(this.#writeConnection)
     try {
       const replies = await this.#evaluate(updatesScript, args)
