@@ -222,9 +222,9 @@ function withHeaders(error: Error & { headers?: Record<string, number> }, reply:
 }
 
 function varyByCookie(reply: FastifyReply): void {
-  const fields = String(reply.getHeader('vary') ?? '')
-  if (/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields)) return
-  reply.header('vary', fields === '' ? 'Cookie' : `${fields}, Cookie`)
+  const fields = reply.getHeader('vary')
+  if (fields === undefined || fields === '') reply.header('vary', 'Cookie')
+  else if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(String(fields))) reply.header('vary', `${fields}, Cookie`)
 }
 
 async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {

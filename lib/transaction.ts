@@ -317,14 +317,16 @@ export class Transaction implements SessionOwner, DraftObserver {
     return {}
   }
 
-  // A payload that the draft still has from the store is stored again as it is, under the tag of its writer.
+  // The header is the record's from then on. A payload that the draft still has from the store is stored again as it is,
+  // under the tag of its writer.
   #seal(header: Header, payload: Uint8Array | undefined): SessionRecord {
     const { codec, fidelity } = this.#context
     if (payload === undefined && this.#stored !== undefined) return sealRecord(header, this.#stored.payload)
     const { data } = this.draft
     const encoded = payload ?? codec.encode(data)
     fidelity?.check(data, encoded, codec, this.#response.log)
-    return sealRecord({ ...header, tag: codec.writer.tag }, encoded)
+    header.tag = codec.writer.tag
+    return sealRecord(header, encoded)
   }
 
   // ---------------------------------------------------------------- the decision
