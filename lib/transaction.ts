@@ -346,16 +346,17 @@ export class Transaction implements SessionOwner, DraftObserver {
     })
   }
 
-  #differs({ header, payload }: SessionRecord): boolean {
+  #differs(record: SessionRecord): boolean {
     const { draft } = this
+    const { header } = record
     const { codec } = this.#context
     this.#payload = undefined
     if (draft.written || draft.handedOut) {
       if (header.tag !== codec.writer.tag) {
-        if (!this.#isAsWritten(payload, header.tag)) this.#payload = codec.encode(draft.data)
+        if (!this.#isAsWritten(record)) this.#payload = codec.encode(draft.data)
       } else {
         const encoded = codec.encode(draft.data)
-        if (!payload.equals(encoded)) this.#payload = encoded
+        if (!record.payload.equals(encoded)) this.#payload = encoded
       }
     }
     return this.#payload !== undefined || draft.permanent !== header.permanent
@@ -363,7 +364,7 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // Where another serializer wrote the record: nothing counts as changed because of that alone, and nothing as
   // unchanged because that one cannot tell it apart.
-  #isAsWritten(payload: Buffer, tag: number): boolean {
+  #isAsWritten({ header: { tag }, payload }: SessionRecord): boolean {
     const { codec } = this.#context
     const { data } = this.draft
     try {

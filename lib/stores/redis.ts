@@ -29,8 +29,8 @@ interface FullClient extends Pick<RedisClient, 'getBuffer'>, Commands<Promise<un
 }
 interface Commands<Reply> {
   set(...args: Argument[]): Reply
-  evalshaBuffer(...args: Argument[]): Reply
-  evalBuffer(...args: Argument[]): Reply
+  evalshaBuffer(...args: (Argument | Argument[])[]): Reply
+  evalBuffer(...args: (Argument | Argument[])[]): Reply
 }
 interface Pipeline extends Commands<Pipeline> {
   wait(replicas: number, milliseconds: number): Pipeline
@@ -169,12 +169,12 @@ export class RedisStore implements Store {
 
   // Each by itself where Redis refuses them together: the reason may be one of them.
   async #updateMany(updates: Update[]): Promise<(Outcome | undefined)[]> {
-    const args: Argument[] = [updates.length]
-    for (const [key] of updates) args.push(key)
+    const keys = updates.map(([key]) => key)
+    const args: Argument[] = []
     for (const [, revision, record, milliseconds] of updates) args.push(revision, record, milliseconds)
     const unsent = whyUnsent(this.#writeConnection)
     try {
-      const replies = await this.#evaluate(updatesScript, args)
+      const replies = await this.#evaluate(updatesScript, keys, args)
       return (replies as unknown[]).map((reply) => (Number(reply) === REFUSED ? undefined : outcomeOf(reply)))
     } catch (error) {
       const reason = unsent()
@@ -185,12 +185,12 @@ export class RedisStore implements Store {
     }
   }
 
-  async #evaluate({ sha, source }: Script, args: Argument[]): Promise<unknown> {
+  async #evaluate({ sha, source }: Script, keys: string[], args: Argument[]): Promise<unknown> {
     try {
-      return await this.#writeClient.evalshaBuffer(sha, ...args)
+      return await this.#writeClient.evalshaBuffer(sha, keys.length, keys, args)
     } catch (error) {
       if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#writeClient.evalBuffer(source, ...args)
+      return this.#writeClient.evalBuffer(source, keys.length, keys, args)
     }
   }
 
