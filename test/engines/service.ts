@@ -78,7 +78,7 @@ export function isHarmless(
 }
 
 /** What sessions do to their keys. */
-export const COMMANDS = ['get', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
+export const COMMANDS = ['get', 'mget', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
 
 /** What a client would like to say or to know as it connects, and does without. */
 export const NOT_INSISTED_ON = ['info', 'client|setinfo', 'client|setname']
