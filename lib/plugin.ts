@@ -31,9 +31,11 @@ declare module 'fastify' {
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
      * the option of the plugin.
      */
-    session?: false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
+    session?: RouteConfig
   }
 }
+
+type RouteConfig = false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
 
 const registrations = Symbol('fastify-ioredis-session.registrations')
 
@@ -89,23 +91,15 @@ function addHooks(
   fastify.addHook('onRequest', (request, reply, done) => {
     const current = new RequestSession(context, ids, request, reply)
     ;(request as Slotted)[slot] = current
-    const config = request.routeOptions.config?.session
-    if (config === false) {
-      current.transaction.disable()
-      done()
-      return
-    }
-    current.mayTouch = config?.touch !== false
     const value = findCookie(request.headers.cookie, cookie.name)
-    const received = value === undefined ? undefined : ids.verify(value)
-    if (received === undefined) {
-      done()
-      return
+    const loading = value === undefined ? undefined : current.load(value, onUnavailable)
+    if (loading === undefined) done()
+    else {
+      loading.then(
+        () => done(),
+        (error) => done(withHeaders(error, reply))
+      )
     }
-    current.transaction.load(received, config?.onUnavailable ?? onUnavailable).then(
-      () => done(),
-      (error) => done(withHeaders(error, reply))
-    )
   })
 
   // The promise goes to Fastify, which takes care of what it throws where a reply is sent twice.
@@ -124,10 +118,9 @@ class RequestSession implements Response {
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
   #session: Session | undefined
+  #config: RouteConfig | undefined
   #isEnding = false
   #commit: Promise<void> | undefined
-  /** Whether the request counts as use of the session. */
-  mayTouch = true
 
   constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
     this.#context = context
@@ -136,8 +129,25 @@ class RequestSession implements Response {
     this.#reply = reply
   }
 
+  /** Loads the session that this cookie names; nothing where it names none, and where the route has none. */
+  load(cookie: string, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+    const config = this.#routeConfig
+    if (config === false) return undefined
+    const received = this.#ids.verify(cookie)
+    return received && this.transaction.load(received, config.onUnavailable ?? onUnavailable)
+  }
+
+  // Asked once: Fastify makes an object to hold it each time.
+  get #routeConfig(): RouteConfig {
+    this.#config ??= this.#request.routeOptions.config?.session ?? {}
+    return this.#config
+  }
+
   get transaction(): Transaction {
-    this.#transaction ??= new Transaction(this.#context, this)
+    if (this.#transaction === undefined) {
+      this.#transaction = new Transaction(this.#context, this)
+      if (this.#routeConfig === false) this.#transaction.disable()
+    }
     return this.#transaction
   }
 
@@ -157,7 +167,8 @@ class RequestSession implements Response {
       return undefined
     }
     this.#isEnding = true
-    this.#commit = this.#transaction.commit(this.mayTouch)
+    const config = this.#routeConfig
+    this.#commit = this.#transaction.commit(config === false || config.touch !== false)
     return this.#commit
   }
 
