@@ -1,5 +1,7 @@
 // A limit on how long promises are waited for.
 
+import { AsyncResource } from 'node:async_hooks'
+
 /** Milliseconds between two looks at what is waited for. */
 const TICK = 5
 
@@ -12,6 +14,8 @@ interface Waiting {
 
 // One timer and one list for all: a timer for each would cost more than what it watches.
 let all: Waiting[] = []
+// In no request's context: the timer outlives that of the one that it began with.
+const outside = new AsyncResource('fastify-ioredis-session.deadline')
 let timer: NodeJS.Timeout | undefined
 
 /**
@@ -29,17 +33,17 @@ export function within<Result>(
     const fail = (error: unknown) => {
       if (waiting.giveUp === undefined) return
       waiting.giveUp = undefined
-      ended(error)
-      reject(error)
+      reject(told(ended, error))
     }
     const waiting: Waiting = { until, giveUp: () => fail(late()) }
     all.push(waiting)
-    timer ??= setInterval(look, TICK)
+    timer ??= outside.runInAsyncScope(setInterval, undefined, look, TICK) as NodeJS.Timeout
     promise.then((result) => {
       if (waiting.giveUp === undefined) return
       waiting.giveUp = undefined
-      ended()
-      resolve(result)
+      const failure = told(ended)
+      if (failure === undefined) resolve(result)
+      else reject(failure)
     }, fail)
   })
 }
@@ -52,4 +56,14 @@ function look(): void {
   if (all.length > 0) return
   clearInterval(timer)
   timer = undefined
+}
+
+// What it throws itself, a logger for instance, is the error then: nobody else would be told, and others wait behind it.
+function told(ended: (error?: unknown) => void, error?: unknown): unknown {
+  try {
+    ended(error)
+    return error
+  } catch (failure) {
+    return failure
+  }
 }

@@ -26,7 +26,7 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   let wasAsked = false
   const settings = {
     enableAutoPipelining: true,
-    // The store gathers these by itself: they need not wait once more.
+    // The store gathers reads, updates and touches by itself: they need not wait once more.
     autoPipeliningIgnoredCommands: ['get', 'mget', 'evalsha'],
     maxRetriesPerRequest: 1,
     connectTimeout: timeout,

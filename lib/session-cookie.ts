@@ -1,6 +1,6 @@
 // The session cookie of one request and its response: what the browser holds, and when that must be sent anew.
 import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
-import type { HeldId, Seen } from './session-id.js'
+import { type HeldId, isSame, type Seen } from './session-id.js'
 
 /** The headers of a response, as far as a cookie knows them. */
 export interface CookieHeaders {
@@ -74,8 +74,4 @@ export class SessionCookie {
   withdraw(): void {
     if (this.#headers.isOpen) this.#headers.withdrawCookie(this.#cookie)
   }
-}
-
-function isSame(a: Seen | undefined, b: Seen | undefined): boolean {
-  return a?.counter === b?.counter && a?.nonce === b?.nonce
 }

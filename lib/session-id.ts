@@ -31,6 +31,10 @@ export interface Seen {
   readonly nonce: number
 }
 
+export function isSame(a: Seen | undefined, b: Seen | undefined): boolean {
+  return a?.counter === b?.counter && a?.nonce === b?.nonce
+}
+
 export function newSessionId(): string {
   return randomBytes(32).toString('base64url')
 }

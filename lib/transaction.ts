@@ -21,7 +21,7 @@ import {
 import { ours, Records, type RecordsOptions } from './records.js'
 import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
-import { handleOf, newSessionId, type ReceivedId, type Seen } from './session-id.js'
+import { handleOf, isSame, newSessionId, type ReceivedId, type Seen } from './session-id.js'
 import { GuardedStore, type HealthRecord } from './stores/guarded.js'
 import type { Outcome } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
@@ -38,7 +38,7 @@ export interface Context extends RecordsOptions {
   codec: Codec
   merge: MergeRules
   onUndecodable: 'empty' | 'error'
-  /** Whether the cookie tells which revision the browser has seen. */
+  /** Whether the cookie tells which commit the browser has seen last. */
   detectRollback: boolean
   turns: Turns
   /** Undefined in production. */
@@ -69,8 +69,10 @@ export class Transaction implements SessionOwner, DraftObserver {
   #stored: SessionRecord | undefined
   /** What the draft encodes to, where that differs from the record. */
   #payload: Uint8Array | undefined
-  /** A record whose write was not answered: it may be in the store all the same. */
-  #unanswered: Buffer | undefined
+  /** A commit whose write was not answered: it may be in the store all the same. */
+  #unanswered: Seen | undefined
+  /** The one that was sent last, which a client that loses the answer sends again. */
+  #sent: Seen | undefined
   #failedDestroy: unknown
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
@@ -395,11 +397,12 @@ export class Transaction implements SessionOwner, DraftObserver {
   /** @param decided What is to be done, where that has just been decided. */
   async #perform(mayTouch: boolean, decided?: Step): Promise<void> {
     const step = decided ?? this.#decide(mayTouch)
+    const ending = step === 'remove' ? this.handle : undefined
     if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
     if (step !== 'nothing') {
       await timed(
         () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch, step)),
-        (ms) => ({ type: 'commit', handle: this.handle, step, tries: this.#tries, ms })
+        (ms) => ({ type: 'commit', handle: ending ?? this.handle, step, tries: this.#tries, ms })
       )
     }
     this.#sendCookie()
@@ -471,12 +474,13 @@ export class Transaction implements SessionOwner, DraftObserver {
     const record = this.#seal(header, this.#payload)
     if (step === 'move') return this.#move(stored, record)
     const write = step === 'touch' ? this.#records.touch : this.#records.update
+    if (step === 'update') this.#sent = header
     try {
       const outcome = ours(record, await write.call(this.#records, this.handle, stored.revision, record))
       if (outcome === 'done') this.#adopt(this.#id, record)
       return outcome
     } catch (error) {
-      this.#unanswered = record.bytes
+      if (step === 'update') this.#unanswered = header
       throw error
     }
   }
@@ -514,7 +518,9 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // Nobody has this id: where its record cannot be removed, it ends by itself.
   async #drop(id: string, { revision }: SessionRecord): Promise<void> {
-    await this.#records.remove(handleOf(id), revision).catch(() => {})
+    try {
+      await this.#records.remove(handleOf(id), revision)
+    } catch {}
   }
 
   // Another request was faster: what it stored becomes the base of what this one changed.
@@ -538,8 +544,8 @@ export class Transaction implements SessionOwner, DraftObserver {
       this.#reportRollback(this.handle, base.header, theirs.header)
       draft.rebase(permanent, { ...kept(this.#decodeOther(theirs), draft.keep ?? true), ...draft.data })
       theirs.header.counter = base.header.counter
-    } else if (this.#unanswered?.equals(bytes)) {
-      // A write of our own whose answer was lost is not merged with itself.
+    } else if (isSame(this.#unanswered, theirs.header) || isSame(this.#sent, theirs.header)) {
+      // A write of our own whose answer was lost is not merged with itself, also where it has been touched since.
     } else if (draft.written || draft.handedOut) {
       draft.rebase(permanent, this.#merge(base, theirs))
     } else {

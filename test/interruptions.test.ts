@@ -2,7 +2,16 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
-import { MemoryStore, mergeRules, type RedisSessionOptions, type Session } from '../lib/index.js'
+import { UncertainError } from '../lib/errors.js'
+import {
+  MemoryStore,
+  mergeRules,
+  type RedisSessionOptions,
+  type Session,
+  type Store,
+  TOUCH
+} from '../lib/index.js'
+import { revisionOf } from '../lib/record.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
@@ -350,3 +359,47 @@ t.test('what cannot be stored is an error of the request, whenever it replies', 
   t.equal(status, 500)
   t.equal(body.code, 'FST_SESSION_ENCODE')
 })
+
+t.test(
+  'a write whose answer is lost counts once, also where it has been sent again or touched since',
+  async (t) => {
+    const memory = new MemoryStore()
+    t.teardown(() => memory.close())
+    const touchByAnother = async (key: string) => {
+      const there = (await memory.read(key)) ?? Buffer.alloc(0)
+      const patch = Buffer.from(there.subarray(TOUCH.offset, TOUCH.offset + TOUCH.length))
+      patch.writeUIntBE(patch.readUIntBE(0, 6) + 1, 0, 6)
+      await memory.touch(key, revisionOf(there), patch, Date.now() + 60_000)
+    }
+    let trouble = ''
+    const store: Store = {
+      read: (key) => memory.read(key),
+      create: (...args) => memory.create(...args),
+      touch: (...args) => memory.touch(...args),
+      destroy: (...args) => memory.destroy(...args),
+      async update(...args) {
+        const [first, then] = trouble.split(', ')
+        trouble = ''
+        const outcome = await memory.update(...args)
+        if (then === 'touched') await touchByAnother(args[0])
+        if (first === 'sent again') return memory.update(...args)
+        if (first === 'lost') throw new UncertainError('EVALSHA', 'no answer')
+        return outcome
+      }
+    }
+    const app = await createApp(t, { store, merge: { count: mergeRules.sum } })
+    app.get('/begin', async ({ session }) => session.set('count', 0))
+    app.get('/add', async ({ session }) => {
+      session.count = (session.count ?? 0) + 1
+      await session.save().catch(() => session.save())
+    })
+    app.get('/read', async ({ session }) => session.count)
+    for (const what of ['lost', 'lost, touched', 'sent again', 'sent again, touched']) {
+      const browser = new Browser(app)
+      await browser.request('/begin')
+      trouble = what
+      t.equal((await browser.request('/add')).statusCode, 200)
+      t.equal(await browser.json('/read'), 1, what)
+    }
+  }
+)

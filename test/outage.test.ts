@@ -367,3 +367,18 @@ t.test('a RedisStore of the user keeps the deadline of the plugin', async (t) =>
   const { browser } = await service(t, { store: new RedisStore(client), timeout: 100 })
   t.match((await browser.request('/login')).json(), { code: 'FST_SESSION_UNCERTAIN' })
 })
+
+t.test('the message of a commit names the session that it ended', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const events = collect(t)
+  const app = await createApp(t, { store: memory })
+  app.get('/begin', async ({ session }) => session.set('count', 0))
+  app.get('/empty', async ({ session }) => session.delete('count'))
+  const browser = new Browser(app)
+  await browser.request('/begin')
+  await browser.request('/empty')
+  const commits = events.filter(({ type }) => type === 'commit')
+  t.match(commits, [{ step: 'create' }, { step: 'remove' }])
+  t.equal(new Set(commits.map((event) => 'handle' in event && event.handle)).size, 1)
+})

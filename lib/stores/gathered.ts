@@ -11,13 +11,13 @@ interface Waiting<Call, Result> {
 
 export class Gathered<Call, Result> {
   readonly #one: (call: Call) => Promise<Result>
-  readonly #many: (calls: Call[]) => Promise<readonly (Result | undefined)[]>
+  readonly #many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
   #waiting: Waiting<Call, Result>[] = []
 
   /** @param many A call that it has no result for is carried out again, alone. */
   constructor(
     one: (call: Call) => Promise<Result>,
-    many: (calls: Call[]) => Promise<readonly (Result | undefined)[]>
+    many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
   ) {
     this.#one = one
     this.#many = many

@@ -37,7 +37,6 @@ interface Pipeline extends Commands<Pipeline> {
   exec(): Promise<[error: Error | null, reply: unknown][] | null>
 }
 type Argument = string | Buffer | number
-type Update = readonly [key: string, revision: Buffer, record: Buffer, milliseconds: number]
 
 /** The methods that a client needs. */
 export const CLIENT_METHODS = ['getBuffer', 'set', 'evalshaBuffer', 'evalBuffer'] as const
@@ -67,30 +66,29 @@ interface Script {
   sha: string
 }
 
-const updateScript = conditional("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])")
-const touchScript = conditional(
-  `redis.call('SETRANGE', KEYS[1], ${TOUCH.offset}, ARGV[2]) redis.call('PEXPIRE', KEYS[1], ARGV[3])`
+/** A conditional write: of one key, and of several, none of which depends on another. */
+interface Write {
+  alone: Script
+  together: Script
+}
+type Call = readonly [key: string, revision: Buffer, bytes: Buffer, milliseconds: number]
+
+/**
+ * What is answered for a key that has no record, or that Redis refuses to write: this one is then written alone. A proxy
+ * that spreads keys over servers sends a script to the server of its first key, where the others are missing.
+ */
+const ALONE = -1
+/** So many bytes go alone: together they would take much memory of the server at one instant. */
+const LARGE = 16_384
+
+const UPDATE = writeOf(
+  (call, key, bytes, milliseconds) => `${call}('SET', ${key}, ${bytes}, 'PX', ${milliseconds})`
+)
+const TOUCHING = writeOf(
+  (call, key, bytes, milliseconds) =>
+    `${call}('SETRANGE', ${key}, ${TOUCH.offset}, ${bytes}) ${call}('PEXPIRE', ${key}, ${milliseconds})`
 )
 const destroyScript = conditional("redis.call('DEL', KEYS[1])")
-
-/** What `updatesScript` answers where Redis refuses an update. */
-const REFUSED = -1
-// Those of several keys at once, none of which depends on another.
-const updatesScript = script(`local outcomes = {}
-for i, key in ipairs(KEYS) do
-  local at = 3 * i - 2
-  local revision = redis.pcall('GETRANGE', key, ${REVISION.offset}, ${REVISION.offset + REVISION.length - 1})
-  local reply
-  if revision == ARGV[at] then
-    reply = redis.pcall('SET', key, ARGV[at + 1], 'PX', ARGV[at + 2])
-    outcomes[i] = 1
-  else
-    reply = redis.pcall('GET', key)
-    outcomes[i] = reply or 0
-  end
-  if type(reply) == 'table' and reply.err then outcomes[i] = ${REFUSED} end
-end
-return outcomes`)
 
 /** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
 export class RedisStore implements Store {
@@ -102,7 +100,9 @@ export class RedisStore implements Store {
   readonly #replicaTimeout: number
   /** Undefined where keys are on several servers, or Redis allows no MGET. */
   #reads: Gathered<string, Buffer | undefined> | undefined
-  #updates: Gathered<Update, Outcome> | undefined
+  /** Undefined where keys are on several servers, and where each write waits for replicas. */
+  #updates: Gathered<Call, Outcome> | undefined
+  #touches: Gathered<Call, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
@@ -120,10 +120,8 @@ export class RedisStore implements Store {
       )
     }
     if (replicas === 0) {
-      this.#updates = new Gathered(
-        (update) => this.#updateOne(update),
-        (updates) => this.#updateMany(updates)
-      )
+      this.#updates = this.#gather(UPDATE)
+      this.#touches = this.#gather(TOUCHING)
     }
   }
 
@@ -132,13 +130,16 @@ export class RedisStore implements Store {
   }
 
   // For MGET a value that is no string is nothing at all, and a refusal concerns all keys: GET tells of each by itself.
-  async #readMany(keys: string[]): Promise<(Buffer | undefined)[]> {
+  async #readMany(keys: string[]): Promise<(Buffer | Promise<never> | undefined)[]> {
     const unsent = whyUnsent(this.#connection)
     try {
       const replies = (await this.#client.mgetBuffer?.(keys)) ?? []
       return replies.map((reply) => reply ?? undefined)
     } catch (error) {
-      if (!isReply(error)) throw explain(unsent() ?? error, 'MGET', UnavailableError)
+      if (!isReply(error)) {
+        // An error for each: who handles one may well write on it.
+        return keys.map(() => Promise.reject(explain(unsent() ?? error, 'MGET', UnavailableError)))
+      }
       if (NEVER_TOGETHER.test(error.message)) this.#reads = undefined
       return []
     }
@@ -159,29 +160,46 @@ export class RedisStore implements Store {
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    const update = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
-    return this.#updates === undefined ? this.#updateOne(update) : this.#updates.add(update)
+    const call = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
+    if (this.#updates === undefined || record.length >= LARGE) return this.#run(UPDATE.alone, ...call)
+    return this.#updates.add(call)
   }
 
-  #updateOne([key, ...args]: Update): Promise<Outcome> {
-    return this.#run(updateScript, key, ...args)
+  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
+    const call = [key, asBuffer(revision), asBuffer(patch), millisecondsUntil(expiresAt)] as const
+    return this.#touches === undefined ? this.#run(TOUCHING.alone, ...call) : this.#touches.add(call)
+  }
+
+  destroy(key: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#run(destroyScript, key, revision)
+  }
+
+  #gather({ alone, together }: Write): Gathered<Call, Outcome> {
+    return new Gathered(
+      (call) => this.#run(alone, ...call),
+      (calls) => this.#runTogether(together, calls)
+    )
   }
 
   // Each by itself where Redis refuses them together: the reason may be one of them.
-  async #updateMany(updates: Update[]): Promise<(Outcome | undefined)[]> {
-    const keys = updates.map(([key]) => key)
+  async #runTogether(
+    script: Script,
+    calls: readonly Call[]
+  ): Promise<(Outcome | Promise<never> | undefined)[]> {
+    const keys = calls.map(([key]) => key)
     const args: Argument[] = []
-    for (const [, revision, record, milliseconds] of updates) args.push(revision, record, milliseconds)
+    for (const [, ...rest] of calls) args.push(...rest)
     const unsent = whyUnsent(this.#writeConnection)
     try {
-      const replies = await this.#evaluate(updatesScript, keys, args)
-      return (replies as unknown[]).map((reply) => (Number(reply) === REFUSED ? undefined : outcomeOf(reply)))
+      const replies = (await this.#evaluate(script, keys, args)) as unknown[]
+      return replies.map((reply) => (isAlone(reply) ? undefined : outcomeOf(reply)))
     } catch (error) {
       const reason = unsent()
-      if (reason !== undefined) throw explain(reason, 'EVALSHA', UnavailableError)
-      if (!isReply(error)) throw explain(error, 'EVALSHA', UncertainError)
-      if (NEVER_TOGETHER.test(error.message)) this.#updates = undefined
-      return []
+      if (reason === undefined && isReply(error)) {
+        if (NEVER_TOGETHER.test(error.message)) this.#updates = this.#touches = undefined
+        return []
+      }
+      return calls.map(() => Promise.reject(explainWrite(reason, error, 'EVALSHA')))
     }
   }
 
@@ -192,14 +210,6 @@ export class RedisStore implements Store {
       if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
       return this.#writeClient.evalBuffer(source, keys.length, keys, args)
     }
-  }
-
-  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return this.#run(touchScript, key, revision, asBuffer(patch), millisecondsUntil(expiresAt))
-  }
-
-  destroy(key: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#run(destroyScript, key, revision)
   }
 
   // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH
@@ -225,10 +235,7 @@ export class RedisStore implements Store {
       if (this.#replicas === 0) return read(await this.#writeClient[command](...args))
       return await this.#replicated(name, command, args, read, startedAt)
     } catch (error) {
-      const reason = unsent()
-      throw reason === undefined
-        ? explain(error, name, UncertainError)
-        : explain(reason, name, UnavailableError)
+      throw explainWrite(unsent(), error, name)
     }
   }
 
@@ -275,10 +282,38 @@ function isReply(error: unknown): error is Error {
   return (error as Error).name === 'ReplyError'
 }
 
+function isAlone(reply: unknown): boolean {
+  return !(reply instanceof Uint8Array) && Number(reply) === ALONE
+}
+
 function outcomeOf(reply: unknown): Outcome {
   if (reply instanceof Uint8Array) return reply
   // A number, or its digits where the client has `stringNumbers`.
   return Number(reply) === 1 ? 'done' : 'missing'
+}
+
+// @param write The Lua of the write: how commands are called, and where its arguments are.
+function writeOf(
+  write: (call: string, ...args: [key: string, bytes: string, milliseconds: string]) => string
+): Write {
+  return {
+    alone: conditional(write('redis.call', 'KEYS[1]', 'ARGV[2]', 'ARGV[3]')),
+    together: script(`local outcomes = {}
+for i, key in ipairs(KEYS) do
+  local at = 3 * i - 2
+  local revision = redis.pcall('GETRANGE', key, ${REVISION.offset}, ${REVISION.offset + REVISION.length - 1})
+  local reply
+  if revision == ARGV[at] then
+    reply = ${write('redis.pcall', 'key', 'ARGV[at + 1]', 'ARGV[at + 2]')}
+    outcomes[i] = 1
+  else
+    reply = redis.pcall('GET', key)
+    outcomes[i] = reply or ${ALONE}
+  end
+  if type(reply) == 'table' and reply.err then outcomes[i] = ${ALONE} end
+end
+return outcomes`)
+  }
 }
 
 // GETRANGE answers '' where there is no key, so the whole record travels only on a conflict.
@@ -309,7 +344,7 @@ class NoScript extends Error {}
 // these words go on.
 const REFUSALS =
   /\b(OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOSCRIPT)\b/
-// What is said to MGET by a server that will go on to say so.
+// What a server says to several keys at once that will go on to say so.
 const NEVER_TOGETHER = /\b(NOPERM|CROSSSLOT|unknown command)\b/
 // A lack of rights that shows within a script has no word of its own.
 const DENIED_IN_SCRIPT = /user executing the script can't|ACL failure in script/
@@ -322,6 +357,12 @@ const ERRORS: Record<string, typeof UnavailableError> = {
   WRONGTYPE: ForeignKeyError
 }
 const NOT_SENT = "Stream isn't writeable"
+
+function explainWrite(unsent: Error | undefined, error: unknown, command: string): Error {
+  return unsent === undefined
+    ? explain(error, command, UncertainError)
+    : explain(unsent, command, UnavailableError)
+}
 
 function explain(error: unknown, command: string, Unanswered: typeof UnavailableError): Error {
   if (error instanceof NotReplicatedError) return error

@@ -109,6 +109,7 @@ for (const enableAutoPipelining of [false, true]) {
       store.touch(key, revision(1), PATCH, later())
     ]
     t.same(await Promise.all(work), [true, 'OK', 'done', 'OK', 'done'], 'in the midst of a batch')
+    await store.touch(key, revision(1), PATCH, later())
     await redis.commands()
     t.equal(await store.touch(key, revision(1), PATCH, later()), 'done')
     t.equal((await redis.commands()).eval, undefined, 'and only once')

@@ -1,0 +1,64 @@
+// The limit on how long promises are waited for: one timer for all, and nothing of one in another.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { within } from '../lib/deadline.js'
+
+const never = new Promise<never>(() => {})
+const soon = () => performance.now() + 20
+
+t.test('what comes in time comes, what does not is an error, and what comes later is dropped', async (t) => {
+  const ended: unknown[] = []
+  const told = (error?: unknown) => void ended.push(error)
+  const late = new Error('late')
+  const broken = new Error('broken')
+  t.equal(await within(soon(), Promise.resolve(1), () => late, told), 1)
+  await t.rejects(
+    within(soon(), Promise.reject(broken), () => late, told),
+    broken
+  )
+  await t.rejects(
+    within(soon(), never, () => late, told),
+    late
+  )
+  await t.rejects(
+    within(soon(), sleep(60, 'too late'), () => late, told),
+    late
+  )
+  await t.rejects(
+    within(performance.now() - 1, never, () => late, told),
+    late
+  )
+  await sleep(80)
+  t.same(ended, [undefined, broken, late, late, late])
+})
+
+t.test('whoever is told of the end and throws keeps nobody else waiting', async (t) => {
+  const failure = new Error('no log any more')
+  const throws = () => {
+    throw failure
+  }
+  const all = await Promise.allSettled([
+    within(soon(), never, () => new Error('late'), throws),
+    within(soon(), never, () => new Error('late')),
+    within(soon(), Promise.resolve(1), () => new Error('late'), throws),
+    within(soon(), Promise.reject(new Error('broken')), () => new Error('late'), throws)
+  ])
+  t.match(all, [
+    { reason: failure },
+    { reason: { message: 'late' } },
+    { reason: failure },
+    { reason: failure }
+  ])
+})
+
+t.test('the timer is in nobody’s asynchronous context', async (t) => {
+  const context = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const told = () => void seen.push(context.getStore())
+  await Promise.all([
+    context.run('first', () => within(soon(), never, () => new Error('late'), told).catch(() => {})),
+    context.run('second', () => within(soon(), never, () => new Error('late'), told).catch(() => {}))
+  ])
+  t.same(seen, [undefined, undefined])
+})
