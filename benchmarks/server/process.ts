@@ -19,6 +19,7 @@ if (subject === undefined) throw new Error(`no subject is called ${name}`)
 const clients: Redis[] = []
 const { start } = (await import(subject.module)) as { start: Start }
 const running: Running = await start(name, {
+  url: `redis://127.0.0.1:${redisPort}/${db}`,
   connect(options = {}) {
     const client = new Redis({ port: Number(redisPort), host: '127.0.0.1', db: Number(db), ...options })
     clients.push(client)

@@ -6,7 +6,9 @@ import type { Redis, RedisOptions } from 'ioredis'
 export type Start = (name: string, environment: Environment) => Promise<Running>
 
 export interface Environment {
-  /** A client of the Redis that all subjects share, with a database of this subject's own. */
+  /** Of the Redis that all subjects share, with a database of this subject's own. */
+  url: string
+  /** A client of it. */
   connect(options?: Pick<RedisOptions, 'enableAutoPipelining'>): Redis
 }
 
