@@ -45,9 +45,9 @@ t.test('sessions over TLS where Redis wants to see a certificate of the client',
     await liveWholeLife(t, await createService(t, { redis: by(own), startUp: 'fail' }))
   })
   const refused = {
-    'without one': [by({}), 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'],
-    'without one, by TLS 1.2': [by({ maxVersion: 'TLSv1.2' }), 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'],
-    'with one of another authority': [by(foreign), 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA']
+    'without one': [by({}), /ERR_SSL_\S+_CERTIFICATE_REQUIRED/],
+    'without one, by TLS 1.2': [by({ maxVersion: 'TLSv1.2' }), /ERR_SSL_\S+_HANDSHAKE_FAILURE/],
+    'with one of another authority': [by(foreign), /ERR_SSL_\S+_UNKNOWN_CA/]
   } as const
   for (const [how, [redis, cause]] of Object.entries(refused)) {
     await t.test(how, async (t) => {
@@ -60,11 +60,11 @@ t.test('sessions over TLS where Redis wants to see a certificate of the client',
       isHarmless(t, await login(), 503, 'FST_SESSION_UNAVAILABLE')
       t.ok(performance.now() - startedAt < 3 * timeout, 'nothing takes longer than the timeout')
       // By TLS 1.3 Redis hangs up as soon as it has said why, and the client may notice that first.
-      await until(async () => (await login()).body.includes(cause))
+      await until(async () => cause.test((await login()).body))
       for (let request = 1; request <= 3; request++) {
         const response = await login()
         isHarmless(t, response, 503, 'FST_SESSION_UNAVAILABLE')
-        t.match(response.json().message, `SET failed with ${cause}`, 'once known the cause stays')
+        t.match(response.json().message, cause, 'once known the cause stays')
       }
       t.notMatch(JSON.stringify(app.logLines), 'BEGIN', 'the log has no key and no certificate')
     })
