@@ -1,5 +1,4 @@
 // A limit on how long promises are waited for.
-
 import { AsyncResource } from 'node:async_hooks'
 
 /** Milliseconds between two looks at what is waited for. */

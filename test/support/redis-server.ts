@@ -63,17 +63,7 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
     },
     stop: () => halt(child),
     async restart() {
-      // A client that goes on connecting may have been given this very port for its own end, until it notices.
-      for (let tries = 10; tries > 0; tries--) {
-        const launched = await launch(binary, port, args).catch((error) => {
-          if (tries === 1) throw error
-        })
-        if (launched !== undefined) {
-          child = launched
-          return
-        }
-        await sleep(200)
-      }
+      child = await launch(binary, port, args)
     }
   }
 }
