@@ -1,7 +1,7 @@
 // Between the data of a session and the payload of its record: the serializers, and the bounds around them.
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { EncodeError, TooLargeError } from './errors.js'
-import { recordBytes } from './record.js'
+import { recordBytes, UnsealedRecord } from './record.js'
 
 /** Why a payload cannot be decoded; the message holds nothing of it. */
 export class PayloadError extends Error {}
@@ -41,18 +41,17 @@ export class Codec {
   }
 
   /**
-   * The payload of this data.
+   * A record with the payload of this data.
    * @param tag Another serializer than the writer, to compare with what that one wrote.
    * @throws {EncodeError} naming the keys that the serializer refuses, with their types.
    * @throws {TooLargeError} naming size, limit and the largest keys.
    */
-  encode(data: Dictionary, tag = this.writer.tag): Uint8Array {
+  encode(data: Dictionary, tag = this.writer.tag): UnsealedRecord {
     const serializer = this.#byTag.get(tag) ?? this.writer
-    const payload = this.#encode(data, serializer)
-    if (payload === undefined) throw this.#tooLarge(`more than ${this.#maxRecordBytes}`, data, serializer)
-    const size = recordBytes(payload.length)
-    if (size > this.#maxRecordBytes) throw this.#tooLarge(String(size), data, serializer)
-    return payload
+    const record = this.#encode(data, serializer)
+    if (record === undefined) throw this.#tooLarge(`more than ${this.#maxRecordBytes}`, data, serializer)
+    if (record.length > this.#maxRecordBytes) throw this.#tooLarge(String(record.length), data, serializer)
+    return record
   }
 
   /** @throws {PayloadError} when it cannot be decoded; what the serializer says of it may quote it, and is dropped. */
@@ -76,9 +75,10 @@ export class Codec {
 
   // `undefined`: so large that nobody should try. A graph with shared parts can take exponentially long to encode,
   // so its weight is taken first.
-  #encode(data: Dictionary, serializer: Serializer): Uint8Array | undefined {
+  #encode(data: Dictionary, serializer: Serializer): UnsealedRecord | undefined {
     try {
-      return weigh(data, this.#maxRecordBytes, new Set()) < 0 ? undefined : serializer.encode(data)
+      if (weigh(data, this.#maxRecordBytes, new Set()) < 0) return undefined
+      return new UnsealedRecord(serializer.encode(data))
     } catch {
       const keys = Object.entries(data)
       const refused = keys.filter(([key, value]) => !this.#accepts({ [key]: value }, serializer))
@@ -100,7 +100,10 @@ export class Codec {
 
   #tooLarge(size: string, data: Dictionary, serializer: Serializer): Error {
     const largest = Object.entries(data)
-      .map(([key, value]) => ({ key, bytes: this.#encode({ [key]: value }, serializer)?.length ?? Infinity }))
+      .map(([key, value]) => ({
+        key,
+        bytes: this.#encode({ [key]: value }, serializer)?.payload.length ?? Infinity
+      }))
       .sort((a, b) => b.bytes - a.bytes || a.key.localeCompare(b.key))
       .slice(0, 3)
       .map(({ key, bytes }) => `${key} (${bytes === Infinity ? `more than ${this.#maxRecordBytes}` : bytes})`)
@@ -136,9 +139,17 @@ function weigh(value: unknown, budget: number, ancestors: Set<object>): number {
   if (ancestors.size === MAX_DEPTH) throw new RangeError('nested too deep')
   ancestors.add(value)
   let left = budget - 1
-  for (const inner of valuesOf(value)) {
-    left = weigh(inner, left, ancestors)
-    if (left < 0) break
+  if (isDictionary(value)) {
+    // Most of a session is dictionaries: lists of their values would take longer than all else here.
+    for (const key in value) {
+      left = weigh(value[key], left, ancestors)
+      if (left < 0) break
+    }
+  } else {
+    for (const inner of valuesOf(value)) {
+      left = weigh(inner, left, ancestors)
+      if (left < 0) break
+    }
   }
   ancestors.delete(value)
   return left

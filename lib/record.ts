@@ -96,20 +96,42 @@ export function newNonce(): number {
   return Math.floor(Math.random() * NONCES)
 }
 
-export function sealRecord(header: Header, payload: Uint8Array): SessionRecord {
-  const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
-  record[0] = MAGIC
-  record[1] = LAYOUT
-  record[2] = header.tag
-  record[3] = (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0)
-  record.writeUInt32BE(header.schemaVersion, 4)
-  record.writeUIntBE(header.createdAt, 8, 6)
-  record.writeUInt32BE(header.counter, 14)
-  record.writeUInt32BE(header.nonce, 18)
-  record.writeUIntBE(header.touchedAt, 22, 6)
-  record.writeUInt32BE(header.idleTimeout, 28)
-  record.set(payload, HEADER_BYTES)
-  return new SessionRecord(record, header)
+/** A record that has its payload already, and room for its header: a payload is written only once. */
+export class UnsealedRecord {
+  readonly #bytes: Buffer
+
+  /** @param payload A text stands for its bytes in UTF-8. */
+  constructor(payload: Uint8Array | string) {
+    const isText = typeof payload === 'string'
+    this.#bytes = Buffer.allocUnsafe(HEADER_BYTES + (isText ? Buffer.byteLength(payload) : payload.length))
+    if (isText) this.#bytes.write(payload, HEADER_BYTES)
+    else this.#bytes.set(payload, HEADER_BYTES)
+  }
+
+  get payload(): Buffer {
+    return this.#bytes.subarray(HEADER_BYTES)
+  }
+
+  /** How many bytes the record takes. */
+  get length(): number {
+    return this.#bytes.length
+  }
+
+  /** Once only: the bytes are those of the record from then on. */
+  seal(header: Header): SessionRecord {
+    const bytes = this.#bytes
+    bytes[0] = MAGIC
+    bytes[1] = LAYOUT
+    bytes[2] = header.tag
+    bytes[3] = (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0)
+    bytes.writeUInt32BE(header.schemaVersion, 4)
+    bytes.writeUIntBE(header.createdAt, 8, 6)
+    bytes.writeUInt32BE(header.counter, 14)
+    bytes.writeUInt32BE(header.nonce, 18)
+    bytes.writeUIntBE(header.touchedAt, 22, 6)
+    bytes.writeUInt32BE(header.idleTimeout, 28)
+    return new SessionRecord(bytes, header)
+  }
 }
 
 /** The part of this record that a touch writes at `TOUCH.offset`. */

@@ -2,7 +2,15 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError } from './errors.js'
 import { expiresAt, type Lifetimes } from './expiry.js'
-import { isMark, newNonce, revisionOf, type SessionRecord, sealRecord, touchOf } from './record.js'
+import {
+  type Header,
+  isMark,
+  newNonce,
+  revisionOf,
+  type SessionRecord,
+  touchOf,
+  UnsealedRecord
+} from './record.js'
 import type { Outcome, Store } from './stores/store.js'
 
 /** How often a session is to be destroyed that other requests change all the time. */
@@ -10,7 +18,6 @@ const MAX_TRIES = 100
 const NO_REVISION = Buffer.alloc(0)
 
 export interface RecordsOptions {
-  store: Store
   prefix: string
   lifetimes: Lifetimes
   /** Seconds for which a mark stands where a session was that got a new id. */
@@ -20,61 +27,54 @@ export interface RecordsOptions {
 /** Records by handle. */
 export class Records {
   readonly #store: Store
-  readonly #prefix: string
-  readonly #lifetimes: Lifetimes
-  readonly #grace: number
+  readonly #options: RecordsOptions
 
-  constructor({ prefix, lifetimes, graceAfterRegenerate }: RecordsOptions, store: Store) {
+  constructor(store: Store, options: RecordsOptions) {
     this.#store = store
-    this.#prefix = prefix
-    this.#lifetimes = lifetimes
-    this.#grace = graceAfterRegenerate
+    this.#options = options
   }
 
   read(handle: string): Promise<Buffer | undefined> {
-    return this.#store.read(this.#prefix + handle)
+    return this.#store.read(this.#keyOf(handle))
   }
 
   /** @throws {ConflictError} where there is another record under this handle. */
   async create(handle: string, { bytes, header }: SessionRecord): Promise<void> {
-    if (await this.#store.create(this.#prefix + handle, bytes, expiresAt(header, this.#lifetimes))) return
+    if (await this.#store.create(this.#keyOf(handle), bytes, this.#endOf(header))) return
     // A client that loses the answer may send the command again: what is there then is our own.
     const there = await this.read(handle)
     if (!there?.equals(bytes)) throw new ConflictError(handle, 'there is another record under its new id')
   }
 
   update(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
-    return this.#store.update(this.#prefix + handle, revision, bytes, expiresAt(header, this.#lifetimes))
+    return this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
   }
 
   /** Stores only the header, of which a touch has changed no more than it may. */
   touch(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
-    const end = expiresAt(header, this.#lifetimes)
-    return this.#store.touch(this.#prefix + handle, revision, touchOf(bytes), end)
+    const end = this.#endOf(header)
+    return this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end)
   }
 
   remove(handle: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#store.destroy(this.#prefix + handle, revision)
+    return this.#store.destroy(this.#keyOf(handle), revision)
   }
 
   /** Puts the mark in place of a record whose session went on under a new id. */
   async mark(handle: string, { header, revision }: SessionRecord): Promise<Outcome> {
+    const { graceAfterRegenerate } = this.#options
     const now = Date.now()
-    const counter = header.counter + 1
-    const mark = sealRecord(
-      {
-        ...header,
-        tag: 0,
-        moved: true,
-        counter,
-        nonce: newNonce(),
-        touchedAt: now,
-        idleTimeout: this.#grace
-      },
-      Buffer.alloc(0)
-    )
-    const end = now + this.#grace * 1000
-    return ours(mark, await this.#store.update(this.#prefix + handle, revision, mark.bytes, end))
+    const mark = new UnsealedRecord('').seal({
+      ...header,
+      tag: 0,
+      moved: true,
+      counter: header.counter + 1,
+      nonce: newNonce(),
+      touchedAt: now,
+      idleTimeout: graceAfterRegenerate
+    })
+    const end = now + graceAfterRegenerate * 1000
+    return ours(mark, await this.#store.update(this.#keyOf(handle), revision, mark.bytes, end))
   }
 
   /**
@@ -91,6 +91,14 @@ export class Records {
       expected = revisionOf(outcome)
     }
     return 'busy'
+  }
+
+  #keyOf(handle: string): string {
+    return this.#options.prefix + handle
+  }
+
+  #endOf(header: Header): number {
+    return expiresAt(header, this.#options.lifetimes)
   }
 }
 

@@ -16,14 +16,14 @@ import {
   newNonce,
   openRecord,
   type SessionRecord,
-  sealRecord
+  UnsealedRecord
 } from './record.js'
 import { ours, Records, type RecordsOptions } from './records.js'
 import { type Detached, Draft, type DraftObserver, type Keep, kept, type SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
 import { handleOf, isSame, newSessionId, type ReceivedId, type Seen } from './session-id.js'
 import { GuardedStore, type HealthRecord } from './stores/guarded.js'
-import type { Outcome } from './stores/store.js'
+import type { Outcome, Store } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
 
 /** How often a commit is tried before it gives up, since other processes were faster each time. */
@@ -31,6 +31,7 @@ const MAX_TRIES = 200
 
 /** What all transactions of one registration share. */
 export interface Context extends RecordsOptions {
+  store: Store
   /** Milliseconds for all that a request waits for its store. */
   timeout: number
   health: HealthRecord
@@ -68,7 +69,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   /** The record that the draft began with. */
   #stored: SessionRecord | undefined
   /** What the draft encodes to, where that differs from the record. */
-  #payload: Uint8Array | undefined
+  #encoded: UnsealedRecord | undefined
   /** A commit whose write was not answered: it may be in the store all the same. */
   #unanswered: Seen | undefined
   /** The one that was sent last, which a client that loses the answer sends again. */
@@ -85,7 +86,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#response = response
     this.#cookie = new SessionCookie(context.cookie, response)
     this.#store = new GuardedStore(context.store, context.timeout, context.health)
-    this.#records = new Records(context, this.#store)
+    this.#records = new Records(this.#store, context)
   }
 
   get draft(): Draft {
@@ -168,6 +169,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     return this.#inTurn(async () => {
       this.#refuseIfDetached('save')
       await this.#perform(true)
+      this.#sendCookie()
       this.#refuseIfDetached('save')
     })
   }
@@ -235,7 +237,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (id !== this.#id) this.#handle = undefined
     this.#id = id
     this.#stored = record
-    this.#payload = undefined
+    this.#encoded = undefined
   }
 
   // Back to a session without id, record and data. What was changed since then, while this was under way, is lost.
@@ -321,14 +323,17 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // The header is the record's from then on. A payload that the draft still has from the store is stored again as it is,
   // under the tag of its writer.
-  #seal(header: Header, payload: Uint8Array | undefined): SessionRecord {
+  #seal(header: Header): SessionRecord {
     const { codec, fidelity } = this.#context
-    if (payload === undefined && this.#stored !== undefined) return sealRecord(header, this.#stored.payload)
+    if (this.#encoded === undefined && this.#stored !== undefined) {
+      return new UnsealedRecord(this.#stored.payload).seal(header)
+    }
     const { data } = this.draft
-    const encoded = payload ?? codec.encode(data)
-    fidelity?.check(data, encoded, codec, this.#response.log)
+    const encoded = this.#encoded ?? codec.encode(data)
+    this.#encoded = undefined
+    fidelity?.check(data, encoded.payload, codec, this.#response.log)
     header.tag = codec.writer.tag
-    return sealRecord(header, encoded)
+    return encoded.seal(header)
   }
 
   // ---------------------------------------------------------------- the decision
@@ -352,16 +357,16 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { draft } = this
     const { header } = record
     const { codec } = this.#context
-    this.#payload = undefined
+    this.#encoded = undefined
     if (draft.written || draft.handedOut) {
       if (header.tag !== codec.writer.tag) {
-        if (!this.#isAsWritten(record)) this.#payload = codec.encode(draft.data)
+        if (!this.#isAsWritten(record)) this.#encoded = codec.encode(draft.data)
       } else {
         const encoded = codec.encode(draft.data)
-        if (!record.payload.equals(encoded)) this.#payload = encoded
+        if (!record.payload.equals(encoded.payload)) this.#encoded = encoded
       }
     }
-    return this.#payload !== undefined || draft.permanent !== header.permanent
+    return this.#encoded !== undefined || draft.permanent !== header.permanent
   }
 
   // Where another serializer wrote the record: nothing counts as changed because of that alone, and nothing as
@@ -370,7 +375,9 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { codec } = this.#context
     const { data } = this.draft
     try {
-      return payload.equals(codec.encode(data, tag)) && isDeepStrictEqual(codec.decode(tag, payload), data)
+      return (
+        payload.equals(codec.encode(data, tag).payload) && isDeepStrictEqual(codec.decode(tag, payload), data)
+      )
     } catch {
       return false
     }
@@ -394,18 +401,15 @@ export class Transaction implements SessionOwner, DraftObserver {
     return turn
   }
 
-  /** @param decided What is to be done, where that has just been decided. */
-  async #perform(mayTouch: boolean, decided?: Step): Promise<void> {
-    const step = decided ?? this.#decide(mayTouch)
+  /** @param step What is to be done, where that has just been decided. */
+  #perform(mayTouch: boolean, step = this.#decide(mayTouch)): Promise<void> | undefined {
+    if (step === 'nothing') return undefined
     const ending = step === 'remove' ? this.handle : undefined
     if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
-    if (step !== 'nothing') {
-      await timed(
-        () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch, step)),
-        (ms) => ({ type: 'commit', handle: ending ?? this.handle, step, tries: this.#tries, ms })
-      )
-    }
-    this.#sendCookie()
+    return timed(
+      () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch, step)),
+      (ms) => ({ type: 'commit', handle: ending ?? this.handle, step, tries: this.#tries, ms })
+    )
   }
 
   #changeInTurn(mayTouch: boolean, decided: Step): Promise<void> {
@@ -427,7 +431,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { draft } = this
     const seen = draft.snapshot()
     const header = newHeader(draft.permanent, this.#context.lifetimes, Date.now())
-    const record = this.#seal(header, undefined)
+    const record = this.#seal(header)
     try {
       await this.#records.create(this.handle, record)
     } catch (error) {
@@ -471,7 +475,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (stored === undefined || step === 'nothing') return 'done'
     if (step === 'remove') return this.#remove(stored)
     const header = this.#nextHeader(stored, step, mayTouch)
-    const record = this.#seal(header, this.#payload)
+    const record = this.#seal(header)
     if (step === 'move') return this.#move(stored, record)
     const write = step === 'touch' ? this.#records.touch : this.#records.update
     if (step === 'update') this.#sent = header
@@ -589,7 +593,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   #asStored(values: Dictionary): Dictionary {
     const { codec } = this.#context
     try {
-      return codec.decode(codec.writer.tag, codec.encode(values))
+      return codec.decode(codec.writer.tag, codec.encode(values).payload)
     } catch {
       return values
     }

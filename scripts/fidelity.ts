@@ -19,7 +19,7 @@ const codecs = await Promise.all(
 function becomes(sample: Sample, codec: Codec): string {
   let payload: Uint8Array
   try {
-    payload = codec.encode({ value: sample.value })
+    payload = codec.encode({ value: sample.value }).payload
   } catch {
     return 'error'
   }
@@ -45,7 +45,7 @@ const fidelity = table(
 const sizes = table(
   'bytes of a session',
   Object.entries(sessions).map(
-    ([name, data]) => [name, ...codecs.map((codec) => codec.encode(data).length)] as const
+    ([name, data]) => [name, ...codecs.map((codec) => codec.encode(data).payload.length)] as const
   )
 )
 const text = `${fidelity}\n\n${sizes}`

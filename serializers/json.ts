@@ -1,10 +1,9 @@
 // JSON: readable everywhere, and loses what JSON has no word for (Date, Map, Set, undefined, NaN).
-import { Buffer } from 'node:buffer'
 import { type Serializer, textOf } from './serializer.js'
 
 export const json: Serializer = {
   name: 'json',
   tag: 1,
-  encode: (data) => Buffer.from(JSON.stringify(data)),
+  encode: (data) => JSON.stringify(data),
   decode: (bytes) => JSON.parse(textOf(bytes))
 }

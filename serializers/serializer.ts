@@ -18,10 +18,11 @@ export interface Serializer {
   /** Awaited once before the first use, if there is one: the place to import a library on demand. */
   load?(): Promise<void>
   /**
-   * Bytes that nobody changes afterwards. Does not change `data`. Throws on what it cannot encode. Data that was
-   * decoded, and not changed since, gives the same bytes again: other bytes count as a change, and are stored.
+   * Bytes that nobody changes before the next call, or a text, which is stored in UTF-8. Does not change `data`. Throws on
+   * what it cannot encode. Data that was decoded, and not changed since, gives the same bytes again: other bytes count
+   * as a change, and are stored.
    */
-  encode(data: Dictionary): Uint8Array
+  encode(data: Dictionary): Uint8Array | string
   /**
    * The data that `encode` was given. Throws on bytes that are not its own, in bounded time and memory:
    * they come from a database that others may write to. Keeps no view of `bytes`, which may be a slice of

@@ -17,7 +17,7 @@ export const superjson: Serializer = {
       'binary'
     )
   },
-  encode: (data) => Buffer.from(instance.stringify(data)),
+  encode: (data) => instance.stringify(data),
   decode(bytes) {
     const document: Document = JSON.parse(textOf(bytes))
     if (!Object.hasOwn(document, 'json')) throw new TypeError('not superjson')

@@ -10,9 +10,9 @@ import {
   REVISION,
   recordBytes,
   revisionOf,
-  sealRecord,
   TOUCH,
-  touchOf
+  touchOf,
+  UnsealedRecord
 } from '../lib/record.js'
 
 const header: Header = {
@@ -48,7 +48,8 @@ const headers: Arbitrary<Header> = fc.record(
 )
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-const sealed = (header: Header, payload: Uint8Array): Buffer => sealRecord(header, payload).bytes
+const sealed = (header: Header, payload: Uint8Array | string): Buffer =>
+  new UnsealedRecord(payload).seal(header).bytes
 
 t.test('the layout is the one that older processes wrote, byte by byte', async (t) => {
   const record = sealed(header, Buffer.from('hello'))
@@ -83,6 +84,16 @@ t.test('every header and every payload comes back', async (t) => {
         Buffer.from(payload).equals(opened.payload) &&
         isMark(opened.bytes) === header.moved
       )
+    })
+  )
+  t.pass()
+})
+
+t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀', '\ud800', '\0') }), (text) => {
+      const { length, payload } = new UnsealedRecord(text)
+      return payload.equals(Buffer.from(text)) && length === recordBytes(payload.length)
     })
   )
   t.pass()

@@ -59,21 +59,23 @@ interface Subject {
 async function prepare(serializer: Serializer): Promise<Subject | undefined> {
   await serializer.load?.()
   if (!contents.every((content) => isKept(serializer, content))) return undefined
-  const records = contents.map((content) => serializer.encode(content))
+  // A copy of what it answers with, be it bytes or text, as every record is.
+  const encode = (content: SessionContent) => Buffer.from(serializer.encode(content))
+  const records = contents.map(encode)
   // As in a request, what is encoded was decoded before.
   const decoded = records.map((bytes) => serializer.decode(bytes))
   let turn = 0
   return {
     serializer,
     bytes: records.reduce((sum, { length }) => sum + length, 0) / USERS,
-    encode: () => serializer.encode(decoded[turn++ % USERS] as SessionContent),
+    encode: () => encode(decoded[turn++ % USERS] as SessionContent),
     decode: () => serializer.decode(records[turn++ % USERS] as Uint8Array)
   }
 }
 
 function isKept(serializer: Serializer, content: SessionContent): boolean {
   try {
-    return isDeepStrictEqual(serializer.decode(serializer.encode(content)), content)
+    return isDeepStrictEqual(serializer.decode(Buffer.from(serializer.encode(content))), content)
   } catch {
     return false
   }

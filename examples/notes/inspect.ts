@@ -92,7 +92,7 @@ function fieldsOf(record: Buffer): Inspection['fields'] {
 }
 
 function sizeIn(name: SerializerName, data: Dictionary): { name: string; bytes: number; isExact: boolean } {
-  const bytes = serializers[name].encode(data)
+  const bytes = Buffer.from(serializers[name].encode(data))
   return {
     name,
     bytes: bytes.length,

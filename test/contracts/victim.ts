@@ -22,7 +22,7 @@ const codec = new Codec(serializer, Object.values(serializers), 1_048_576)
 for (const { tag } of Object.values(known)) await codec.load(tag)
 
 for (const data of Object.values(sessions)) codec.encode(data)
-const sample = Buffer.from(codec.encode(sessions['cart of 20']))
+const sample = Buffer.from(codec.encode(sessions['cart of 20']).payload)
 const megabytes = (): number => process.resourceUsage().maxRSS / 1024
 const before = megabytes()
 
@@ -44,7 +44,7 @@ function suffer({ name, bytes }: Attack): Report {
 function isClean(): boolean {
   const { polluted } = globalThis as { polluted?: unknown }
   const inherited = ({} as Dictionary).polluted ?? ([] as unknown as Dictionary).polluted ?? polluted
-  return inherited === undefined && sample.equals(codec.encode(codec.decode(serializer.tag, sample)))
+  return inherited === undefined && sample.equals(codec.encode(codec.decode(serializer.tag, sample)).payload)
 }
 
 // One seed, the same damage every time.
@@ -54,7 +54,7 @@ function* damaged(count: number): Generator<Attack> {
     state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9
     return ((state ^ (state >>> 13)) >>> 0) % below
   }
-  const originals = Object.values(sessions).map((data) => Buffer.from(codec.encode(data)))
+  const originals = Object.values(sessions).map((data) => Buffer.from(codec.encode(data).payload))
   const seeds = [
     ...originals,
     ...hostile.map(({ bytes }) => Buffer.from(bytes)).filter(({ length }) => length < 500)
