@@ -407,22 +407,9 @@ export class Transaction implements SessionOwner, DraftObserver {
     const ending = step === 'remove' ? this.handle : undefined
     if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
     return timed(
-      () => (step === 'create' ? this.#create() : this.#changeInTurn(mayTouch, step)),
+      () => (step === 'create' ? this.#create() : this.#change(mayTouch, step)),
       (ms) => ({ type: 'commit', handle: ending ?? this.handle, step, tries: this.#tries, ms })
     )
-  }
-
-  #changeInTurn(mayTouch: boolean, decided: Step): Promise<void> {
-    this.#tries = 0
-    // While it waits for its turn the session may change.
-    let isAtOnce = true
-    const turn = this.#takeTurn((left) => this.#change(mayTouch, left, isAtOnce ? decided : undefined))
-    isAtOnce = false
-    return turn
-  }
-
-  #takeTurn(work: (left: Left) => Promise<Left>): Promise<void> {
-    return this.#context.turns.take(this.handle, work, (earlier) => this.#store.wait(earlier))
   }
 
   async #create(): Promise<void> {
@@ -445,27 +432,37 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   // Until it is done, or nothing is left to do. In a turn: takes up what the one before left, and leaves its own.
-  async #change(mayTouch: boolean, left: Left, decided: Step | undefined): Promise<Left> {
+  async #change(mayTouch: boolean, decided: Step): Promise<void> {
     const { handle } = this
-    let step = decided
-    // What this request read may be newer: another process, another connection.
-    if (left !== undefined && this.#isNewer(left)) await this.#absorb(left)
-    while (this.#tries++ < MAX_TRIES) {
-      const { draft } = this
-      const seen = draft.snapshot()
-      const outcome = await this.#attempt(mayTouch, step ?? this.#decide(mayTouch))
-      step = undefined
-      if (outcome === 'done') {
-        draft.settle(seen)
-        return this.handle === handle ? this.#stored?.bytes : undefined
+    const turn = this.#context.turns.enter(handle)
+    let step: Step | undefined = decided
+    let left: Left
+    this.#tries = 0
+    try {
+      if (turn.before !== undefined) {
+        const found = await this.#store.wait(turn.before)
+        // What this request read may be newer: another process, another connection.
+        if (found !== undefined && this.#isNewer(found)) await this.#absorb(found)
+        // Meanwhile the session may have changed, too.
+        step = undefined
       }
-      if (outcome === 'missing') {
-        this.#vanish(handle)
-        return undefined
+      while (this.#tries++ < MAX_TRIES) {
+        const { draft } = this
+        const seen = draft.snapshot()
+        const outcome = await this.#attempt(mayTouch, step ?? this.#decide(mayTouch))
+        step = undefined
+        if (outcome === 'done') {
+          draft.settle(seen)
+          if (this.#handle === handle) left = this.#stored?.bytes
+          return
+        }
+        if (outcome === 'missing') return this.#vanish(handle)
+        // At once: while it waited, what it has just been given would get out of date, and the next try fail for certain.
+        await this.#absorb(outcome)
+        if (this.detached !== undefined) return
       }
-      // At once: while it waited, what it has just been given would get out of date, and the next try fail for certain.
-      await this.#absorb(outcome)
-      if (this.detached !== undefined) return undefined
+    } finally {
+      turn.leave(left)
     }
     throw new ConflictError(handle, `other requests changed it before each of ${MAX_TRIES} tries to commit`)
   }
@@ -616,12 +613,15 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   async #destroyRecord(): Promise<void> {
-    await this.#takeTurn(async () => {
+    const turn = this.#context.turns.enter(this.handle)
+    try {
+      if (turn.before !== undefined) await this.#store.wait(turn.before)
       const result = await this.#records.destroy(this.handle, this.#stored?.revision)
       if (result === 'moved') throw this.#movedError()
       if (result === 'busy') throw new ConflictError(this.handle, 'other requests change it all the time')
-      return undefined
-    })
+    } finally {
+      turn.leave()
+    }
   }
 
   #movedError(): Error {

@@ -4,43 +4,71 @@ import type { Buffer } from 'node:buffer'
 /** The record that a turn left behind, as far as it knows. */
 export type Left = Buffer | undefined
 
-export class Turns {
-  readonly #last = new Map<string, Promise<Left>>()
+/** So many keys are remembered at least before those that nobody works on any more are forgotten. */
+const MIN_FORGOTTEN = 1_024
 
-  /** How many keys are being worked on. */
+export class Turns {
+  // A turn that is over stays until many are forgotten at once: a Map that grows and shrinks with every commit would cost
+  // as much as all else of it.
+  #last = new Map<string, Turn>()
+  #forgetAt = MIN_FORGOTTEN
+
+  /** How many keys are remembered. */
   get size(): number {
     return this.#last.size
   }
 
-  /**
-   * Does this work when all earlier work on the same key is done; it is given what the last one left behind.
-   * @param wait Waits for earlier work. Where it gives up, and rejects, the work is not done.
-   */
-  take(
-    key: string,
-    work: (left: Left) => Promise<Left>,
-    wait = (earlier: Promise<unknown>): Promise<unknown> => earlier
-  ): Promise<void> {
-    const before = this.#last.get(key)
-    if (before === undefined) return this.#enter(key, work(undefined))
-    const waiting = wait(before.catch(() => {}))
-    const turn = waiting.then(
-      () => before.then(work, () => work(undefined)),
-      () => before.catch(() => undefined)
-    )
-    const done = this.#enter(key, turn)
-    done.catch(() => {})
-    return waiting.then(() => done)
+  /** Stands in line for this key. Every turn has to be left. */
+  enter(key: string): Turn {
+    const turn = new Turn(this.#last.get(key))
+    this.#last.set(key, turn)
+    if (this.#last.size === this.#forgetAt) this.#forget()
+    return turn
   }
 
-  #enter(key: string, turn: Promise<Left>): Promise<void> {
-    this.#last.set(key, turn)
-    const leave = () => {
-      if (this.#last.get(key) === turn) this.#last.delete(key)
-    }
-    return turn.then(leave, (error) => {
-      leave()
-      throw error
+  #forget(): void {
+    this.#last = new Map([...this.#last].filter(([, turn]) => !turn.isOver))
+    this.#forgetAt = Math.max(MIN_FORGOTTEN, 2 * this.#last.size)
+  }
+}
+
+/** A place in the line for one key. */
+export class Turn {
+  #before: Promise<Left> | undefined
+  #isBeforeOver = true
+  #isOver = false
+  #tellNext: ((left: Left) => void) | undefined
+
+  /** @param last The last one in the line, if there is one. */
+  constructor(last: Turn | undefined) {
+    if (last === undefined || last.#isOver) return
+    this.#isBeforeOver = false
+    this.#before = new Promise((resolve) => {
+      last.#tellNext = (left) => {
+        this.#isBeforeOver = true
+        resolve(left)
+      }
     })
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** What the turn before leaves behind, to be waited for; never rejects. `undefined` where the key is free. */
+  get before(): Promise<Left> | undefined {
+    return this.#before
+  }
+
+  /** Lets the next one begin. Where this one has not waited for its turn, that is when those before are done. */
+  leave(left?: Left): void {
+    if (!this.#isBeforeOver) {
+      this.#before?.then((left) => this.leave(left))
+      return
+    }
+    this.#isOver = true
+    // It is remembered for a while, a record that was left behind need not be.
+    this.#before = undefined
+    this.#tellNext?.(left)
   }
 }

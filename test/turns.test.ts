@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { type Left, Turns } from '../lib/turns.js'
 
@@ -13,12 +15,28 @@ function gate() {
   return { work: () => done, finish, fail }
 }
 
+/** Does this work in a turn, as a transaction does. */
+async function take(
+  turns: Turns,
+  key: string,
+  work: (left: Left) => Promise<Left>,
+  wait = (before: Promise<Left>) => before
+): Promise<void> {
+  const turn = turns.enter(key)
+  let left: Left
+  try {
+    left = await work(turn.before && (await wait(turn.before)))
+  } finally {
+    turn.leave(left)
+  }
+}
+
 t.test('work on one key is done in the order in which it came, one after the other', async (t) => {
   const turns = new Turns()
   const log: string[] = []
   await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
-      turns.take('key', async () => {
+      take(turns, 'key', async () => {
         log.push(`begin ${index}`)
         // The earlier ones take longer.
         for (let tick = index; tick < 20; tick++) await setImmediate()
@@ -33,7 +51,7 @@ t.test('work on one key is done in the order in which it came, one after the oth
 t.test('work on a free key begins at once', async (t) => {
   const turns = new Turns()
   let isBegun = false
-  const turn = turns.take('key', async () => {
+  const turn = take(turns, 'key', async () => {
     isBegun = true
     return undefined
   })
@@ -44,9 +62,8 @@ t.test('work on a free key begins at once', async (t) => {
 t.test('different keys do not wait for each other', async (t) => {
   const turns = new Turns()
   const slow = gate()
-  const first = turns.take('a', slow.work)
-  await turns.take('b', async () => undefined)
-  t.equal(turns.size, 1, 'the other one still goes on')
+  const first = take(turns, 'a', slow.work)
+  await t.resolves(take(turns, 'b', async () => undefined))
   slow.finish()
   await first
 })
@@ -60,11 +77,11 @@ t.test('a turn is given what the one before left behind, unless the key was free
   }
   const record = Buffer.from('record')
   await Promise.all([
-    turns.take('key', leave(record)),
-    turns.take('key', leave(undefined)),
-    turns.take('key', leave(record))
+    take(turns, 'key', leave(record)),
+    take(turns, 'key', leave(undefined)),
+    take(turns, 'key', leave(record))
   ])
-  await turns.take('key', leave(undefined))
+  await take(turns, 'key', leave(undefined))
   t.same(given, [undefined, record, undefined, undefined])
 })
 
@@ -76,12 +93,12 @@ t.test('an error is for the one whose work failed, and the next goes on without 
   const turns = new Turns()
   const failing = gate()
   const given: Left[] = []
-  const first = turns.take('key', failing.work)
-  const second = turns.take('key', async (left) => {
+  const first = take(turns, 'key', failing.work)
+  const second = take(turns, 'key', async (left) => {
     given.push(left)
     throw new Error('second')
   })
-  const third = turns.take('key', async (left) => {
+  const third = take(turns, 'key', async (left) => {
     given.push(left)
     return undefined
   })
@@ -94,40 +111,65 @@ t.test('an error is for the one whose work failed, and the next goes on without 
   t.same(unhandled, [])
 })
 
-t.test('nothing stays in memory of keys that nobody works on', async (t) => {
+t.test('keys that nobody works on any more are forgotten, and no others', async (t) => {
   const turns = new Turns()
-  const slow = gate()
-  const works = [
-    turns.take('a', slow.work),
-    turns.take('a', async () => Buffer.alloc(1)),
-    turns.take('b', async () => Buffer.alloc(1)),
-    t.rejects(turns.take('c', async () => Promise.reject(new Error('failed')))),
-    t.rejects(turns.take('a', async () => Promise.reject(new Error('failed'))))
-  ]
-  t.equal(turns.size, 3)
-  slow.finish(Buffer.alloc(1))
-  await Promise.all(works)
-  t.equal(turns.size, 0)
+  const held = Array.from({ length: 3_000 }, (_, index) => turns.enter(`held ${index}`))
+  for (let index = 0; index < 20_000; index++) turns.enter(`key ${index}`).leave(Buffer.alloc(1))
+  t.ok(turns.size < 2 * held.length, `of 23,000 keys ${turns.size} are left`)
+  const next = held.map((_, index) => turns.enter(`held ${index}`))
+  t.ok(next.every(({ before }) => before !== undefined))
+  for (const turn of [...held, ...next]) turn.leave(undefined)
+  for (let index = 0; index < 20_000; index++) turns.enter(`other ${index}`).leave(undefined)
+  t.ok(turns.size <= 1_024, `${turns.size} are left`)
+})
+
+t.test('the records that turns left behind do not stay in memory with their keys', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const turns = new Turns()
+  const records: WeakRef<Buffer>[] = []
+  const leave = async () => {
+    const record = Buffer.alloc(100)
+    records.push(new WeakRef(record))
+    return record
+  }
+  await Promise.all([take(turns, 'key', leave), take(turns, 'key', leave), take(turns, 'key', leave)])
+  await setImmediate()
+  collect()
+  t.same(
+    records.map((record) => record.deref()),
+    [undefined, undefined, undefined]
+  )
+  t.equal(turns.size, 1)
 })
 
 t.test('who gives up waiting is not worked for, and holds nobody up', async (t) => {
   const turns = new Turns()
   for (const end of ['finish', 'fail'] as const) {
     const slow = gate()
-    const first = turns.take('key', slow.work)
+    const first = take(turns, 'key', slow.work)
     const never = async () => {
       throw new Error('worked for nobody')
     }
     await t.rejects(
-      turns.take('key', never, async () => {
+      take(turns, 'key', never, async () => {
         throw new Error('no patience')
       }),
       { message: 'no patience' }
     )
-    const third = turns.take('key', async () => undefined)
+    const third = take(turns, 'key', async () => undefined)
+    const firstEnds = end === 'fail' ? t.rejects(first, { message: 'the first fails' }) : first
+    let isFree = false
+    const thirdBegins = third.then(() => {
+      isFree = true
+    })
+    await setImmediate()
+    t.equal(isFree, false, 'those behind go on waiting for the first')
     slow[end](new Error('the first fails') as Error & Left)
-    await (end === 'fail' ? t.rejects(first, { message: 'the first fails' }) : first)
-    await t.resolves(third)
-    t.equal(turns.size, 0)
+    await firstEnds
+    await t.resolves(thirdBegins)
+    const free = turns.enter('key')
+    t.equal(free.before, undefined)
+    free.leave()
   }
 })

@@ -1,8 +1,10 @@
 // The store as one request sees it: it answers within the time that the request has for all of it, or fails.
+import type { Buffer } from 'node:buffer'
 import { within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
-import { type Operation, StoreAround } from './around.js'
-import type { Store } from './store.js'
+import type { Outcome, Store } from './store.js'
+
+type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
 
 /** Where it is known whether the store answers at all. */
 export interface HealthRecord {
@@ -12,14 +14,15 @@ export interface HealthRecord {
   failed(operation: Operation, error: Error): void
 }
 
-export class GuardedStore extends StoreAround {
+export class GuardedStore implements Store {
+  readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
   #left: number
 
   /** @param timeout Milliseconds for all operations together. */
   constructor(inner: Store, timeout: number, health: HealthRecord) {
-    super(inner)
+    this.#inner = inner
     this.#timeout = timeout
     this.#left = timeout
     this.#health = health
@@ -40,21 +43,45 @@ export class GuardedStore extends StoreAround {
     }
   }
 
+  read(key: string): Promise<Buffer | undefined> {
+    return this.#refusal('read') ?? this.#guard('read', this.#inner.read(key))
+  }
+
+  create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
+    return this.#refusal('create') ?? this.#guard('create', this.#inner.create(key, record, expiresAt))
+  }
+
+  update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return (
+      this.#refusal('update') ?? this.#guard('update', this.#inner.update(key, revision, record, expiresAt))
+    )
+  }
+
+  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return this.#refusal('touch') ?? this.#guard('touch', this.#inner.touch(key, revision, patch, expiresAt))
+  }
+
+  destroy(key: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#refusal('destroy') ?? this.#guard('destroy', this.#inner.destroy(key, revision))
+  }
+
   get #late(): string {
     return `no answer within ${this.#timeout} ms`
   }
 
-  protected override around<Result>(operation: Operation, call: () => Promise<Result>): Promise<Result> {
+  #refusal(operation: Operation): Promise<never> | undefined {
     if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
-    if (this.#health.refuses()) {
-      return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
-    }
+    if (!this.#health.refuses()) return undefined
+    return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
+  }
+
+  #guard<Result>(operation: Operation, answer: Promise<Result>): Promise<Result> {
     const startedAt = performance.now()
     const late = () => {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }
-    return within(startedAt + this.#left, call(), late, (error) => {
+    return within(startedAt + this.#left, answer, late, (error) => {
       this.#left -= performance.now() - startedAt
       if (error === undefined) this.#health.succeeded()
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
