@@ -44,14 +44,14 @@ export function growthOf(points: readonly Point[]): Growth {
 }
 
 // Every request costs something that does not depend on what grows, and that would hide a square behind it. So what is
-// fitted is the cost beyond that of the first point, in the upper half, where it is large enough to be seen.
+// fitted is the cost of the upper half beyond the cheapest of the lower one. That need not be the first point: requests
+// that are answered sooner share fewer commands.
 function exponentOf(points: readonly Point[], costOf: (costs: readonly number[]) => number): number {
-  const [first, ...others] = points
-  if (first === undefined) throw new RangeError('no points')
-  const constant = costOf(first.costs)
-  const added = others.slice(-Math.ceil(others.length / 2)).map(({ at, costs }) => ({
-    at: at - first.at,
-    // A median of a few may fall below that of the first point: then what was added is not to be seen.
+  const half = Math.ceil(points.length / 2)
+  const constant = Math.min(...points.slice(0, half).map(({ costs }) => costOf(costs)))
+  const added = points.slice(half).map(({ at, costs }) => ({
+    at,
+    // A median of a few may fall below that of the cheapest point: then what was added is not to be seen.
     cost: Math.max(costOf(costs) - constant, constant * INVISIBLE)
   }))
   return slope(added.map(({ at, cost }) => [Math.log(at), Math.log(cost)] as const))

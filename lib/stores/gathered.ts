@@ -2,6 +2,8 @@
 
 /** How many calls one command carries out at the most, so that it does not keep the server from others for long. */
 const MAX_TOGETHER = 64
+/** So many bytes leave at once: together they would take much memory of the server at one instant. */
+const MAX_BYTES = 262_144
 
 interface Waiting<Call, Result> {
   call: Call
@@ -12,15 +14,22 @@ interface Waiting<Call, Result> {
 export class Gathered<Call, Result> {
   readonly #one: (call: Call) => Promise<Result>
   readonly #many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
+  readonly #sizeOf: (call: Call) => number
   #waiting: Waiting<Call, Result>[] = []
+  #bytes = 0
 
-  /** @param many A call that it has no result for is carried out again, alone. */
+  /**
+   * @param many A call that it has no result for is carried out again, alone.
+   * @param sizeOf The bytes that a call sends, where they may be many.
+   */
   constructor(
     one: (call: Call) => Promise<Result>,
-    many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
+    many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>,
+    sizeOf = (_call: Call) => 0
   ) {
     this.#one = one
     this.#many = many
+    this.#sizeOf = sizeOf
   }
 
   // A promise of its own for each: what waits for it goes on in its own asynchronous context.
@@ -28,13 +37,15 @@ export class Gathered<Call, Result> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#send())
       this.#waiting.push({ call, resolve, reject })
-      if (this.#waiting.length === MAX_TOGETHER) this.#send()
+      this.#bytes += this.#sizeOf(call)
+      if (this.#waiting.length === MAX_TOGETHER || this.#bytes >= MAX_BYTES) this.#send()
     })
   }
 
   #send(): void {
     const waiting = this.#waiting
     this.#waiting = []
+    this.#bytes = 0
     const [first] = waiting
     if (first === undefined) return
     if (waiting.length === 1) {

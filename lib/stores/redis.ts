@@ -78,8 +78,6 @@ type Call = readonly [key: string, revision: Buffer, bytes: Buffer, milliseconds
  * that spreads keys over servers sends a script to the server of its first key, where the others are missing.
  */
 const ALONE = -1
-/** So many bytes go alone: together they would take much memory of the server at one instant. */
-const LARGE = 16_384
 
 const UPDATE = writeOf(
   (call, key, bytes, milliseconds) => `${call}('SET', ${key}, ${bytes}, 'PX', ${milliseconds})`
@@ -161,8 +159,7 @@ export class RedisStore implements Store {
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
     const call = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
-    if (this.#updates === undefined || record.length >= LARGE) return this.#run(UPDATE.alone, ...call)
-    return this.#updates.add(call)
+    return this.#updates === undefined ? this.#run(UPDATE.alone, ...call) : this.#updates.add(call)
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
@@ -177,7 +174,8 @@ export class RedisStore implements Store {
   #gather({ alone, together }: Write): Gathered<Call, Outcome> {
     return new Gathered(
       (call) => this.#run(alone, ...call),
-      (calls) => this.#runTogether(together, calls)
+      (calls) => this.#runTogether(together, calls),
+      ([, , bytes]) => bytes.length
     )
   }
 

@@ -136,6 +136,23 @@ t.test('updates and touches of one turn are one script each, and each has its ow
   t.match(await redis.commands(), { evalsha: 1, set: 2 })
 })
 
+t.test(
+  'what is large leaves in several commands, none of which takes much memory of the server',
+  async (t) => {
+    const [store, redis] = await openStore(t)
+    const keys = await stored(
+      store,
+      Array.from({ length: 10 }, (_, index) => `payload ${index}`)
+    )
+    await store.update(keys[0] ?? '', revision(1), recordOf(1), later())
+    await redis.commands()
+    const large = recordOf(2, 'x'.repeat(100_000))
+    const outcomes = await Promise.all(keys.map((key) => store.update(key, revision(1), large, later())))
+    t.same(new Set(outcomes), new Set(['done']))
+    t.match(await redis.commands(), { evalsha: 4, set: 10 })
+  }
+)
+
 type Commander = Record<'getBuffer' | 'set' | 'evalshaBuffer' | 'evalBuffer', (...args: unknown[]) => unknown>
 
 // A stand-in: no such proxy is to be had here. It sends a script to the server of its first key, as they do.
