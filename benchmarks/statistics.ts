@@ -29,13 +29,22 @@ export function scatter(values: readonly number[]): number {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values)
 }
 
-/** The median of the ratios, each of a measurement to that of the reference beside it. */
-export function ratioOf(ratios: readonly number[]): Ratio {
+/**
+ * The median of the ratios, each of a measurement to that of the reference beside it.
+ * @param groups So many equal parts, one after the other, are each of the same processes: samples are drawn of groups, and
+ * then within these, since what one process is better at by chance it is better at in all of its measurements.
+ */
+export function ratioOf(ratios: readonly number[], groups = 1): Ratio {
   // Always the same draws: the interval is a function of what was measured.
   const random = generator(ratios.length)
-  const medians = Array.from({ length: DRAWS }, () =>
-    median(ratios.map(() => ratios[Math.floor(random() * ratios.length)] as number))
-  )
+  const draw = (below: number) => Math.floor(random() * below)
+  const size = ratios.length / groups
+  const medians = Array.from({ length: DRAWS }, () => {
+    const drawn = Array.from({ length: groups }, () => draw(groups) * size)
+    return median(
+      drawn.flatMap((from) => Array.from({ length: size }, () => ratios[from + draw(size)] as number))
+    )
+  })
   return { ratio: median(ratios), low: quantile(medians, 0.025), high: quantile(medians, 0.975) }
 }
 

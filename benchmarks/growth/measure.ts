@@ -38,7 +38,7 @@ const FIRST_DATABASE = 10
 
 /** Slices of each point, the CPU that they take, and how many requests a connection sends in one at least. */
 const QUICK = { rounds: 2, seconds: 0.04, each: 8 }
-const THOROUGH = { rounds: 7, seconds: 0.15, each: 15 }
+const THOROUGH = { rounds: 10, seconds: 0.15, each: 15 }
 /** Requests after which the compiler knows a route. */
 const FIRST = 2_000
 const OPENINGS = 3

@@ -9,12 +9,12 @@ export interface Point {
 }
 
 export interface Growth {
-  /** 1 is linear, 2 is square; missing where nothing grows. */
+  /** 1 is linear, 2 is square; missing where there is too little growth to tell. */
   exponent?: number
   /** 95 % of what samples drawn from the rounds give lie between these. */
   low?: number
   high?: number
-  verdict: 'does not grow' | 'not faster than linear' | 'faster than linear' | 'not clear'
+  verdict: 'hardly grows' | 'not faster than linear' | 'faster than linear' | 'not clear'
 }
 
 const DRAWS = 1_000
@@ -23,15 +23,15 @@ const DRAWS = 1_000
  * hundreds of requests at once that of the hand-written session too. What is truly worse has 2.
  */
 const LINEAR = 1.2
-/** Less is added over the whole range than this share of the cost at its beginning. */
-const NOTHING = 0.25
+/** The last point costs less than so many times the first: however that came about, it is not worth a curve. */
+const LITTLE = 4
 const INVISIBLE = 0.01
 
 /** `points` in ascending order, with as many rounds each. */
 export function growthOf(points: readonly Point[]): Growth {
   const costs = points.map(({ costs }) => median(costs))
   const [first = 0] = costs
-  if ((costs.at(-1) as number) - first < NOTHING * first) return { verdict: 'does not grow' }
+  if ((costs.at(-1) as number) < LITTLE * first) return { verdict: 'hardly grows' }
   const rounds = points[0]?.costs.length ?? 0
   const random = generator(rounds)
   const exponents = Array.from({ length: DRAWS }, () => {

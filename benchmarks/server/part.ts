@@ -4,11 +4,14 @@ import type { Column, Row, Table } from '../results.js'
 import { plansOf, warmUpOf } from './plans.js'
 import type { Scenario } from './scenarios.js'
 import { measureSizes } from './sizes.js'
-import { type Bench, type Measurement, measure, type Plan, slicesOf, warmUp } from './slices.js'
+import { type Bench, type Measurement, type Plan, slicesOf, Trial, warmUp } from './slices.js'
 import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
 import { watch } from './watch.js'
+
+/** How often all processes are started, but for a quick run. */
+const GENERATIONS = 3
 
 export async function measureOurs(context: Context): Promise<Table[]> {
   // Whoever asks for scenarios waits for no sizes.
@@ -21,27 +24,42 @@ export async function measurePeers(context: Context): Promise<Table[]> {
   return [tableOf(await measureRequests('peers', context))]
 }
 
+// How well a process does is partly chance, what gets compiled when for instance, and stays so as long as it lives: each
+// subject is measured in several, one after the other.
 async function measureRequests(part: Subject['part'], context: Context): Promise<Measurement[]> {
-  const { options, progress, redis, redisPort } = context
+  const { options, redisPort } = context
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  return withStage(chosen, redisPort, async (stage) => {
-    const planned = plansOf(part, options).map((plan) => ({
-      plan,
-      bench: { load: stage.load, watch: watch(redis), ...benchOf(plan.scenario, chosen, stage) }
-    }))
-    await warmUpAll(part, planned, stage, context)
+  const trials = plansOf(part, options).map((plan) => new Trial(plan))
+  const generations = options.quick ? 1 : GENERATIONS
+  for (let generation = 1; generation <= generations; generation++) {
+    const name = generations === 1 ? part : `${part}, ${generation} of ${generations}`
+    await withStage(chosen, redisPort, (stage) => runAll(name, trials, chosen, stage, context))
+  }
+  return trials.map((trial) => trial.result(REFERENCE))
+}
 
-    progress.begin(
-      part,
-      planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench), 0)
-    )
-    const measurements: Measurement[] = []
-    for (const { plan, bench } of planned) {
-      const what = `${plan.scenario.name}, ${plan.connections} connections`
-      measurements.push(await measure(plan, bench, (subject) => progress.step(`${what}: ${subject}`)))
-    }
-    return measurements
-  })
+async function runAll(
+  name: string,
+  trials: readonly Trial[],
+  chosen: readonly Subject[],
+  stage: Stage,
+  context: Context
+): Promise<void> {
+  const { progress, redis } = context
+  const planned = trials.map((trial) => ({
+    trial,
+    plan: trial.plan,
+    bench: { load: stage.load, watch: watch(redis), ...benchOf(trial.plan.scenario, chosen, stage) }
+  }))
+  await warmUpAll(name, planned, stage, context)
+  progress.begin(
+    name,
+    planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench), 0)
+  )
+  for (const { trial, plan, bench } of planned) {
+    const what = `${plan.scenario.name}, ${plan.connections} connections`
+    await trial.run(bench, (subject) => progress.step(`${what}: ${subject}`))
+  }
 }
 
 interface Planned {
@@ -51,12 +69,12 @@ interface Planned {
 
 /** In all its scenarios each, before the first is measured: else those measured later would be the warmer ones. */
 async function warmUpAll(
-  part: string,
+  name: string,
   planned: readonly Planned[],
   { load, subjects }: Stage,
   { options, progress }: Context
 ): Promise<void> {
-  progress.begin(`${part}, warming up`, subjects.length)
+  progress.begin(`${name}, warming up`, subjects.length)
   for (const subject of subjects) {
     const own = planned.filter(({ bench }) => bench.reference === subject || bench.others.includes(subject))
     const once = own.filter(

@@ -14,7 +14,7 @@ const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200
 /** Of large sessions so many times less. */
 const LARGE = 3
 /** Milliseconds for each subject and scenario, and for all scenarios of a subject at least. */
-const WARM_UP = { each: 800, all: 3_000 }
+const WARM_UP = { each: 400, all: 3_000 }
 const QUICK_WARM_UP = { each: 150, all: 1_000 }
 /** What a quick run asks the peers. */
 const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
@@ -67,9 +67,8 @@ function roundsOf(
   { quick, only }: Options
 ): number {
   // Whoever asks for some scenarios wants to know them well.
-  if (only.length > 0) return quick ? 8 : 24
+  if (only.length > 0) return 8
   if (quick) return MAIN.includes(name) ? 4 : 2
-  if (connections !== USUAL) return 4
-  if (part === 'peers') return 6
-  return MAIN.includes(name) ? 16 : 8
+  if (connections !== USUAL || part === 'peers') return 2
+  return MAIN.includes(name) ? 6 : 3
 }

@@ -6,20 +6,20 @@ import { median, type Ratio, ratioOf, scatter, shuffled } from '../statistics.js
 import type { Sent } from './load.js'
 import type { LoadProcess, SubjectProcess } from './processes.js'
 import type { Scenario } from './scenarios.js'
-import type { Watch } from './watch.js'
+import type { Count, Watch } from './watch.js'
 
 export interface Plan {
   scenario: Scenario
   connections: number
   /** Requests of a slice. */
   amount: number
-  /** Slices of each subject. */
+  /** Slices of each subject, in each generation of processes. */
   rounds: number
 }
 
 export interface Measured {
   subject: string
-  /** CPU of this subject to that of the reference, round by round. */
+  /** CPU of this subject to that of the reference, round by round, of one generation after the other. */
   ratios: readonly number[]
   ratio: Ratio
   /** Microseconds of the server's CPU for a request. */
@@ -38,6 +38,8 @@ export interface Measured {
 
 export interface Measurement {
   plan: Plan
+  /** How often processes were started. */
+  generations: number
   measured: readonly Measured[]
   /** Something else was going on: how it showed; empty where nothing did. */
   disturbed: string
@@ -59,50 +61,69 @@ const CALM_SCATTER = 0.12
 /** Others use more than this share of the core that the servers have. */
 const CALM_SHARE = 0.05
 
-/** Of what is warm. `done` is called after every slice; `slicesOf` tells how often that is. */
-export async function measure(
-  plan: Plan,
-  bench: Bench,
-  done: (subject: string) => void
-): Promise<Measurement> {
-  const { reference, others, load, watch } = bench
-  const all = [reference, ...others]
-  const series = new Map(all.map(({ name }) => [name, new Series()]))
-  const seriesOf = ({ name }: SubjectProcess) => series.get(name) as Series
-  const take = async (subject: SubjectProcess) => {
-    const slice = await takeSlice(plan, subject, bench)
-    seriesOf(subject).slices.push(slice)
-    done(subject.name)
-    return slice
+/** Measures one scenario at one number of connections, in one generation of processes after the other. */
+export class Trial {
+  readonly plan: Plan
+  readonly #series = new Map<string, Series>()
+  readonly #foreignShares: number[] = []
+
+  constructor(plan: Plan) {
+    this.plan = plan
   }
 
-  const foreignShare = await watchCore(all)
-  for (const subject of all) {
-    const counted = { ...plan, amount: Math.max(COUNTED, plan.connections) }
-    seriesOf(subject).count = await watch.count(subject.db, counted.amount, () =>
-      send(counted, subject, load)
-    )
-    done(subject.name)
+  /** Of processes that are warm. `done` is called after every slice; `slicesOf` tells how often that is. */
+  async run(bench: Bench, done: (subject: string) => void): Promise<void> {
+    const { plan } = this
+    const { reference, others, load, watch } = bench
+    const all = [reference, ...others]
+    const take = async (subject: SubjectProcess) => {
+      const slice = await takeSlice(plan, subject, bench)
+      this.#seriesOf(subject).slices.push(slice)
+      done(subject.name)
+      return slice
+    }
+
+    const foreignShare = await watchCore(all)
+    for (const subject of all) {
+      const counted = { ...plan, amount: Math.max(COUNTED, plan.connections) }
+      const count = await watch.count(subject.db, counted.amount, () => send(counted, subject, load))
+      this.#seriesOf(subject).counts.push(count)
+      done(subject.name)
+    }
+    const random = generator(plan.rounds)
+    let before = await take(reference)
+    for (let round = 0; round < plan.rounds; round++) {
+      // Every subject comes first and last as often as any other.
+      for (const subject of shuffled(others, random)) {
+        const slice = await take(subject)
+        const after = await take(reference)
+        this.#seriesOf(subject).ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))
+        before = after
+      }
+    }
+    this.#foreignShares.push(await foreignShare())
   }
-  const random = generator(plan.rounds)
-  let before = await take(reference)
-  for (let round = 0; round < plan.rounds; round++) {
-    // Every subject comes first and last as often as any other.
-    for (const subject of shuffled(others, random)) {
-      const slice = await take(subject)
-      const after = await take(reference)
-      seriesOf(subject).ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))
-      before = after
+
+  /** @param reference The name of the reference. */
+  result(reference: string): Measurement {
+    const generations = this.#foreignShares.length
+    const slices = this.#series.get(reference)?.slices ?? []
+    return {
+      plan: this.plan,
+      generations,
+      measured: [...this.#series].map(([name, series]) => series.summary(name, generations)),
+      disturbed: disturbanceOf(slices, Math.max(...this.#foreignShares))
     }
   }
-  return {
-    plan,
-    measured: all.map(({ name }) => (series.get(name) as Series).summary(name)),
-    disturbed: disturbanceOf(seriesOf(reference).slices, await foreignShare())
+
+  #seriesOf({ name }: SubjectProcess): Series {
+    const series = this.#series.get(name) ?? new Series()
+    this.#series.set(name, series)
+    return series
   }
 }
 
-/** Of a measurement, as often as `done` is called. */
+/** Of a generation, as often as `done` is called. */
 export function slicesOf({ rounds }: Plan, { others }: Bench): number {
   return 2 + others.length + rounds * 2 * others.length
 }
@@ -143,21 +164,23 @@ async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: B
 class Series {
   readonly slices: Slice[] = []
   readonly ratios: number[] = []
-  count = { commands: 0, executed: 0 }
+  readonly counts: Count[] = []
 
-  summary(subject: string): Measured {
+  summary(subject: string, generations: number): Measured {
     const middle = (key: keyof Slice) => median(this.slices.map((slice) => slice[key]))
+    const counted = (key: keyof Count) => median(this.counts.map((count) => count[key]))
     return {
       subject,
       ratios: this.ratios,
       // The reference has no ratios: it is what it is.
-      ratio: this.ratios.length === 0 ? { ratio: 1, low: 1, high: 1 } : ratioOf(this.ratios),
+      ratio: this.ratios.length === 0 ? { ratio: 1, low: 1, high: 1 } : ratioOf(this.ratios, generations),
       cpu: middle('cpu'),
       perSecond: middle('perSecond'),
       p50: middle('p50'),
       p99: middle('p99'),
       redisCpu: middle('redisCpu'),
-      ...this.count
+      commands: counted('commands'),
+      executed: counted('executed')
     }
   }
 }

@@ -90,13 +90,16 @@ function measuredOf(
     return found && exactly(found.commands)
   }
   const [own, other] = [find(target.of), find(target.to)]
-  return own && other && ratioBetween(own, other)
+  return own && other && ratioBetween(own, other, measurement?.generations)
 }
 
 /** Round by round, since each of them was beside the reference then. */
-function ratioBetween(own: Measured, other: Measured): Ratio {
+function ratioBetween(own: Measured, other: Measured, generations?: number): Ratio {
   if (other.subject === REFERENCE) return own.ratio
-  return ratioOf(own.ratios.map((ratio, round) => ratio / (other.ratios[round] as number)))
+  return ratioOf(
+    own.ratios.map((ratio, round) => ratio / (other.ratios[round] as number)),
+    generations
+  )
 }
 
 function memoryOf(sizes: readonly Table[], name: SubjectName, session: string): number | undefined {

@@ -42,6 +42,12 @@ t.test('the same ratios have the same interval', async (t) => {
   t.same(ratioOf([1, 2, 3, 4, 5]), ratioOf([1, 2, 3, 4, 5]))
 })
 
+t.test('where processes differ more than rounds the interval spans the processes', async (t) => {
+  const ratios = [0.9, 1, 1.1].flatMap((ratio) => Array.from({ length: 20 }, () => ratio))
+  t.same(ratioOf(ratios, 3), { ratio: 1, low: 0.9, high: 1.1 })
+  t.same(ratioOf(ratios), { ratio: 1, low: 1, high: 1 }, 'as if all were of one process')
+})
+
 t.test('the interval holds the true ratio about as often as it says', async (t) => {
   const random = generator(1)
   // Skewed, as measurements are: disturbances only ever add.
