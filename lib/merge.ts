@@ -53,7 +53,7 @@ export function merge(base: Dictionary, mine: Dictionary, theirs: Dictionary, ru
 
 /**
  * The same where mine holds live values, as the request works with them: it is compared as it would come back from
- * the store, and what is merged keeps its very objects wherever they are still right.
+ * the store, as the others have, and what is merged keeps its very objects wherever they are still right.
  * @param normalize What comes back of data that is stored.
  * @throws {MergeConflict}
  */
@@ -65,7 +65,7 @@ export function mergeLive(
   normalize: (data: Dictionary) => Dictionary
 ): Dictionary {
   const stored = normalize(mine)
-  const merged = merge(normalize(base), stored, normalize(theirs), rules)
+  const merged = merge(base, stored, theirs, rules)
   for (const key of Object.keys(merged)) {
     if (Object.hasOwn(mine, key) && isDeepStrictEqual(merged[key], stored[key]))
       assign(merged, key, mine[key])
@@ -91,5 +91,6 @@ function own<Value>(values: Readonly<Record<string, Value>>, key: string): Value
 
 function assign(data: Dictionary, key: string, value: unknown): void {
   if (value === undefined) delete data[key]
+  else if (key !== '__proto__') data[key] = value
   else Object.defineProperty(data, key, { value, writable: true, enumerable: true, configurable: true })
 }

@@ -89,9 +89,13 @@ export class Draft {
   /** Takes what a merge with the work of other requests has made of the data; what was handed out goes on to be it. */
   rebase(permanent: boolean, data: Dictionary): void {
     this.#permanent = permanent
+    this.#written = true
+    if (!this.#handedOut) {
+      this.#data = data
+      return
+    }
     for (const key of Object.keys(this.#data)) delete this.#data[key]
     Object.defineProperties(this.#data, Object.getOwnPropertyDescriptors(data))
-    this.#written = true
   }
 
   /** Takes the work of other requests, where this one has neither changed nor handed out anything. */

@@ -569,8 +569,8 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #merge(base: SessionRecord, theirs: SessionRecord): Dictionary {
     const { data, keep = true } = this.draft
-    const was = kept(this.#decodeOther(base), keep)
-    const others = kept(this.#decodeOther(theirs), keep)
+    const was = kept(this.#asRead(base), keep)
+    const others = kept(this.#asRead(theirs), keep)
     try {
       return mergeLive(was, data, others, this.#context.merge, (values) => this.#asStored(values))
     } catch (error) {
@@ -584,6 +584,12 @@ export class Transaction implements SessionOwner, DraftObserver {
     } catch (error) {
       throw new UndecodableError(this.handle, (error as PayloadError).message)
     }
+  }
+
+  // As the serializer of this process would have brought it back, whose values it is compared with.
+  #asRead(record: SessionRecord): Dictionary {
+    const data = this.#decodeOther(record)
+    return record.header.tag === this.#context.codec.writer.tag ? data : this.#asStored(data)
   }
 
   // What would come back of these values; themselves where the serializer refuses them, which another one has stored.
