@@ -27,9 +27,16 @@ export class MergeConflict extends Error {
 /**
  * Base, mine and theirs in one. A key that one side changed, added or deleted is as on that side; a key that both
  * changed is as its rule says, and as on mine, the later one, where it has none.
+ * @param given What of mine the rules are given, which they may change.
  * @throws {MergeConflict}
  */
-export function merge(base: Dictionary, mine: Dictionary, theirs: Dictionary, rules: MergeRules): Dictionary {
+export function merge(
+  base: Dictionary,
+  mine: Dictionary,
+  theirs: Dictionary,
+  rules: MergeRules,
+  given = () => mine
+): Dictionary {
   const merged: Dictionary = { ...theirs }
   const conflicts: string[] = []
   for (const key of new Set([...Object.keys(base), ...Object.keys(mine)])) {
@@ -42,7 +49,7 @@ export function merge(base: Dictionary, mine: Dictionary, theirs: Dictionary, ru
       assign(merged, key, is)
     } else {
       // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
-      const value = attempt(rule, was, is, other)
+      const value = attempt(rule, was, own(given(), key), other)
       if (value instanceof Failure) conflicts.push(`${key} (${value.message})`)
       else assign(merged, key, value)
     }
@@ -65,7 +72,12 @@ export function mergeLive(
   normalize: (data: Dictionary) => Dictionary
 ): Dictionary {
   const stored = normalize(mine)
-  const merged = merge(base, stored, theirs, rules)
+  // A rule may well change what it is given, and return that.
+  let copy: Dictionary | undefined
+  const merged = merge(base, stored, theirs, rules, () => {
+    copy ??= normalize(mine)
+    return copy
+  })
   for (const key of Object.keys(merged)) {
     if (Object.hasOwn(mine, key) && isDeepStrictEqual(merged[key], stored[key]))
       assign(merged, key, mine[key])

@@ -569,8 +569,8 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #merge(base: SessionRecord, theirs: SessionRecord): Dictionary {
     const { data, keep = true } = this.draft
-    const was = kept(this.#asRead(base), keep)
-    const others = kept(this.#asRead(theirs), keep)
+    const was = this.#asRead(base, keep)
+    const others = this.#asRead(theirs, keep)
     try {
       return mergeLive(was, data, others, this.#context.merge, (values) => this.#asStored(values))
     } catch (error) {
@@ -587,8 +587,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   // As the serializer of this process would have brought it back, whose values it is compared with.
-  #asRead(record: SessionRecord): Dictionary {
-    const data = this.#decodeOther(record)
+  #asRead(record: SessionRecord, keep: Keep): Dictionary {
+    const data = kept(this.#decodeOther(record), keep)
     return record.header.tag === this.#context.codec.writer.tag ? data : this.#asStored(data)
   }
 

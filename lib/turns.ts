@@ -55,7 +55,7 @@ export class Turn {
     return this.#isOver
   }
 
-  /** What the turn before leaves behind, to be waited for; never rejects. `undefined` where the key is free. */
+  /** What the turn before leaves behind, to be waited for; never rejects. `undefined` where the key was free. */
   get before(): Promise<Left> | undefined {
     return this.#before
   }
@@ -63,7 +63,7 @@ export class Turn {
   /** Lets the next one begin. Where this one has not waited for its turn, that is when those before are done. */
   leave(left?: Left): void {
     if (!this.#isBeforeOver) {
-      this.#before?.then((left) => this.leave(left))
+      this.#before?.then((earlier) => this.leave(earlier))
       return
     }
     this.#isOver = true

@@ -168,6 +168,24 @@ t.test('what the request holds goes on being its session', async (t) => {
   t.not(merged.user, user)
 })
 
+t.test(
+  'a rule may change what it is given: nothing of either side is lost, nor what the request holds',
+  async (t) => {
+    const append = (base: unknown, mine: unknown, theirs: unknown): unknown => {
+      const list = mine as number[]
+      list.push(...(theirs as number[]).slice((base as number[]).length))
+      return list
+    }
+    const mine = { list: [1, 2], other: [1, 2] }
+    const rules = { list: append, other: append }
+    t.same(mergeLive({ list: [1], other: [1] }, mine, { list: [1, 3], other: [1] }, rules, same), {
+      list: [1, 2, 3],
+      other: [1, 2]
+    })
+    t.same(mine, { list: [1, 2], other: [1, 2] })
+  }
+)
+
 t.test('values are compared as they come back, not as they are held', async (t) => {
   const json = (data: Dictionary): Dictionary => JSON.parse(JSON.stringify(data))
   const at = new Date(0)

@@ -207,3 +207,30 @@ t.test(
     t.same(await browser.json('/data'), { count: 1, name: 'Ada' })
   }
 )
+
+t.test(
+  'what is dropped with a new id, and refused by who drops it, does not undo the work of others',
+  async (t) => {
+    const redis = await startRedis(t)
+    const after = await createApp(t, { redis: redis.url, serializer: 'msgpack' })
+    const later = new Date('2026-11-06T12:00:00.000Z')
+    after.get('/begin', async ({ session }) => {
+      Object.assign(session, { big: 10n, date: AT })
+      return {}
+    })
+    after.get('/later', async ({ session }) => session.set('date' as 'anything', later))
+    const before = await createApp(t, { redis: redis.url, serializer: 'json' })
+    const browser = new Browser(after)
+    const tab = new Browser(after)
+    before.get('/', async ({ session }) => {
+      await session.regenerate(['date' as 'anything'])
+      await tab.request('/later')
+      return {}
+    })
+    before.get('/data', async ({ session }) => session.data())
+    t.equal((await browser.request('/begin')).statusCode, 200)
+    for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+    t.equal((await browser.visit(before).request('/')).statusCode, 200)
+    t.same(await browser.json('/data'), { date: later.toISOString() })
+  }
+)

@@ -2,7 +2,7 @@
 
 /** How many calls one command carries out at the most, so that it does not keep the server from others for long. */
 const MAX_TOGETHER = 64
-/** So many bytes leave at once: together they would take much memory of the server at one instant. */
+/** More bytes than that leave one by one: together they would take much memory of the server at one instant. */
 const MAX_BYTES = 262_144
 
 interface Waiting<Call, Result> {
@@ -35,10 +35,12 @@ export class Gathered<Call, Result> {
   // A promise of its own for each: what waits for it goes on in its own asynchronous context.
   add(call: Call): Promise<Result> {
     return new Promise((resolve, reject) => {
+      const size = this.#sizeOf(call)
+      if (this.#bytes + size > MAX_BYTES) this.#send()
       if (this.#waiting.length === 0) setImmediate(() => this.#send())
       this.#waiting.push({ call, resolve, reject })
-      this.#bytes += this.#sizeOf(call)
-      if (this.#waiting.length === MAX_TOGETHER || this.#bytes >= MAX_BYTES) this.#send()
+      this.#bytes += size
+      if (this.#waiting.length === MAX_TOGETHER) this.#send()
     })
   }
 

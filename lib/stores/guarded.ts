@@ -44,25 +44,35 @@ export class GuardedStore implements Store {
   }
 
   read(key: string): Promise<Buffer | undefined> {
-    return this.#refusal('read') ?? this.#guard('read', this.#inner.read(key))
+    return this.#refusal('read') ?? this.#guard('read', performance.now(), this.#inner.read(key))
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
-    return this.#refusal('create') ?? this.#guard('create', this.#inner.create(key, record, expiresAt))
+    return (
+      this.#refusal('create') ??
+      this.#guard('create', performance.now(), this.#inner.create(key, record, expiresAt))
+    )
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
     return (
-      this.#refusal('update') ?? this.#guard('update', this.#inner.update(key, revision, record, expiresAt))
+      this.#refusal('update') ??
+      this.#guard('update', performance.now(), this.#inner.update(key, revision, record, expiresAt))
     )
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return this.#refusal('touch') ?? this.#guard('touch', this.#inner.touch(key, revision, patch, expiresAt))
+    return (
+      this.#refusal('touch') ??
+      this.#guard('touch', performance.now(), this.#inner.touch(key, revision, patch, expiresAt))
+    )
   }
 
   destroy(key: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#refusal('destroy') ?? this.#guard('destroy', this.#inner.destroy(key, revision))
+    return (
+      this.#refusal('destroy') ??
+      this.#guard('destroy', performance.now(), this.#inner.destroy(key, revision))
+    )
   }
 
   get #late(): string {
@@ -75,8 +85,7 @@ export class GuardedStore implements Store {
     return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
   }
 
-  #guard<Result>(operation: Operation, answer: Promise<Result>): Promise<Result> {
-    const startedAt = performance.now()
+  #guard<Result>(operation: Operation, startedAt: number, answer: Promise<Result>): Promise<Result> {
     const late = () => {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
