@@ -330,6 +330,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
     const { data } = this.draft
     const encoded = this.#encoded ?? codec.encode(data)
+    // Sealed once only: from here on its bytes are those of the record.
     this.#encoded = undefined
     fidelity?.check(data, encoded.payload, codec, this.#response.log)
     header.tag = codec.writer.tag

@@ -8,8 +8,8 @@ export type Left = Buffer | undefined
 const MIN_FORGOTTEN = 1_024
 
 export class Turns {
-  // A turn that is over stays until many are forgotten at once: a Map that grows and shrinks with every commit would cost
-  // as much as all else of it.
+  // A turn that is over stays until many are forgotten at once: a Map that gains and loses an entry with every commit is
+  // laid out anew again and again.
   #last = new Map<string, Turn>()
   #forgetAt = MIN_FORGOTTEN
 

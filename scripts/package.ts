@@ -19,7 +19,7 @@ await app.register(redisSession, options)
 app.get('/', async ({ session }) => {
   session.userId = 42
   const id: number | undefined = session.get('userId')
-  // @ts-expect-error: the declared type is known
+  // @ts-expect-error: a text is no number, which only shows if the declared type has come along in the package
   session.set('userId', 'forty-two')
   session.set('userId', id)
   return session.data()

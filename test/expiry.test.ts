@@ -90,31 +90,32 @@ t.test('a touch changes when a session ends, and nothing else of it', async (t) 
 
 t.test('whatever the options and the clocks, a touch never shortens, and no limit is exceeded', async (t) => {
   const seconds = fc.integer({ min: 1, max: 400 * DAY })
-  fc.assert(
-    fc.property(
-      fc.record({
-        idleTimeout: seconds,
-        permanentLifetime: seconds,
-        absoluteTimeout: fc.option(seconds, { nil: undefined }),
-        touchAfter: fc.nat(DAY),
-        rolling: fc.boolean()
-      }),
-      fc.boolean(),
-      fc.array(fc.integer({ min: -DAY, max: 40 * DAY }), { maxLength: 5 }),
-      (rules, permanent, uses) => {
-        let header = newHeader(permanent, rules, NOW)
-        let now = NOW
-        for (const use of uses) {
-          now += use * 1000
-          const next = touched(header, permanent, rules, now)
-          if (expiresAt(next, rules) < expiresAt(header, rules)) return false
-          header = next
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.record({
+          idleTimeout: seconds,
+          permanentLifetime: seconds,
+          absoluteTimeout: fc.option(seconds, { nil: undefined }),
+          touchAfter: fc.nat(DAY),
+          rolling: fc.boolean()
+        }),
+        fc.boolean(),
+        fc.array(fc.integer({ min: -DAY, max: 40 * DAY }), { maxLength: 5 }),
+        (rules, permanent, uses) => {
+          let header = newHeader(permanent, rules, NOW)
+          let now = NOW
+          for (const use of uses) {
+            now += use * 1000
+            const next = touched(header, permanent, rules, now)
+            if (expiresAt(next, rules) < expiresAt(header, rules)) return false
+            header = next
+          }
+          const end = expiresAt(header, rules)
+          const limit = NOW + (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000
+          return end <= limit && !isExpired(header, rules, end - 1) && isExpired(header, rules, end)
         }
-        const end = expiresAt(header, rules)
-        const limit = NOW + (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000
-        return end <= limit && !isExpired(header, rules, end - 1) && isExpired(header, rules, end)
-      }
+      )
     )
   )
-  t.pass()
 })

@@ -482,6 +482,20 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { count: 10, name: 'Bob' }, 'an error discards only what comes later')
   })
 
+  t.test('what data() has handed out goes on being the session after a merge', async (t) => {
+    const { begin, now, visit } = await start(t)
+    await begin({ count: 1 })
+    await visit(0, async (session) => {
+      const all = session.data() as Record<string, unknown>
+      all.mine = 'before'
+      await visit(1, (_, other) => Object.assign(other, { name: 'Bob' }))
+      await session.save()
+      t.same(all, { count: 1, name: 'Bob', mine: 'before' })
+      all.mine = 'after'
+    })
+    t.same(await now(), { count: 1, name: 'Bob', mine: 'after' })
+  })
+
   t.test('reload() takes what the store holds and drops what this request has changed', async (t) => {
     const { begin, now, visit } = await start(t)
     await begin({ name: 'Ada', cart: { items: ['tea'] } })

@@ -76,27 +76,29 @@ t.test('what stores compare and patch stands where they expect it', async (t) =>
 })
 
 t.test('every header and every payload comes back', async (t) => {
-  fc.assert(
-    fc.property(headers, fc.uint8Array(), (header, payload) => {
-      const opened = openRecord(sealed(header, payload))
-      return (
-        isDeepStrictEqual(opened.header, header) &&
-        Buffer.from(payload).equals(opened.payload) &&
-        isMark(opened.bytes) === header.moved
-      )
-    })
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(headers, fc.uint8Array(), (header, payload) => {
+        const opened = openRecord(sealed(header, payload))
+        return (
+          isDeepStrictEqual(opened.header, header) &&
+          Buffer.from(payload).equals(opened.payload) &&
+          isMark(opened.bytes) === header.moved
+        )
+      })
+    )
   )
-  t.pass()
 })
 
 t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) => {
-  fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀', '\ud800', '\0') }), (text) => {
-      const { length, payload } = new UnsealedRecord(text)
-      return payload.equals(Buffer.from(text)) && length === recordBytes(payload.length)
-    })
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀', '\ud800', '\0') }), (text) => {
+        const { length, payload } = new UnsealedRecord(text)
+        return payload.equals(Buffer.from(text)) && length === recordBytes(payload.length)
+      })
+    )
   )
-  t.pass()
 })
 
 t.test('a record is found in the midst of other bytes', async (t) => {

@@ -122,6 +122,7 @@ t.test('Ctrl-C ends the whole run', async (t) => {
 t.test(
   'assertions are counted once each, at whatever depth, and what ends early counts as failed',
   async (t) => {
+    // Test files of a project of their own, written to a folder and run from there: they are what is counted.
     const folder = project(t, {
       'passing.test.ts': `import t from 'tap'; import './covered.js'; t.pass(); t.pass()`,
       'covered.js': 'export const covered = true',

@@ -23,8 +23,8 @@ const DRAWS = 1_000
  * hundreds of requests at once that of the hand-written session too. What is truly worse has 2.
  */
 const LINEAR = 1.2
-/** The last point costs less than so many times the first: however that came about, it is not worth a curve. */
-const LITTLE = 4
+/** The last point costs less than so many times the first. */
+const LITTLE = 1.25
 const INVISIBLE = 0.01
 
 /** `points` in ascending order, with as many rounds each. */

@@ -66,9 +66,12 @@ export class Trial {
   readonly plan: Plan
   readonly #series = new Map<string, Series>()
   readonly #foreignShares: number[] = []
+  readonly #random: () => number
 
   constructor(plan: Plan) {
     this.plan = plan
+    // Another order in each round and generation, so that nobody is always behind the same one; the same in every run.
+    this.#random = generator(plan.rounds)
   }
 
   /** Of processes that are warm. `done` is called after every slice; `slicesOf` tells how often that is. */
@@ -90,11 +93,9 @@ export class Trial {
       this.#seriesOf(subject).counts.push(count)
       done(subject.name)
     }
-    const random = generator(plan.rounds)
     let before = await take(reference)
     for (let round = 0; round < plan.rounds; round++) {
-      // Every subject comes first and last as often as any other.
-      for (const subject of shuffled(others, random)) {
+      for (const subject of shuffled(others, this.#random)) {
         const slice = await take(subject)
         const after = await take(reference)
         this.#seriesOf(subject).ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))

@@ -312,8 +312,8 @@ return outcomes`)
   }
 }
 
-// What is small about these calls as one argument, which the script for several keys unpacks, and the bytes of each:
-// an argument takes the client longer than anything else about a call.
+// What is small about these calls as one argument, which the script for several keys unpacks, and the bytes of each: a
+// client writes every argument by itself.
 function packed(calls: readonly Call[]): Buffer[] {
   const size = calls.reduce((sum, [, revision]) => sum + 4 + revision.length + 8, 0)
   const small = Buffer.allocUnsafe(size)
