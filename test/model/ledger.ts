@@ -1,7 +1,7 @@
 // The model: what the store must hold after every operation, and what a response may say. Operations take place one
 // at a time, so their order is known; the ledger replays what each request meant to change and compares.
 import { isDeepStrictEqual } from 'node:util'
-import { isMark, openRecord } from '../../lib/record.js'
+import { isTombstone, openRecord } from '../../lib/record.js'
 import { serializers } from '../../serializers/index.js'
 import type { Operation } from './gated-store.js'
 import { type Content, EMPTY, Intent } from './intent.js'
@@ -125,7 +125,7 @@ export class Ledger {
         entry === undefined || entry.end === 'gone',
         'reads nothing where there is a session'
       )
-    } else if (isMark(record)) {
+    } else if (isTombstone(record)) {
       this.#claim(account, entry?.end === 'moved', 'reads a mark where there is none')
       this.#claim(account, openRecord(record).payload.length === 0, 'reads a mark with data')
     } else {
@@ -164,7 +164,7 @@ export class Ledger {
     this.#claim(account, key === account.key, 'wrote to a session that is not its own')
     this.#claim(account, entry.end === undefined, 'wrote over a mark')
     if (account.step === undefined) account.writes++
-    if (isMark(record)) {
+    if (isTombstone(record)) {
       this.#bookMove(account, key)
       return
     }
@@ -399,7 +399,8 @@ export class Ledger {
       const entry = this.#entries.get(key)
       if (entry === undefined || entry.end === 'gone')
         this.violations.push('in the end: a record that should be gone')
-      else if (isMark(record) !== (entry.end === 'moved')) this.violations.push('in the end: a mark, or none')
+      else if (isTombstone(record) !== (entry.end === 'moved'))
+        this.violations.push('in the end: a mark, or none')
       else if (entry.end === undefined && !isDeepStrictEqual(contentOf(record), this.contentOf(key)))
         this.violations.push('in the end: other contents')
     }

@@ -5,7 +5,7 @@ import type { Scheduler } from 'fast-check'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import redisSession, { type Session, type Store } from '../../lib/index.js'
 import { append, larger, sum, union } from '../../lib/merge-rules.js'
-import { isMark, revisionOf } from '../../lib/record.js'
+import { isTombstone, revisionOf } from '../../lib/record.js'
 import { handleOf } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
@@ -331,7 +331,7 @@ class Run {
     const { store } = this.backend
     const key = `session:${handleOf(this.#jars[browser] ?? '')}`
     const record = await store.read(key)
-    if (record === undefined || isMark(record)) return
+    if (record === undefined || isTombstone(record)) return
     await store.destroy(key, revisionOf(record))
     this.ledger.bury(key)
   }
