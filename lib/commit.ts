@@ -81,9 +81,11 @@ export class Committer {
     try {
       await this.#change(plan, mayTouch)
     } catch (error) {
+      const isUncertain = this.#isUncertain
+      await this.#giveUpMove()
       if (plan.step === 'touch') this.#reportUntouched(error)
       // A refusal of this try says nothing of an earlier one.
-      else throw this.#isUncertain ? this.#uncertainty : error
+      else throw isUncertain ? this.#uncertainty : error
     }
   }
 
@@ -158,8 +160,12 @@ export class Committer {
     let { step } = plan
     // A touch writes something that replicas confirm together with what came before it.
     if (step === 'nothing' && this.#isUnconfirmed) step = 'touch'
-    if (stored === undefined || step === 'nothing') return 'done'
+    if (stored === undefined || step === 'nothing') {
+      held.base = stored
+      return 'done'
+    }
     if (step === 'remove') {
+      await this.#dropSuccessor()
       const outcome = await this.#send(() => records.remove(handle, stored.revision))
       if (outcome === 'done') {
         held.leave()
@@ -187,19 +193,11 @@ export class Committer {
     const held = this.#held
     await this.#place(record)
     const tombstone = this.#records.tombstoneOf(stored)
-    let outcome: Outcome
-    try {
-      outcome = await this.#send(
-        () => this.#records.update(held.handle, stored.revision, tombstone),
-        tombstone,
-        this.#tombstones
-      )
-    } catch (error) {
-      if (this.#tombstones.length === 0) await this.#dropSuccessor()
-      // The browser keeps the old id, and takes the new one if the old one leads nowhere.
-      else this.#cookie.offer(held.nextId, cookieExpiry(record.header, this.#context.lifetimes))
-      throw error
-    }
+    const outcome = await this.#send(
+      () => this.#records.update(held.handle, stored.revision, tombstone),
+      tombstone,
+      this.#tombstones
+    )
     if (outcome === 'done') this.#finishMove()
     else if (outcome === 'missing') await this.#dropSuccessor()
     return outcome
@@ -219,8 +217,7 @@ export class Committer {
         throw new ConflictError(nextHandle, 'its record was changed before anybody knew its id')
       this.#successor = record
     } catch (error) {
-      await this.#dropSuccessor()
-      this.#held.renew()
+      if (this.#successor === undefined) this.#held.renew()
       throw error
     }
   }
@@ -231,13 +228,23 @@ export class Committer {
     this.#tombstones = []
   }
 
+  async #giveUpMove(): Promise<void> {
+    const successor = this.#successor
+    if (successor === undefined) return
+    if (this.#tombstones.length === 0) return this.#dropSuccessor()
+    // The browser keeps the old id, and takes the new one if the old one leads nowhere.
+    this.#cookie.offer(this.#held.nextId, cookieExpiry(successor.header, this.#context.lifetimes))
+  }
+
   // Nobody has this id: if its record cannot be removed, it ends by itself.
   async #dropSuccessor(): Promise<void> {
     const successor = this.#successor
-    this.#successor = undefined
     if (successor === undefined) return
+    const { nextHandle } = this.#held
+    this.#successor = undefined
+    this.#held.renew()
     try {
-      await this.#records.remove(this.#held.nextHandle, successor.revision)
+      await this.#records.remove(nextHandle, successor.revision)
     } catch {}
   }
 
@@ -311,12 +318,15 @@ export class Committer {
     } else if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
     const { codec } = this.#context
     const { draft } = held
-    const { permanent, tag } = theirs.header
+    const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
+    const base = held.base?.header
     const isRead = !draft.written && !draft.handedOut
-    if (isRead) draft.showInstead(permanent, () => codec.decode(tag, theirs.payload))
-    if (isRead || (held.base !== undefined && isSame(held.base.header, theirs.header)))
-      held.base = held.stored
+    if (isRead) {
+      const permanent = draft.permanent === base?.permanent ? theirs.header.permanent : draft.permanent
+      draft.showInstead(permanent, () => codec.decode(tag, theirs.payload))
+    }
+    if (isRead || (base !== undefined && isSame(base, theirs.header))) held.base = held.stored
   }
 
   /**

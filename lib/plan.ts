@@ -115,8 +115,9 @@ function mergedPlan(
   stored: SessionRecord,
   { codec, merge }: PlanContext
 ): Plan {
-  const permanent = draft.permanent === base.header.permanent ? stored.header.permanent : draft.permanent
   const keep = draft.keep ?? true
+  const isSet = draft.permanent !== base.header.permanent || keep !== true
+  const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = codec.decode(tag, record.payload)
   let decoded: Dictionary | undefined = mine

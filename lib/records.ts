@@ -16,7 +16,8 @@ import type { Outcome } from './stores/store.js'
 
 /** How often the end of a session is tried that other requests change all the time. */
 const MAX_TRIES = 100
-const NO_REVISION = Buffer.alloc(0)
+/** No record has it: it is longer than a revision. */
+const NO_REVISION = Buffer.alloc(19)
 
 export interface RecordsOptions {
   prefix: string

@@ -38,6 +38,12 @@ export class Intent {
     if (!keep.includes('log')) this.log.length = 0
     if (!keep.includes('tags')) this.tags.length = 0
     if (!keep.includes('best')) this.best = undefined
+    this.permanent = false
+  }
+
+  /** Whoever drops data decides for itself; otherwise what is there already is no change. */
+  remember(permanent: boolean): void {
+    this.permanent = permanent === this.base.permanent && this.keep === undefined ? undefined : permanent
   }
 
   /** What is there after this request, if this is there before it. */

@@ -161,6 +161,11 @@ export class Ledger {
   }
 
   #bookUpdate(account: Account, key: string, entry: Entry, record: Uint8Array): void {
+    if (key === account.heir) {
+      // Others have changed the session meanwhile: its heir gets that, too.
+      entry.versions.push({ from: this.clock, until: Number.POSITIVE_INFINITY, content: contentOf(record) })
+      return
+    }
     this.#claim(account, key === account.key, 'wrote to a session that is not its own')
     this.#claim(account, entry.end === undefined, 'wrote over a mark')
     if (account.step === undefined) account.writes++

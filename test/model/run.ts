@@ -205,7 +205,7 @@ class Request implements Caller {
         break
       case 'permanent':
         session.permanent = step.value
-        account.intent.permanent = step.value === account.intent.base.permanent ? undefined : step.value
+        account.intent.remember(step.value)
         break
       case 'regenerate':
         await this.#regenerate(session, step.keep)
