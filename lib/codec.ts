@@ -54,6 +54,11 @@ export class Codec {
     return record
   }
 
+  /** A record with the payload of this data, by the serializer of this tag if the writer would lose what that one keeps. */
+  encodeLike(data: Dictionary, _tag: number): { record: UnsealedRecord; tag: number; kept: boolean } {
+    return { record: this.encode(data), tag: this.writer.tag, kept: false }
+  }
+
   /** @throws {PayloadError} when it cannot be decoded; what the serializer says of it may quote it, and is dropped. */
   decode(tag: number, payload: Uint8Array): Dictionary {
     const serializer = this.#byTag.get(tag)

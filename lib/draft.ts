@@ -22,6 +22,7 @@ export class Draft {
   #written = false
   #handedOut = false
   #keep: Keep | undefined
+  #beginsAnew = false
   #changes = 0
   /** The session is to be touched at commit, however short ago it last was. */
   touch = false
@@ -46,6 +47,11 @@ export class Draft {
   /** Which data stays when the session gets a new id at commit; `undefined` if it keeps its id. */
   get keep(): Keep | undefined {
     return this.#keep
+  }
+
+  /** The session got a new id and kept none of its data: it is another session. */
+  get beginsAnew(): boolean {
+    return this.#beginsAnew
   }
 
   get permanent(): boolean {
@@ -76,10 +82,9 @@ export class Draft {
     return this.#changes
   }
 
-  /** Takes what a merge with the work of other requests has made of the data; what was handed out goes on to be it. */
+  /** Takes the data that was stored after a merge with the changes of other requests. Objects handed out stay live. */
   rebase(permanent: boolean, data: Dictionary): void {
     this.#permanent = permanent
-    this.#written = true
     if (!this.#handedOut) {
       this.#data = data
       return
@@ -88,7 +93,12 @@ export class Draft {
     Object.defineProperties(this.#data, Object.getOwnPropertyDescriptors(data))
   }
 
-  /** Takes the work of other requests, where this one has neither changed nor handed out anything. */
+  /** All of its data counts as changed by this request. */
+  claim(): void {
+    this.#written = true
+  }
+
+  /** Takes the changes of other requests, if this one has neither changed nor handed out anything. */
   showInstead(permanent: boolean, read: () => Dictionary): void {
     this.#permanent = permanent
     this.#read = read
@@ -96,13 +106,16 @@ export class Draft {
 
   /** The draft as it is now, which a commit is about to store. */
   snapshot(): Snapshot {
-    return { changes: this.#changes, keep: this.#keep, touch: this.touch }
+    return { changes: this.#changes, keep: this.#keep, permanent: this.#permanent, touch: this.touch }
   }
 
   /** This much has been committed. What was changed since is still to be. */
   settle({ changes, keep, touch }: Snapshot): void {
     if (changes === this.#changes) this.#written = false
-    if (keep === this.#keep) this.#keep = undefined
+    if (keep === this.#keep) {
+      this.#keep = undefined
+      this.#beginsAnew = false
+    }
     if (touch) this.touch = false
   }
 
@@ -153,8 +166,13 @@ export class Draft {
     } else if (keep !== true) {
       for (const key of this.keys()) if (keep === false || !keep.includes(key)) this.delete(key)
     }
-    // Also where there is nothing to drop: what another request adds meanwhile is not to be kept either.
-    if (keep !== true) this.#change()
+    if (keep !== true) {
+      // Whoever comes next at a shared machine is not to be remembered because somebody else was.
+      this.#permanent = false
+      // Also if there is nothing to drop: what another request adds meanwhile is not to be kept either.
+      this.#change()
+      this.#beginsAnew ||= this.isEmpty
+    }
     this.#keep = both(this.#keep ?? true, keep)
   }
 
@@ -176,6 +194,7 @@ export class Draft {
 export interface Snapshot {
   changes: number
   keep: Keep | undefined
+  permanent: boolean
   touch: boolean
 }
 

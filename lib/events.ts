@@ -1,5 +1,6 @@
 // What an operator may want to know: each event is a line in the log and a message on a diagnostics channel.
 import { channel } from 'node:diagnostics_channel'
+import type { Commit } from './lineage.js'
 
 /**
  * Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` are milliseconds
@@ -13,6 +14,8 @@ export type SessionEvent =
   | { type: 'rollback'; handle: string; expected: number; found: number | undefined }
   | { type: 'undecodable'; handle: string; reason: string }
   | { type: 'destroyed'; handle: string }
+  | { type: 'untouched'; handle: string; reason: string }
+  | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
 
@@ -29,6 +32,37 @@ const events = channel('fastify-ioredis-session')
 export function report(log: Log, level: keyof Log, event: SessionEvent, message: string): void {
   log[level]({ session: event }, message)
   events.publish(event)
+}
+
+export function reportEnd(log: Log, handle: string, how: string): void {
+  report(log, 'info', { type: 'destroyed', handle }, `session ${handle} was ended ${how}`)
+}
+
+/** @param expected The commit that was answered. @param there The commit that is stored. */
+export function reportRollback(log: Log, handle: string, expected: Commit, there: Commit | undefined): void {
+  const found = there?.counter
+  const what = found === expected.counter ? 'another commit of this number' : (found ?? 'none')
+  report(
+    log,
+    'warn',
+    { type: 'rollback', handle, expected: expected.counter, found },
+    `session ${handle} has lost commits: ${what} is stored, ${expected.counter} was answered`
+  )
+}
+
+const knownAmbiguous = new WeakSet<object>()
+
+/** A line in the log for the first one of each registration: browsers send the same cookies again and again. */
+export function reportAmbiguous(registration: object, log: Log, handles: readonly string[]): void {
+  const event = { type: 'ambiguous', handles } as const
+  if (knownAmbiguous.has(registration)) events.publish(event)
+  else {
+    knownAmbiguous.add(registration)
+    const message =
+      'a browser sends several session cookies, which lead to different sessions: none of them is used. ' +
+      'Change cookie.name whenever domain, path or partitioned change, so that old cookies do not count'
+    report(log, 'warn', event, message)
+  }
 }
 
 /** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */

@@ -64,6 +64,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     store,
     health: new Health(settings.circuitBreaker, fastify.log),
     codec,
+    ids: new SessionIds(settings.secrets),
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck()
   }
@@ -134,7 +135,13 @@ class RequestSession implements Response {
     const config = this.#routeConfig
     if (config === false) return undefined
     const received = this.#ids.verify(cookie)
-    return received && this.transaction.load(received, config.onUnavailable ?? onUnavailable)
+    return (
+      received &&
+      this.transaction.load(
+        { ids: [received], next: undefined, came: true },
+        config.onUnavailable ?? onUnavailable
+      )
+    )
   }
 
   // Asked once: Fastify makes an object to hold it each time.
@@ -163,7 +170,7 @@ class RequestSession implements Response {
     // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
     if (this.#commit !== undefined) return this.#commit.catch(() => {})
     if (this.#reply.statusCode >= 500 && !saveOn5xx) {
-      this.#transaction.discard()
+      this.#transaction.discard(this.#reply.statusCode)
       return undefined
     }
     this.#isEnding = true

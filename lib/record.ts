@@ -1,10 +1,10 @@
-// The bytes kept under one key: a header of fixed size that a script in Redis can compare and patch in place,
-// then the payload, exactly what the serializer returned. All numbers are big-endian.
+// The bytes kept under one key: a header of fixed size that a script in Redis can compare and patch in place, then the
+// payload, exactly what the serializer returned, then the nonces of earlier commits. All numbers are big-endian.
 //
 //   offset  0  1 byte   0xF5, with which no text and no other common format starts
-//           1  1        version of this layout
+//           1  1        version of this layout: 1 if no earlier commits are named, else 2
 //           2  1        tag of the serializer that wrote the payload
-//           3  1        flags: 1 permanent, 2 moved
+//           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
 //           4  4        schema version of the application's data (0: not used)
 //           8  6        createdAt
 //          14  4        revision: counter, +1 with every committed change
@@ -12,33 +12,34 @@
 //          22  6        revision: touchedAt
 //          28  4        revision: idleTimeout
 //          32           the payload
+//                       nonces of the commits before this one, newest first, 4 bytes each
 import { Buffer } from 'node:buffer'
+import type { Lineage } from './lineage.js'
 
 const MAGIC = 0xf5
 const LAYOUT = 1
+const LAYOUT_WITH_EARLIER = 2
 const PERMANENT = 1
 const MOVED = 2
+const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
+const NONCE_BYTES = 4
+/** How many earlier commits a record names. A write whose answer was lost is recognised for so long. */
+export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
+const MAX_COUNTER = 2 ** 32 - 1
 
 /** Where the revision stands in a record, in bytes: a store compares it as it is, the last commit and the last touch. */
 export const REVISION = { offset: 14, length: 18 } as const
 /** Where a touch patches a record, in bytes: touchedAt and idleTimeout. */
 export const TOUCH = { offset: 22, length: 10 } as const
 
-/** Names one committed change of a session, among those of a history that a failover has cut off too. */
-export interface Commit {
-  /** Counts the committed changes; starts at 1. */
-  counter: number
-  nonce: number
-}
-
 /** The header of a record. Instants are epoch milliseconds. */
-export interface Header extends Commit {
+export interface Header extends Lineage {
   /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
   tag: number
   permanent: boolean
-  /** Nothing but the mark that this session went on under a new id. */
+  /** A tombstone: the session went on under a new id. */
   moved: boolean
   schemaVersion: number
   createdAt: number
@@ -63,7 +64,8 @@ export class SessionRecord {
   }
 
   get payload(): Buffer {
-    return this.bytes.subarray(HEADER_BYTES)
+    const count = this.bytes[1] === LAYOUT ? 0 : (this.bytes[3] ?? 0) >> EARLIER_SHIFT
+    return this.bytes.subarray(HEADER_BYTES, this.bytes.length - count * NONCE_BYTES)
   }
 }
 
@@ -73,12 +75,16 @@ export class NotARecordError extends Error {}
 export function openRecord(bytes: Uint8Array): SessionRecord {
   const record = view(bytes)
   if (record[0] !== MAGIC) throw new NotARecordError('it is not a record of this package')
-  if (record[1] !== LAYOUT)
-    throw new NotARecordError(`its layout version ${record[1] ?? 'is missing'} is unknown`)
+  const layout = record[1]
+  if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER)
+    throw new NotARecordError(`its layout version ${layout ?? 'is missing'} is unknown`)
   if (record.length < HEADER_BYTES) throw new NotARecordError('its header is cut off')
   const flags = record.readUInt8(3)
+  const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
   // A later version may encrypt or compress the payload: this one must not take that for data.
-  if ((flags & ~(PERMANENT | MOVED)) !== 0) throw new NotARecordError(`its flags ${flags} are unknown`)
+  if ((flags & ~(PERMANENT | MOVED | (count << EARLIER_SHIFT))) !== 0)
+    throw new NotARecordError(`its flags ${flags} are unknown`)
+  if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is cut off')
   return new SessionRecord(record, {
     tag: record.readUInt8(2),
     permanent: (flags & PERMANENT) !== 0,
@@ -88,48 +94,71 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     counter: record.readUInt32BE(14),
     nonce: record.readUInt32BE(18),
     touchedAt: record.readUIntBE(22, 6),
-    idleTimeout: record.readUInt32BE(28)
+    idleTimeout: record.readUInt32BE(28),
+    earlier: count === 0 ? NONE : earlierOf(record, count)
   })
+}
+
+const NONE: readonly number[] = []
+
+function earlierOf(record: Buffer, count: number): number[] {
+  const start = record.length - count * NONCE_BYTES
+  return Array.from({ length: count }, (_, index) => record.readUInt32BE(start + index * NONCE_BYTES))
 }
 
 export function newNonce(): number {
   return Math.floor(Math.random() * NONCES)
 }
 
-/** A record that has its payload already, and room for its header: a payload is written only once. */
+/** The header of the next commit. */
+export function followed(header: Header): Header {
+  const { counter, nonce, earlier } = header
+  // Past its end the counter starts again, as a history of its own.
+  if (counter === MAX_COUNTER) return { ...header, counter: 1, nonce: newNonce(), earlier: NONE }
+  return {
+    ...header,
+    counter: counter + 1,
+    nonce: newNonce(),
+    earlier: [nonce, ...earlier.slice(0, MAX_EARLIER - 1)]
+  }
+}
+
+/** A record that has its payload already, and room for the rest: a payload is written only once. */
 export class UnsealedRecord {
   readonly #bytes: Buffer
+  /** How many bytes header and payload take. */
+  readonly length: number
 
   /** @param payload A text stands for its bytes in UTF-8. */
   constructor(payload: Uint8Array | string) {
     const isText = typeof payload === 'string'
-    this.#bytes = Buffer.allocUnsafe(HEADER_BYTES + (isText ? Buffer.byteLength(payload) : payload.length))
+    this.length = HEADER_BYTES + (isText ? Buffer.byteLength(payload) : payload.length)
+    this.#bytes = Buffer.allocUnsafe(this.length + MAX_EARLIER * NONCE_BYTES)
     if (isText) this.#bytes.write(payload, HEADER_BYTES)
     else this.#bytes.set(payload, HEADER_BYTES)
   }
 
   get payload(): Buffer {
-    return this.#bytes.subarray(HEADER_BYTES)
-  }
-
-  /** How many bytes the record takes. */
-  get length(): number {
-    return this.#bytes.length
+    return this.#bytes.subarray(HEADER_BYTES, this.length)
   }
 
   /** Once only: the bytes are those of the record from then on. */
   seal(header: Header): SessionRecord {
-    const bytes = this.#bytes
+    const { earlier } = header
+    const bytes = this.#bytes.subarray(0, this.length + earlier.length * NONCE_BYTES)
     bytes[0] = MAGIC
-    bytes[1] = LAYOUT
+    bytes[1] = earlier.length === 0 ? LAYOUT : LAYOUT_WITH_EARLIER
     bytes[2] = header.tag
-    bytes[3] = (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0)
+    bytes[3] =
+      (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0) | (earlier.length << EARLIER_SHIFT)
     bytes.writeUInt32BE(header.schemaVersion, 4)
     bytes.writeUIntBE(header.createdAt, 8, 6)
     bytes.writeUInt32BE(header.counter, 14)
     bytes.writeUInt32BE(header.nonce, 18)
     bytes.writeUIntBE(header.touchedAt, 22, 6)
     bytes.writeUInt32BE(header.idleTimeout, 28)
+    let at = this.length
+    for (const nonce of earlier) at = bytes.writeUInt32BE(nonce, at)
     return new SessionRecord(bytes, header)
   }
 }
@@ -145,7 +174,7 @@ export function revisionOf(bytes: Uint8Array): Buffer {
 }
 
 /** Whether these bytes say only that the session went on under a new id. */
-export function isMark(bytes: Uint8Array): boolean {
+export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === MAGIC && ((bytes[3] ?? 0) & MOVED) !== 0
 }
 

@@ -1,35 +1,36 @@
 // The records of sessions in a store: where they stand, how long, and what the answers of the store mean.
 import { Buffer } from 'node:buffer'
 import { ConflictError } from './errors.js'
-import { expiresAt, type Lifetimes } from './expiry.js'
+import { type Lifetimes, remaining } from './expiry.js'
 import {
+  followed,
   type Header,
-  isMark,
-  newNonce,
+  isTombstone,
   revisionOf,
   type SessionRecord,
   touchOf,
   UnsealedRecord
 } from './record.js'
-import type { Outcome, Store } from './stores/store.js'
+import type { GuardedStore } from './stores/guarded.js'
+import type { Outcome } from './stores/store.js'
 
-/** How often a session is to be destroyed that other requests change all the time. */
+/** How often the end of a session is tried that other requests change all the time. */
 const MAX_TRIES = 100
 const NO_REVISION = Buffer.alloc(0)
 
 export interface RecordsOptions {
   prefix: string
   lifetimes: Lifetimes
-  /** Seconds for which a mark stands where a session was that got a new id. */
+  /** Seconds for which a tombstone stands where a session was that got a new id. */
   graceAfterRegenerate: number
 }
 
 /** Records by handle. */
 export class Records {
-  readonly #store: Store
+  readonly #store: GuardedStore
   readonly #options: RecordsOptions
 
-  constructor(store: Store, options: RecordsOptions) {
+  constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
     this.#options = options
   }
@@ -38,56 +39,55 @@ export class Records {
     return this.#store.read(this.#keyOf(handle))
   }
 
-  /** @throws {ConflictError} where there is another record under this handle. */
-  async create(handle: string, { bytes, header }: SessionRecord): Promise<void> {
-    if (await this.#store.create(this.#keyOf(handle), bytes, this.#endOf(header))) return
-    // A client that loses the answer may send the command again: what is there then is our own.
+  /** @throws {ConflictError} FST_SESSION_CONFLICT if there is another record under this handle. */
+  async create(handle: string, record: SessionRecord): Promise<'done'> {
+    const { bytes, header } = record
+    if (await this.#store.create(this.#keyOf(handle), bytes, this.#endOf(header))) return 'done'
+    // A write that is sent again meets its own record.
     const there = await this.read(handle)
     if (!there?.equals(bytes)) throw new ConflictError(handle, 'there is another record under its new id')
+    return 'done'
   }
 
-  update(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
-    return this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
+  async update(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
+    const { bytes, header } = record
+    return ours(record, await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header)))
   }
 
-  /** Stores only the header, of which a touch has changed no more than it may. */
-  touch(handle: string, revision: Buffer, { bytes, header }: SessionRecord): Promise<Outcome> {
+  /** Stores only the part of the header that a touch changes. */
+  async touch(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
+    const { bytes, header } = record
     const end = this.#endOf(header)
-    return this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end)
+    return ours(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
   }
 
   remove(handle: string, revision: Uint8Array): Promise<Outcome> {
     return this.#store.destroy(this.#keyOf(handle), revision)
   }
 
-  /** Puts the mark in place of a record whose session went on under a new id. */
-  async mark(handle: string, { header, revision }: SessionRecord): Promise<Outcome> {
-    const { graceAfterRegenerate } = this.#options
-    const now = Date.now()
-    const mark = new UnsealedRecord('').seal({
-      ...header,
+  /** The tombstone that takes the place of a record whose session goes on under a new id. */
+  tombstoneOf({ header }: SessionRecord): SessionRecord {
+    return new UnsealedRecord('').seal({
+      ...followed(header),
       tag: 0,
       moved: true,
-      counter: header.counter + 1,
-      nonce: newNonce(),
-      touchedAt: now,
-      idleTimeout: graceAfterRegenerate
+      touchedAt: Date.now(),
+      idleTimeout: this.#options.graceAfterRegenerate
     })
-    const end = now + graceAfterRegenerate * 1000
-    return ours(mark, await this.#store.update(this.#keyOf(handle), revision, mark.bytes, end))
   }
 
   /**
-   * Removes the record, whatever its revision is by now.
-   * @returns `'done'` where none is left; `'moved'` where a mark says that the session went on under a new id, which
-   * must not seem to have ended; `'busy'` where others changed it before each of many tries.
+   * Ends the session, whatever its revision is by now.
+   * @returns `'done'` if no record is left; `'moved'` if a tombstone says that the session went on under a new id, which
+   * must not seem to have ended; `'busy'` if others changed it before each of many tries.
    */
-  async destroy(handle: string, revision: Uint8Array = NO_REVISION): Promise<'done' | 'moved' | 'busy'> {
+  async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'done' | 'moved' | 'busy'> {
+    const key = this.#keyOf(handle)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await this.remove(handle, expected)
+      const outcome = await (this.#store.end?.(key) ?? this.#store.destroy(key, expected))
       if (outcome === 'done' || outcome === 'missing') return 'done'
-      if (isMark(outcome)) return 'moved'
+      if (isTombstone(outcome)) return 'moved'
       expected = revisionOf(outcome)
     }
     return 'busy'
@@ -98,14 +98,12 @@ export class Records {
   }
 
   #endOf(header: Header): number {
-    return expiresAt(header, this.#options.lifetimes)
+    const now = Date.now()
+    return now + remaining(header, this.#options.lifetimes, now)
   }
 }
 
-/**
- * What has become of the write of this record. No two commits have one nonce, and touches at one instant are one: a
- * conflict with the very bytes that were to be written is no conflict.
- */
-export function ours({ bytes }: SessionRecord, outcome: Outcome): Outcome {
+/** A conflict with the very bytes that were to be written is none: no two commits look alike, and equal touches are one. */
+function ours({ bytes }: SessionRecord, outcome: Outcome): Outcome {
   return outcome !== 'done' && outcome !== 'missing' && bytes.equals(outcome) ? 'done' : outcome
 }

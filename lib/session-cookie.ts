@@ -1,6 +1,6 @@
 // The session cookie of one request and its response: what the browser holds, and when that must be sent anew.
 import { type Cookie, type ResponseCookie, withAttributes } from './cookie.js'
-import { type HeldId, isSame, type Seen } from './session-id.js'
+import { type HeldId, isSame, type Received, type Seen } from './session-id.js'
 
 /** The headers of a response, as far as a cookie knows them. */
 export interface CookieHeaders {
@@ -23,7 +23,7 @@ export class SessionCookie {
   #held: HeldId | undefined
   #heldUntil: number | undefined
 
-  constructor(cookie: Cookie, headers: CookieHeaders) {
+  constructor({ cookie }: { cookie: Cookie }, headers: CookieHeaders) {
     this.#cookie = cookie
     this.#headers = headers
   }
@@ -32,8 +32,15 @@ export class SessionCookie {
     return this.#headers.isOpen
   }
 
-  /** The request came with this id. */
-  receive(held: HeldId): void {
+  receive({ ids }: Received): void {
+    this.#held = ids[0]
+  }
+
+  offer(_id: string, _until: number | undefined): void {}
+
+  ended(): void {}
+
+  hold(held: HeldId): void {
     this.#held = held
   }
 

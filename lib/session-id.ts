@@ -35,6 +35,12 @@ export function isSame(a: Seen | undefined, b: Seen | undefined): boolean {
   return a?.counter === b?.counter && a?.nonce === b?.nonce
 }
 
+export interface Received {
+  ids: readonly ReceivedId[]
+  next: ReceivedId | undefined
+  came: boolean
+}
+
 export function newSessionId(): string {
   return randomBytes(32).toString('base64url')
 }
@@ -87,6 +93,14 @@ export class SessionIds {
 
   constructor(secrets: readonly Secret[]) {
     this.#secrets = secrets
+  }
+
+  create(): string {
+    return newSessionId()
+  }
+
+  handleOf(id: string): string {
+    return handleOf(id)
   }
 
   sign(id: string, seen: Seen | undefined): string {

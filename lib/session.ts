@@ -24,7 +24,7 @@ export interface SessionOwner {
   save(): Promise<void>
   reload(): Promise<void>
   destroy(): Promise<void>
-  regenerate(keep: Keep): void
+  regenerate(keep: Keep): Promise<void>
   setCookie(attributes: ResponseCookie): void
 }
 
@@ -124,7 +124,7 @@ export class SessionMethods<Data extends object = SessionData> {
     if (typeof keep !== 'boolean' && !Array.isArray(keep)) {
       throw new KeyError(String(keep), 'is not a list of keys to keep')
     }
-    this[owner].regenerate(keep)
+    return this[owner].regenerate(keep)
   }
 
   /**

@@ -1,11 +1,12 @@
 import t from 'tap'
 import {
   expiresAt,
-  isExpired,
   isExtendable,
+  isTooOld,
   isTouchDue,
   type Lifetimes,
   newHeader,
+  remaining,
   touched
 } from '../lib/expiry.js'
 import fc from './support/properties.js'
@@ -41,8 +42,7 @@ t.test('a session ends at the earlier of its two deadlines', async (t) => {
     const header = touched(newHeader(permanent, rules, NOW), permanent, rules, after(used))
     const name = JSON.stringify({ permanent, absoluteTimeout, used })
     t.equal(expiresAt(header, rules), after(end), name)
-    t.notOk(isExpired(header, rules, after(end) - 1), `${name}: alive until then`)
-    t.ok(isExpired(header, rules, after(end)), `${name}: over then`)
+    t.equal(remaining(header, rules, after(used)), (end - used) * 1000, `${name}: so long it is kept`)
   }
 })
 
@@ -52,7 +52,8 @@ t.test('use extends a session when its last extension is old enough', async (t) 
   t.notOk(due(false, lifetimes, after(60) - 1))
   t.ok(due(false, lifetimes, after(60)))
   t.ok(due(false, { ...lifetimes, touchAfter: 0 }, NOW))
-  t.notOk(due(false, lifetimes, after(-3_600)), 'a clock that goes after ours')
+  t.notOk(due(false, lifetimes, after(-59)), 'another clock is a little ahead')
+  t.ok(due(false, lifetimes, after(-3_600)), 'another clock is far ahead')
 })
 
 t.test('use extends a permanent session only if it rolls', async (t) => {
@@ -85,35 +86,61 @@ t.test('a touch changes when a session ends, and nothing else of it', async (t) 
   const header = { ...newHeader(false, lifetimes, NOW), tag: 3, schemaVersion: 7, counter: 9 }
   t.same(touched(header, false, lifetimes, after(5)), { ...header, touchedAt: after(5) })
   t.same(touched(header, true, lifetimes, NOW), { ...header, permanent: true, idleTimeout: 31 * DAY })
-  t.same(touched(header, false, lifetimes, after(-5)), header, 'and never makes it end earlier')
 })
 
-t.test('whatever the options and the clocks, a touch never shortens, and no limit is exceeded', async (t) => {
-  const seconds = fc.integer({ min: 1, max: 400 * DAY })
+t.test('a session is too old at its absolute timeout, whatever its use', async (t) => {
+  const rules = { ...lifetimes, absoluteTimeout: 2 * DAY }
+  const header = touched(newHeader(false, rules, NOW), false, rules, after(2 * DAY - 1))
+  t.notOk(isTooOld(header, rules, after(2 * DAY) - 1))
+  t.ok(isTooOld(header, rules, after(2 * DAY)))
+  t.notOk(isTooOld(header, lifetimes, after(400 * DAY)), 'no such limit')
+})
+
+const seconds = fc.integer({ min: 1, max: 400 * DAY })
+const anyLifetimes = fc.record({
+  idleTimeout: seconds,
+  permanentLifetime: seconds,
+  absoluteTimeout: fc.option(seconds, { nil: undefined }),
+  touchAfter: fc.nat(DAY),
+  rolling: fc.boolean()
+})
+
+t.test(
+  'whatever the options and the clocks, a touched session is kept for its whole idle timeout',
+  async (t) => {
+    t.doesNotThrow(() =>
+      fc.assert(
+        fc.property(
+          anyLifetimes,
+          fc.boolean(),
+          fc.integer({ min: -DAY, max: DAY }),
+          (rules, permanent, skew) => {
+            const begun = newHeader(permanent, rules, NOW)
+            const header = touched(begun, permanent, rules, after(skew))
+            const idle = (permanent ? rules.permanentLifetime : rules.idleTimeout) * 1000
+            const age = Math.max(0, skew) * 1000
+            const old = (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000 - age
+            return remaining(header, rules, after(skew)) === Math.min(idle, old)
+          }
+        )
+      )
+    )
+  }
+)
+
+t.test('a clock that differs ends no session at once, and keeps none longer than a touch does', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(
-        fc.record({
-          idleTimeout: seconds,
-          permanentLifetime: seconds,
-          absoluteTimeout: fc.option(seconds, { nil: undefined }),
-          touchAfter: fc.nat(DAY),
-          rolling: fc.boolean()
-        }),
+        anyLifetimes,
         fc.boolean(),
-        fc.array(fc.integer({ min: -DAY, max: 40 * DAY }), { maxLength: 5 }),
-        (rules, permanent, uses) => {
-          let header = newHeader(permanent, rules, NOW)
-          let now = NOW
-          for (const use of uses) {
-            now += use * 1000
-            const next = touched(header, permanent, rules, now)
-            if (expiresAt(next, rules) < expiresAt(header, rules)) return false
-            header = next
-          }
-          const end = expiresAt(header, rules)
-          const limit = NOW + (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000
-          return end <= limit && !isExpired(header, rules, end - 1) && isExpired(header, rules, end)
+        fc.integer({ min: -DAY, max: DAY }),
+        (rules, permanent, skew) => {
+          const { absoluteTimeout: _, ...rest } = rules
+          const idleOnly = { ...rest, absoluteTimeout: undefined }
+          const header = newHeader(permanent, idleOnly, NOW)
+          const left = remaining(header, idleOnly, after(skew))
+          return left > 0 && left <= header.idleTimeout * 1000
         }
       )
     )

@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { includes } from '../lib/lineage.js'
 import {
+  followed,
   type Header,
-  isMark,
+  isTombstone,
+  MAX_EARLIER,
   NotARecordError,
   newNonce,
   openRecord,
@@ -23,6 +26,7 @@ const header: Header = {
   createdAt: 0x0198_1122_3344,
   counter: 0x0a0b0c0d,
   nonce: 0xdeadbeef,
+  earlier: [],
   touchedAt: 0x0198_5566_7788,
   idleTimeout: 86_400
 }
@@ -41,6 +45,7 @@ const headers: Arbitrary<Header> = fc.record(
     createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
     counter: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     nonce: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    earlier: fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: MAX_EARLIER }),
     touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
     idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 })
   },
@@ -63,6 +68,15 @@ t.test('the layout is the one that older processes wrote, byte by byte', async (
   t.equal(hex(bytes), hex(old))
 })
 
+t.test('a record with earlier commits names them behind its payload', async (t) => {
+  const earlier = [1, 0xffffffff]
+  const record = sealed({ ...header, earlier }, 'hello')
+  t.equal(hex(record), `f5020321${HEX.slice(8)}00000001ffffffff`)
+  t.same(openRecord(record).header.earlier, earlier)
+  t.equal(openRecord(record).payload.toString(), 'hello')
+  t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is cut off' })
+})
+
 t.test('what stores compare and patch stands where they expect it', async (t) => {
   t.same(REVISION, { offset: 14, length: 18 })
   t.same(TOUCH, { offset: 22, length: 10 })
@@ -83,7 +97,7 @@ t.test('every header and every payload comes back', async (t) => {
         return (
           isDeepStrictEqual(opened.header, header) &&
           Buffer.from(payload).equals(opened.payload) &&
-          isMark(opened.bytes) === header.moved
+          isTombstone(opened.bytes) === header.moved
         )
       })
     )
@@ -142,7 +156,7 @@ t.test('what other systems store is no record', async (t) => {
   for (const [name, start] of Object.entries(FOREIGN)) {
     const bytes = Buffer.concat([Buffer.from(start, 'hex'), Buffer.alloc(64, 1)])
     t.throws(() => openRecord(bytes), { message: 'it is not a record of this package' }, name)
-    t.notOk(isMark(bytes))
+    t.notOk(isTombstone(bytes))
   }
 })
 
@@ -162,15 +176,41 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
     copy[offset] = value
     return copy
   }
-  t.throws(() => openRecord(patched(1, 2)), { message: 'its layout version 2 is unknown' })
+  t.throws(() => openRecord(patched(1, 3)), { message: 'its layout version 3 is unknown' })
   for (const flag of [4, 8, 16, 32, 64, 128]) {
     t.throws(() => openRecord(patched(3, 1 | flag)), { message: `its flags ${1 | flag} are unknown` })
   }
 })
 
 t.test('a mark is told by its flag', async (t) => {
-  t.ok(isMark(sealed({ ...header, moved: true }, Buffer.alloc(0))))
-  t.notOk(isMark(sealed(header, Buffer.from('hello'))))
-  t.notOk(isMark(Buffer.alloc(0)))
-  t.notOk(isMark(Buffer.of(0xf5)))
+  t.ok(isTombstone(sealed({ ...header, moved: true }, Buffer.alloc(0))))
+  t.notOk(isTombstone(sealed(header, Buffer.from('hello'))))
+  t.notOk(isTombstone(Buffer.alloc(0)))
+  t.notOk(isTombstone(Buffer.of(0xf5)))
+})
+
+t.test('a commit follows another one, and remembers it', async (t) => {
+  let current: Header = { ...header, counter: 1 }
+  const all = [current]
+  for (let count = 0; count < 12; count++) {
+    current = followed(current)
+    all.push(current)
+  }
+  for (const [index, { counter, nonce }] of all.entries()) {
+    t.equal(counter, index + 1)
+    const isRemembered = index >= all.length - 1 - MAX_EARLIER
+    t.equal(includes(current, { counter, nonce }), isRemembered || undefined)
+    t.equal(
+      includes(current, { counter, nonce: nonce + 1 }),
+      isRemembered ? false : undefined,
+      'another history'
+    )
+  }
+  t.equal(includes(current, { counter: 99, nonce: current.nonce }), false, 'a commit that is still to come')
+})
+
+t.test('a counter at its end starts again, as another history', async (t) => {
+  const last = { ...header, counter: 2 ** 32 - 1, earlier: [1, 2] }
+  t.match(followed(last), { counter: 1, earlier: [] })
+  t.equal(openRecord(sealed(followed(last), '')).header.counter, 1)
 })

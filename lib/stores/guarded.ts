@@ -18,6 +18,7 @@ export class GuardedStore implements Store {
   readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
+  end?: (key: string) => Promise<Outcome>
   #left: number
 
   /** @param timeout Milliseconds for all operations together. */

@@ -366,7 +366,8 @@ t.test('an error', async (t) => {
     await browser.request('/login')
     await browser.request('/fail/503')
     t.same(await browser.json('/data'), { name: 'Ada' })
-    t.same(events(service, 'unsaved'), [], 'that is no mistake of the application')
+    const reasons = events(service, 'unsaved').map(({ msg }) => msg.replace(/^.*: /, ''))
+    t.same(reasons, ['the response has status 500', 'the response has status 503'], 'and says so')
   })
 
   t.test('of the server commits where saveOn5xx says so', async (t) => {

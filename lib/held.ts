@@ -1,0 +1,99 @@
+// What one request knows of its session: its id, the record that it read, the one that is stored by now, and its draft.
+import { Draft, type DraftObserver } from './draft.js'
+import type { SessionRecord } from './record.js'
+import type { Detached } from './session.js'
+import type { SessionIds } from './session-id.js'
+
+export class Held {
+  readonly #ids: SessionIds
+  readonly #observer: DraftObserver
+  #draft: Draft | undefined
+  #id: string | undefined
+  #handle: string | undefined
+  #nextId: string | undefined
+  #nextHandle: string | undefined
+  /** The record that the draft began with: what differs from it was changed by this request. */
+  base: SessionRecord | undefined
+  /** The record that is stored, as far as this request knows: a write expects its revision. */
+  stored: SessionRecord | undefined
+  detached: Detached | undefined
+  destroyed = false
+  rolledBack = false
+
+  constructor(ids: SessionIds, observer: DraftObserver) {
+    this.#ids = ids
+    this.#observer = observer
+  }
+
+  get draft(): Draft {
+    this.#draft ??= new Draft(this.#observer)
+    return this.#draft
+  }
+
+  /** The id of the record; a new one if there is no record yet. */
+  get id(): string {
+    this.#id ??= this.#ids.create()
+    return this.#id
+  }
+
+  get handle(): string {
+    this.#handle ??= this.#ids.handleOf(this.id)
+    return this.#handle
+  }
+
+  /** The id that the session has after the next commit. */
+  get nextId(): string {
+    return this.#nextId ?? this.id
+  }
+
+  get nextHandle(): string {
+    if (this.#nextId === undefined) return this.handle
+    this.#nextHandle ??= this.#ids.handleOf(this.#nextId)
+    return this.#nextHandle
+  }
+
+  /** Takes this id, with or without a record of it. */
+  take(id: string, handle: string, record?: SessionRecord, draft?: Draft): void {
+    this.#id = id
+    this.#handle = handle
+    this.#nextId = this.#nextHandle = undefined
+    this.base = this.stored = record
+    this.#draft = draft
+  }
+
+  /** Another id, from the next commit on. */
+  renew(): void {
+    this.#nextId = this.#ids.create()
+    this.#nextHandle = undefined
+  }
+
+  /** Drops id and record, and with them a new id that is not stored yet. The draft stays. */
+  leave(): void {
+    this.#id = this.#handle = this.#nextId = this.#nextHandle = undefined
+    this.base = this.stored = undefined
+  }
+
+  /** This record is stored, under the next id, and the draft holds nothing else. */
+  settle(record: SessionRecord): void {
+    if (this.#nextId !== undefined) {
+      const { nextId, nextHandle } = this
+      this.#id = nextId
+      this.#handle = nextHandle
+      this.#nextId = this.#nextHandle = undefined
+    }
+    this.base = this.stored = record
+  }
+
+  /** Back to an empty session. */
+  forget(): void {
+    this.leave()
+    this.#draft = undefined
+  }
+
+  /** The session has ended or went on elsewhere: what this request has changed is not saved. */
+  detach(detached: Detached): void {
+    this.stored = undefined
+    this.detached = detached
+    if (detached === 'destroyed') this.destroyed = true
+  }
+}

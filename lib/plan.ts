@@ -1,0 +1,195 @@
+// What a commit is to do, and the data that it is to store. Nothing is done here.
+import { isDeepStrictEqual } from 'node:util'
+import type { Dictionary } from '../serializers/serializer.js'
+import { type Codec, PayloadError } from './codec.js'
+import { type Draft, type Keep, kept, type Snapshot } from './draft.js'
+import { ConflictError, UndecodableError } from './errors.js'
+import { isExtendable, isTouchDue, type Lifetimes } from './expiry.js'
+import type { Held } from './held.js'
+import { MergeConflict, type MergeRules, mergeLive } from './merge.js'
+import type { SessionRecord, UnsealedRecord } from './record.js'
+
+export type Step = 'nothing' | 'create' | 'update' | 'move' | 'remove' | 'touch'
+
+export interface Plan {
+  step: Step
+  /** The data to store, encoded; `undefined` if the stored payload stays as it is. */
+  encoded: Encoded | undefined
+  permanent: boolean
+  /** If the data to store holds changes of other requests too. */
+  merged: Merged | undefined
+}
+
+export interface Encoded {
+  record: UnsealedRecord
+  /** The tag of its serializer. */
+  tag: number
+}
+
+/** The data after a merge, this request's part of it as it would come back, and the tag of the serializer that says so. */
+interface Merged {
+  data: Dictionary
+  mine: Dictionary
+  tag: number
+}
+
+export interface PlanContext {
+  codec: Codec
+  merge: MergeRules
+  lifetimes: Lifetimes
+}
+
+const NOTHING: Plan = { step: 'nothing', encoded: undefined, permanent: false, merged: undefined }
+
+/** @param mayTouch Whether the request counts as use of the session. */
+export function planOf(held: Held, mayTouch: boolean, context: PlanContext): Plan {
+  const { base, draft, stored } = held
+  if (isBlocked(held)) return NOTHING
+  const { permanent } = draft
+  if (base === undefined || stored === undefined) {
+    if (draft.isEmpty) return NOTHING
+    const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag }
+    return { step: 'create', encoded, permanent, merged: undefined }
+  }
+  const plan: Plan =
+    base === stored
+      ? { step: 'nothing', encoded: undefined, permanent, merged: undefined }
+      : mergedPlan(held, base, stored, context)
+  if (isEmpty(plan, draft)) plan.step = 'remove'
+  else {
+    if (plan.merged === undefined && (draft.written || draft.handedOut)) {
+      plan.encoded = encodeChanged(draft.data, stored, context.codec)
+    }
+    if (draft.keep !== undefined) plan.step = 'move'
+    else if (plan.encoded !== undefined || plan.permanent !== stored.header.permanent) plan.step = 'update'
+    else if (isTouched(draft, stored, mayTouch, context.lifetimes)) plan.step = 'touch'
+  }
+  return plan
+}
+
+// A session that cannot be decoded stays as it is. What is written instead begins another session, under another id.
+function isBlocked({ detached, draft }: Held): boolean {
+  if (detached === 'undecodable') return draft.keep === undefined && !draft.written
+  return detached !== undefined
+}
+
+function isEmpty({ merged }: Plan, draft: Draft): boolean {
+  return merged === undefined ? draft.isEmpty : Object.keys(merged.data).length === 0
+}
+
+function isTouched(
+  draft: Draft,
+  { header }: SessionRecord,
+  mayTouch: boolean,
+  lifetimes: Lifetimes
+): boolean {
+  if (draft.touch) return isExtendable(header.permanent, lifetimes)
+  return mayTouch && isTouchDue(header, lifetimes, Date.now())
+}
+
+// What this data encodes to, if that is not what is stored.
+function encodeChanged(data: Dictionary, stored: SessionRecord, codec: Codec): Encoded | undefined {
+  const { tag } = stored.header
+  if (tag !== codec.writer.tag && isAsWritten(data, stored, codec)) return undefined
+  const encoded = codec.encodeLike(data, tag)
+  return encoded.tag === tag && stored.payload.equals(encoded.record.payload) ? undefined : encoded
+}
+
+// If another serializer wrote the record, nothing counts as changed because of that alone, and nothing as unchanged
+// because that one cannot tell it apart.
+function isAsWritten(data: Dictionary, { header: { tag }, payload }: SessionRecord, codec: Codec): boolean {
+  try {
+    return (
+      payload.equals(codec.encode(data, tag).payload) && isDeepStrictEqual(codec.decode(tag, payload), data)
+    )
+  } catch {
+    return false
+  }
+}
+
+// What this request has read, what it made of it, and what is stored by now, in one. All three are compared as one
+// serializer brings them back; what nobody changed stays as its own serializer has it.
+function mergedPlan(
+  { draft, handle }: Held,
+  base: SessionRecord,
+  stored: SessionRecord,
+  { codec, merge }: PlanContext
+): Plan {
+  const permanent = draft.permanent === base.header.permanent ? stored.header.permanent : draft.permanent
+  const keep = draft.keep ?? true
+  const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
+  const mine = codec.decode(tag, record.payload)
+  let decoded: Dictionary | undefined = mine
+  const normalize = (values: Dictionary) => {
+    const back = decoded ?? comeBack(values, tag, codec)
+    decoded = undefined
+    return back
+  }
+  const theirs = decodeKept(stored, keep, handle, codec)
+  const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
+  const data = mergeOrConflict(handle, () =>
+    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, normalize)
+  )
+  if (others !== theirs) {
+    for (const key of Object.keys(theirs)) {
+      if (Object.hasOwn(data, key) && data[key] === others[key]) data[key] = theirs[key]
+    }
+  }
+  return {
+    step: 'nothing',
+    encoded: keep === true ? encodeChanged(data, stored, codec) : codec.encodeLike(data, stored.header.tag),
+    permanent,
+    merged: { data, mine, tag }
+  }
+}
+
+function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof MergeConflict ? new ConflictError(handle, error.message) : error
+  }
+}
+
+function readAs(record: SessionRecord, keep: Keep, tag: number, handle: string, codec: Codec): Dictionary {
+  const data = decodeKept(record, keep, handle, codec)
+  return record.header.tag === tag ? data : comeBack(data, tag, codec)
+}
+
+function decodeKept(
+  { header, payload }: SessionRecord,
+  keep: Keep,
+  handle: string,
+  codec: Codec
+): Dictionary {
+  try {
+    return kept(codec.decode(header.tag, payload), keep)
+  } catch (error) {
+    throw error instanceof PayloadError ? new UndecodableError(handle, error.message) : error
+  }
+}
+
+// What would come back of these values; themselves if the serializer refuses them, which another one has stored.
+function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
+  try {
+    return codec.decode(tag, codec.encode(values, tag).payload)
+  } catch {
+    return values
+  }
+}
+
+/** Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes. */
+export function takeMerged(
+  draft: Draft,
+  seen: Snapshot,
+  { permanent, merged }: Plan,
+  { codec, merge }: PlanContext
+): void {
+  if (merged === undefined) return
+  const { data, mine, tag } = merged
+  const isAsSeen = draft.changes === seen.changes && !draft.handedOut
+  draft.rebase(
+    draft.permanent === seen.permanent ? permanent : draft.permanent,
+    isAsSeen ? data : mergeLive(mine, draft.data, data, merge, (values) => comeBack(values, tag, codec))
+  )
+}
