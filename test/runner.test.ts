@@ -199,6 +199,13 @@ t.test('a server that does not start is an error at once', async (t) => {
   await t.rejects(startRedis(t, '--no-such-setting', 'x'), /did not start/)
 })
 
+t.test('every property has a fixed seed, by the one module that sets it', async (t) => {
+  const direct = readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !/^(hunt\/|support\/properties\.ts)/.test(name))
+    .filter((name) => /^import fc\b.* from 'fast-check'/m.test(readFileSync(`test/${name}`, 'utf8')))
+  t.same(direct, [])
+})
+
 /** A folder with this program in it. */
 function program(t: Test, name: string, source: string): string {
   const folder = t.testdir({ [name]: source })

@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
+import { lifetime } from '../../benchmarks/chaos/replicated.js'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { Model } from '../model/model.js'
 import { foundBy } from '../model/order.js'
@@ -16,8 +17,8 @@ const { values } = parseArgs({
 const seed = Number(values.seed ?? randomInt(2 ** 31))
 process.env.REDIS_SERVER = provideRedisServer()
 console.log(`model: ${values.runs} plans, seed ${seed}`)
-const ends: (() => unknown)[] = []
-const model = await Model.open({ teardown: (end) => void ends.push(end) })
+const { test, end } = lifetime()
+const model = await Model.open(test)
 try {
   const property = fc.asyncProperty(plan, fc.scheduler(), async (plan, scheduler) => {
     const violations = await model.judge(plan, foundBy(scheduler))
@@ -33,6 +34,6 @@ try {
   console.error((error as Error).message)
   process.exitCode = 1
 } finally {
-  for (const end of ends.reverse()) await end()
+  await end()
 }
 console.log(`model: ${JSON.stringify({ ...model.totals, ...model.seen })}`)

@@ -1,4 +1,5 @@
 // The model, ready to judge: a Redis and a memory store, and processes that serve all runs.
+import type { Test } from 'tap'
 import { MemoryStore, RedisStore } from '../../lib/index.js'
 import { type RedisServer, startRedis } from '../support/redis-server.js'
 import type { Ledger } from './ledger.js'
@@ -16,7 +17,7 @@ export class Model {
     this.#backends = { redis: inRedis(redis.client), memory: inMemory() }
   }
 
-  static async open(t: Parameters<typeof startRedis>[0]): Promise<Model> {
+  static async open(t: Test): Promise<Model> {
     const model = new Model(await startRedis(t))
     t.teardown(() => model.#fleet.close())
     return model

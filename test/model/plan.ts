@@ -87,8 +87,21 @@ const visit: fc.Arbitrary<Visit> = fc.record({
   fates: fc.oneof(
     { weight: 4, arbitrary: fc.constant<Fate[]>([]) },
     {
-      weight: 1,
-      arbitrary: fc.array(fc.constantFrom<Fate>('pass', 'pass', 'refuse', 'lose', 'resend'), { maxLength: 4 })
+      weight: 2,
+      // A commit sends again what was not answered, a few times.
+      arbitrary: fc
+        .array(
+          fc.constantFrom<Fate[]>(
+            ['pass'],
+            ['pass'],
+            ['refuse'],
+            ['lose'],
+            ['lose', 'lose', 'lose'],
+            ['resend']
+          ),
+          { maxLength: 4 }
+        )
+        .map((fates) => fates.flat())
     }
   )
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
+import type { Test } from 'tap'
 import { findRedisServer } from '../../scripts/redis-binary.js'
 
 export interface RedisServer {
@@ -24,13 +25,8 @@ export interface RedisServer {
   restart(): Promise<void>
 }
 
-/** A test, or whatever else ends. */
-export interface Owner {
-  teardown(end: () => Promise<unknown>): unknown
-}
-
 /** Starts a server that ends with this test, also where the process is killed: it holds the server's lifeline. */
-export async function startRedis(t: Owner, ...args: string[]): Promise<RedisServer> {
+export async function startRedis(t: Test, ...args: string[]): Promise<RedisServer> {
   const binary = findRedisServer()
   if (binary === undefined)
     throw new Error('No Redis server: run the tests by `npm test`, which provides one.')
