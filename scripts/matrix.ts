@@ -1,20 +1,12 @@
 // `npm run test:matrix`: the tests on every server and every Node that the package is for: each server with this Node,
 // each Node with the first server. `npm run test:matrix -- redis-8 node-24` runs those two alone; names of test files
 // run those files alone. Servers come as Debian packages and Nodes as npm packages, unpacked beside the system.
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync
-} from 'node:fs'
-import { homedir } from 'node:os'
+import { createWriteStream, mkdirSync, readdirSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { CACHE, run, unpackDebianPackage } from './debian-package.js'
 
 const SERVERS = {
   'redis-7.0': { suite: 'bookworm', package: 'redis-server', says: /Redis server v=7\.0\./ },
@@ -37,7 +29,6 @@ interface Result extends Combination {
   seconds: number
 }
 
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session-matrix')
 const thisNode = `node-${process.versions.node.split('.')[0]}`
 
 // ---------------------------------------------------------------- what to run on
@@ -45,77 +36,10 @@ const thisNode = `node-${process.versions.node.split('.')[0]}`
 /** The program of this server, with the libraries of its own suite. */
 function provideServer(name: ServerName): string {
   const { suite, package: pack, says } = SERVERS[name]
-  const folder = join(CACHE, name)
-  const root = join(folder, 'root')
-  const program = join(folder, pack)
-  if (!existsSync(program)) {
-    unpackWithDependencies(suite, pack, folder, root)
-    const folders = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
-    const loader = folders
-      .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
-      .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
-    if (loader === undefined) throw new Error(`no program loader among the packages of ${pack} in ${suite}`)
-    const command = [loader, '--library-path', folders.join(':'), join(root, 'usr/bin', pack)]
-    writeFileSync(program, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`)
-    chmodSync(program, 0o755)
-  }
+  const program = unpackDebianPackage(name, pack, suite)
   const version = run(program, ['--version'])
   if (!says.test(version)) throw new Error(`${pack} of ${suite} is another version: ${version.trim()}`)
   return program
-}
-
-// Apt in a folder of its own, which knows this one suite and believes that nothing is installed.
-function unpackWithDependencies(suite: string, pack: string, folder: string, root: string): void {
-  const { uri, keyring } = debianSource()
-  for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'root']) {
-    mkdirSync(join(folder, name), { recursive: true })
-  }
-  writeFileSync(join(folder, 'status'), '')
-  const suites = suite.endsWith('-backports') ? [suite.replace(/-backports$/, ''), suite] : [suite]
-  const lines = suites.map((name) => `deb ${keyring} ${uri} ${name} main\n`)
-  writeFileSync(join(folder, 'sources.list'), lines.join(''))
-  const settings = {
-    'Dir::State': join(folder, 'state'),
-    'Dir::State::status': join(folder, 'status'),
-    'Dir::Cache': join(folder, 'cache'),
-    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
-    'Dir::Etc::sourceparts': join(folder, 'parts'),
-    'Debug::NoLocking': '1',
-    'APT::Sandbox::User': 'root',
-    'APT::Install-Recommends': '0'
-  }
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  run('apt-get', [...options, 'update', '-q'])
-  run('apt-get', [...options, 'install', '-q', '-y', '--download-only', '-t', suite, pack])
-  const archives = join(folder, 'cache/archives')
-  for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
-    run('dpkg', ['-x', join(archives, file), root])
-  }
-}
-
-/** Where this machine has its Debian packages from: another suite is at the same place. */
-function debianSource(): { uri: string; keyring: string } {
-  const [, codename = 'none'] =
-    /^VERSION_CODENAME=(\S+)$/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? []
-  const folder = '/etc/apt/sources.list.d'
-  const files = [
-    '/etc/apt/sources.list',
-    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [])
-  ]
-  for (const file of files.filter(existsSync)) {
-    for (const stanza of readFileSync(file, 'utf8').split(/\n\s*\n/)) {
-      const field = (name: string) =>
-        new RegExp(`^${name}:\\s*(\\S.*)$`, 'm').exec(stanza)?.[1]?.split(/\s+/) ?? []
-      const [uri] = field('URIs')
-      if (uri !== undefined && field('Suites').includes(codename)) {
-        const [signedBy] = field('Signed-By')
-        return { uri, keyring: signedBy === undefined ? '' : `[signed-by=${signedBy}]` }
-      }
-      const line = new RegExp(`^deb\\s+(\\[.*?\\])?\\s*(\\S+)\\s+${codename}\\s`, 'm').exec(stanza)
-      if (line?.[2] !== undefined) return { uri: line[2], keyring: line[1] ?? '' }
-    }
-  }
-  throw new Error(`this machine's apt has no source of Debian packages (suite ${codename})`)
 }
 
 /** The program of this Node. */
@@ -131,22 +55,6 @@ function provideNode(name: NodeName): string {
   const version = run(program, ['--version'])
   if (!version.startsWith(`v${major}.`)) throw new Error(`${pack}@${major} is ${version.trim()}`)
   return program
-}
-
-function subfolders(folder: string, pattern: RegExp): string[] {
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => pattern.test(name))
-    .map((name) => join(folder, name))
-}
-
-function run(command: string, args: string[]): string {
-  try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-  } catch (error) {
-    const { message, stderr } = error as Error & { stderr?: string }
-    throw new Error(stderr?.trim().split('\n').at(-1) || message, { cause: error })
-  }
 }
 
 // ---------------------------------------------------------------- running

@@ -58,6 +58,11 @@ try {
   ]
   run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, 'program.ts'], project)
   run(process.execPath, ['program.js'], project)
+  // As with --omit=optional: without the native part of msgpackr.
+  for (const name of ['msgpackr-extract', '@msgpackr-extract']) {
+    rmSync(join(project, 'node_modules', name), { recursive: true })
+  }
+  run(process.execPath, ['program.js'], project)
   console.log(`${filename} installs, type-checks and runs in an empty project`)
 } finally {
   rmSync(project, { recursive: true, force: true })

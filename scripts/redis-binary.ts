@@ -1,11 +1,24 @@
-// Where to find a Redis server to test against, and how to get one where there is none.
-import { spawnSync } from 'node:child_process'
+// Where to find a Redis server to test against, and how to get one if there is none.
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join, resolve, sep } from 'node:path'
+import { CACHE, unpackDebianPackage, unpackedProgram } from './debian-package.js'
 
 const BINARIES = ['redis-server', 'valkey-server']
+/** Where Debian's package is unpacked, in the cache. */
+const FOLDER = 'redis-server'
+/** How to install a server, by the package manager of the machine. */
+const INSTALL = {
+  'apt-get': 'sudo apt-get install redis-server',
+  dnf: 'sudo dnf install valkey',
+  apk: 'sudo apk add valkey',
+  pacman: 'sudo pacman -S valkey',
+  brew: 'brew install valkey'
+}
 
-/** The server's binary: what REDIS_SERVER names, else the first one of the path; `undefined` where there is none. */
+/**
+ * The server's binary: what REDIS_SERVER names, else the first one of the path, else the one that was unpacked before;
+ * `undefined` if there is none.
+ */
 export function findRedisServer(): string | undefined {
   const named = process.env.REDIS_SERVER
   if (named !== undefined && named !== '') {
@@ -14,38 +27,25 @@ export function findRedisServer(): string | undefined {
       throw new Error(`REDIS_SERVER names ${named}, which is no program that can be run.`)
     return found
   }
-  return BINARIES.map(locate).find((path) => path !== undefined)
+  return BINARIES.map(locate).find((path) => path !== undefined) ?? unpackedProgram(FOLDER, 'redis-server')
 }
 
-/** The same, after Debian's package has been installed if that is possible without asking. */
+/** The same, after Debian's package has been unpacked into the cache if that is possible. */
 export function provideRedisServer(): string {
-  const found = findRedisServer() ?? (installDebianPackage() ? findRedisServer() : undefined)
-  if (found === undefined) {
+  const found = findRedisServer()
+  if (found !== undefined) return found
+  try {
+    if (locate('apt-get') === undefined) throw new Error('there is no apt-get')
+    console.log(`No Redis server here: unpacking Debian's package redis-server into ${join(CACHE, FOLDER)}.`)
+    return unpackDebianPackage(FOLDER, 'redis-server')
+  } catch (error) {
+    const [, command] = Object.entries(INSTALL).find(([manager]) => locate(manager) !== undefined) ?? []
     throw new Error(
-      'The tests need a Redis server: install redis-server or valkey-server, or name its binary in REDIS_SERVER.'
+      `The tests need a Redis server, and Debian's package cannot be unpacked: ${(error as Error).message}. ` +
+        `Install redis-server or valkey-server${command === undefined ? '' : ` (${command})`}, ` +
+        'or name its binary in REDIS_SERVER.'
     )
   }
-  return found
-}
-
-function installDebianPackage(): boolean {
-  if (locate('apt-get') === undefined) return false
-  const isRoot = process.getuid?.() === 0
-  const prefix = isRoot ? [] : ['sudo', '-n']
-  console.log('No Redis server here: installing the Debian package redis-server.')
-  const install = [
-    'env',
-    'DEBIAN_FRONTEND=noninteractive',
-    'apt-get',
-    'install',
-    '-y',
-    '--no-install-recommends'
-  ]
-  return run([...prefix, 'apt-get', 'update']) && run([...prefix, ...install, 'redis-server'])
-}
-
-function run([command = '', ...args]: string[]): boolean {
-  return spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
 }
 
 function locate(command: string): string | undefined {

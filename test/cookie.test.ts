@@ -1,7 +1,8 @@
 // The cookie's name and attributes, option by option, and how it is found in a request.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { type CookieOptions, findCookie, resolveCookie, withAttributes } from '../lib/cookie.js'
+import fc from './support/properties.js'
 
 const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false, httpOnly: true }
 

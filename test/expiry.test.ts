@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import t from 'tap'
 import {
   expiresAt,
@@ -10,6 +9,7 @@ import {
   remaining,
   touched
 } from '../lib/expiry.js'
+import fc from './support/properties.js'
 
 const NOW = 1_800_000_000_000
 const DAY = 86_400

@@ -1,7 +1,8 @@
 // The rules that come with the package, for keys that two requests change at once.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { append, larger, sum, union } from '../lib/merge-rules.js'
+import fc from './support/properties.js'
 
 t.test('sum adds what each side added', async (t) => {
   t.equal(sum(10, 12, 15), 17)

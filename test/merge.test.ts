@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import fc from 'fast-check'
 import t from 'tap'
 import { MergeConflict, type MergeRules, merge, mergeLive } from '../lib/merge.js'
 import type { Dictionary } from '../serializers/serializer.js'
+import fc from './support/properties.js'
 
 const sum = (base: unknown, mine: unknown, theirs: unknown): number =>
   Number(mine ?? 0) + Number(theirs ?? 0) - Number(base ?? 0)

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import fc, { type Arbitrary } from 'fast-check'
 import t from 'tap'
 import { includes } from '../lib/lineage.js'
 import {
@@ -17,6 +16,7 @@ import {
   touchOf,
   UnsealedRecord
 } from '../lib/record.js'
+import fc, { type Arbitrary } from './support/properties.js'
 
 const header: Header = {
   tag: 3,

@@ -1,22 +1,14 @@
 // How the tests themselves run: no server outlives them, no missing program goes unexplained, nothing is miscounted.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { provideRedisServer } from '../scripts/redis-binary.js'
+import { until } from './support/gate.js'
+import { startRedis } from './support/redis-server.js'
 
 const TSX = createRequire(import.meta.url).resolve('tsx')
 const RUNNER = resolve('scripts/test.ts')
@@ -46,46 +38,41 @@ async function result(child: ChildProcess) {
   return { out, err, code, lastLine: out.trimEnd().split('\n').at(-1) }
 }
 
-/** A folder with these test files, in which the runner can run. */
+/** A folder with these test files, in which the runner can run. They are JavaScript: nothing need be translated. */
 function project(t: Test, files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'session-runner-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = t.testdir({ 'package.json': '{ "type": "module" }', ...files })
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
-  // What tap has built for these plugins takes seconds to build again.
-  mkdirSync(join(folder, '.tap'))
-  symlinkSync(resolve('.tap/plugins'), join(folder, '.tap/plugins'))
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  const rc = readFileSync('.taprc', 'utf8').replace(/^(include|coverage-map):.*\n( .*\n)*/gm, '')
-  writeFileSync(join(folder, '.taprc'), rc)
-  for (const [name, source] of Object.entries(files)) writeFileSync(join(folder, name), source)
   return folder
 }
 
-/** A program that starts a server, writes to this file which one, and never ends. */
-function serving(file: string): string {
-  return `
-    import { writeFileSync } from 'node:fs'
-    import t from 'tap'
-    import { startRedis } from ${JSON.stringify(resolve('test/support/redis-server.ts'))}
-    t.test('serves', async (t) => {
-      const { client } = await startRedis(t)
-      const pid = Number(/process_id:(\\d+)/.exec(await client.info('server'))[1])
-      const dir = JSON.stringify(await client.config('GET', 'dir')).match(/[^"]*session-redis[^"]*/)[0]
-      writeFileSync(${JSON.stringify(file)}, JSON.stringify({ pid, dir }))
-      await new Promise((resolve) => setTimeout(resolve, 100_000))
-    })
-  `
+/** The same with a program in place of tap, which takes seconds to start. */
+function projectWithTap(t: Test, source: string): string {
+  return t.testdir({
+    node_modules: {
+      '.bin': { tap: source },
+      '@tapjs': { test: { 'test-built': { dist: { esm: { 'index.js': '' } } } } }
+    }
+  })
 }
 
-async function serverOf(file: string): Promise<Server> {
-  while (!existsSync(file) || readFileSync(file, 'utf8') === '') await sleep(20)
+/** A program that starts a server, writes to this file which one, and never ends. */
+const SERVING = `
+  import { renameSync, writeFileSync } from 'node:fs'
+  import { startRedis } from ${JSON.stringify(resolve('test/support/redis-server.ts'))}
+  const { client } = await startRedis({ teardown() {} })
+  const pid = Number(/process_id:(\\d+)/.exec(await client.info('server'))[1])
+  const dir = JSON.stringify(await client.config('GET', 'dir')).match(/[^"]*session-redis[^"]*/)[0]
+  writeFileSync('written.json', JSON.stringify({ pid, dir }))
+  renameSync('written.json', 'server.json')
+`
+
+async function serverOf(folder: string): Promise<Server> {
+  const file = join(folder, 'server.json')
+  await until(() => existsSync(file))
   return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-async function isGone({ pid, dir }: Server): Promise<boolean> {
-  while (isAlive(pid) || existsSync(dir)) await sleep(20)
-  return true
-}
+const isGone = ({ pid, dir }: Server) => until(() => !isAlive(pid) && !existsSync(dir))
 
 function isAlive(pid: number): boolean {
   try {
@@ -95,83 +82,133 @@ function isAlive(pid: number): boolean {
   }
 }
 
-for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
-  t.test(`a server ends with its test process, also by ${signal}, and its folder with it`, async (t) => {
-    const folder = project(t, { 'serve.ts': serving('server.json') })
-    const child = run(t, ['serve.ts'], { cwd: folder })
-    const exit = once(child, 'exit')
-    const server = await serverOf(join(folder, 'server.json'))
-    t.ok(isAlive(server.pid))
-    child.kill(signal)
-    await exit
-    t.ok(await isGone(server))
-  })
-}
-
-t.test('Ctrl-C ends the whole run', async (t) => {
-  const folder = project(t, { 'serve.test.ts': serving('server.json') })
-  const child = run(t, [RUNNER, 'serve.test.ts'], { cwd: folder })
-  const ending = result(child)
-  const server = await serverOf(join(folder, 'server.json'))
-  child.kill('SIGINT')
-  const { code } = await ending
-  t.not(code, 0)
-  t.ok(await isGone(server))
+t.test('a server ends with its test process, however that ends, and its folder with it', async (t) => {
+  const folder = project(t, { 'serve.js': SERVING })
+  const child = run(t, ['serve.js'], { cwd: folder })
+  const server = await serverOf(folder)
+  t.ok(isAlive(server.pid))
+  child.kill('SIGKILL')
+  await t.resolves(isGone(server))
 })
 
-t.test(
-  'assertions are counted once each, at whatever depth, and what ends early counts as failed',
-  async (t) => {
-    // Test files of a project of their own, written to a folder and run from there: they are what is counted.
-    const folder = project(t, {
-      'passing.test.ts': `import t from 'tap'; import './covered.js'; t.pass(); t.pass()`,
-      'covered.js': 'export const covered = true',
-      'failing.test.ts': `import t from 'tap'; t.pass(); t.fail(); t.test('inside', async (t) => t.fail())`,
-      'skipping.test.ts': `import t from 'tap'
-      t.pass('left out', { skip: true }); t.fail('later', { todo: true }); t.test('empty', { skip: true }, () => {})`,
-      'nested.test.ts': `import t from 'tap'
+t.test('assertions are counted once each, and what ends early counts as failed', async (t) => {
+  const folder = project(t, {
+    '.taprc': 'plugin: ["!@tapjs/typescript"]\n',
+    'all.test.js': `import t from 'tap'
+      t.pass(); t.fail(); t.test('inside', async (t) => t.fail())
+      t.pass('left out', { skip: true }); t.fail('later', { todo: true }); t.test('empty', { skip: true }, () => {})
       t.test('a', async (t) => { t.pass(); await t.test('b', async (t) => { t.pass(); t.pass() }); t.pass() })
       t.test('c', (t) => { t.plan(1); t.pass() })`,
-      'crashing.test.ts': `import t from 'tap'; t.pass(); process.exit(3)`,
-      'unplanned.test.ts': `import t from 'tap'; t.plan(2); t.pass()`,
-      'throwing.test.ts': `import t from 'tap'; t.pass(); throw new Error('thrown')`
-    })
-    const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts'))
-    const { code, lastLine } = await result(run(t, [RUNNER, ...files], { cwd: folder }))
-    t.equal(lastLine, '11 passed, 5 failed, 3 skipped')
-    t.equal(code, 1)
-    const good = await result(run(t, [RUNNER, 'passing.test.ts', 'nested.test.ts'], { cwd: folder }))
-    t.equal(good.lastLine, '7 passed, 0 failed')
-    t.equal(good.code, 0)
-  }
-)
-
-t.test('a REDIS_SERVER that is not there is named in one sentence', async (t) => {
-  for (const name of ['/nowhere/redis-server', 'no-such-server', './lib', resolve('package.json')]) {
-    const { code, out, err } = await result(run(t, [RUNNER], { env: { REDIS_SERVER: name } }))
-    t.equal(out, '')
-    t.equal(err, `REDIS_SERVER names ${name}, which is no program that can be run.\n`)
-    t.equal(code, 1)
-  }
-})
-
-t.test('without a server and without a way to install one, a sentence says what to install', async (t) => {
-  const { code, out, err } = await result(run(t, [RUNNER], { env: { REDIS_SERVER: '', PATH: '' } }))
-  t.equal(out, '')
-  t.equal(
-    err,
-    'The tests need a Redis server: install redis-server or valkey-server, or name its binary in REDIS_SERVER.\n'
-  )
+    'crashing.test.js': `import t from 'tap'; t.pass(); process.exit(3)`,
+    'unplanned.test.js': `import t from 'tap'; t.plan(2); t.pass()`,
+    'throwing.test.js': `import t from 'tap'; t.pass(); throw new Error('thrown')`
+  })
+  const files = readdirSync(folder).filter((name) => name.endsWith('.test.js'))
+  const { code, lastLine } = await result(run(t, [RUNNER, ...files], { cwd: folder }))
+  t.equal(lastLine, '9 passed, 5 failed, 3 skipped')
   t.equal(code, 1)
 })
 
-t.test('a server that does not start is an error at once', async (t) => {
-  const source = `
-    import t from 'tap'
-    import { startRedis } from ${JSON.stringify(resolve('test/support/redis-server.ts'))}
-    t.test('starts', async (t) => { await startRedis(t, '--no-such-setting', 'x') })
-  `
-  const folder = project(t, { 'start.ts': source })
-  const { out } = await result(run(t, ['start.ts'], { cwd: folder }))
-  t.match(out, /redis-server did not start|valkey-server did not start/)
+t.test('a run without a failure ends with 0, one that ends early with 1', async (t) => {
+  for (const code of [0, 1]) {
+    const folder = projectWithTap(t, `console.log('ok 1\\nok 2\\n1..2'); process.exitCode = ${code}`)
+    const ended = await result(run(t, [RUNNER, 'any.test.js'], { cwd: folder }))
+    t.equal(ended.lastLine, `2 passed, ${code} failed`)
+    t.equal(ended.code, code)
+  }
 })
+
+t.test('Ctrl-C ends the whole run', async (t) => {
+  const folder = projectWithTap(
+    t,
+    `const { renameSync, writeFileSync } = require('node:fs')
+    const child = require('node:child_process').spawn('sleep', ['1000'])
+    writeFileSync('written.json', String(child.pid))
+    renameSync('written.json', 'pid.json')
+    process.on('SIGINT', () => process.exit(1))`
+  )
+  const child = run(t, [RUNNER, 'any.test.js'], { cwd: folder })
+  const ending = result(child)
+  await until(() => existsSync(join(folder, 'pid.json')))
+  const pid = Number(readFileSync(join(folder, 'pid.json'), 'utf8'))
+  t.ok(isAlive(pid))
+  child.kill('SIGINT')
+  t.not((await ending).code, 0)
+  await t.resolves(until(() => !isAlive(pid)))
+})
+
+t.test('a run that cannot begin says why in one sentence', async (t) => {
+  const { code, out, err } = await result(
+    run(t, [RUNNER], { env: { REDIS_SERVER: '/nowhere/redis-server' } })
+  )
+  t.equal(out, '')
+  t.equal(err, 'REDIS_SERVER names /nowhere/redis-server, which is no program that can be run.\n')
+  t.equal(code, 1)
+})
+
+t.test('which server the tests use', async (t) => {
+  const { PATH, REDIS_SERVER } = process.env
+  t.teardown(() => {
+    process.env.PATH = PATH
+    // What is assigned to it becomes a text: `undefined` as well.
+    if (REDIS_SERVER === undefined) delete process.env.REDIS_SERVER
+    else process.env.REDIS_SERVER = REDIS_SERVER
+  })
+
+  t.test('a REDIS_SERVER that is not there is an error that names it', (t) => {
+    for (const name of ['/nowhere/redis-server', 'no-such-server', './lib', resolve('package.json')]) {
+      process.env.REDIS_SERVER = name
+      t.throws(provideRedisServer, {
+        message: `REDIS_SERVER names ${name}, which is no program that can be run.`
+      })
+    }
+    t.end()
+  })
+
+  t.test('one on the PATH', (t) => {
+    const folder = program(t, 'valkey-server', '')
+    Object.assign(process.env, { REDIS_SERVER: '', PATH: folder })
+    t.equal(provideRedisServer(), join(folder, 'valkey-server'))
+    t.end()
+  })
+
+  t.test('without one, and without a way to fetch one, an error says what to install', (t) => {
+    Object.assign(process.env, { REDIS_SERVER: '', PATH: '' })
+    t.throws(provideRedisServer, {
+      message:
+        "The tests need a Redis server, and Debian's package cannot be unpacked: there is no apt-get. " +
+        'Install redis-server or valkey-server, or name its binary in REDIS_SERVER.'
+    })
+    t.end()
+  })
+
+  t.test('a package that cannot be fetched is an error with the command to run', (t) => {
+    // A stand-in for apt: the real one would need a machine without a network.
+    const folder = program(t, 'apt-get', '#!/bin/sh\necho "E: the network is away." >&2\nexit 100\n')
+    writeFileSync(join(folder, 'apt-config'), '#!/bin/sh\n')
+    chmodSync(join(folder, 'apt-config'), 0o755)
+    Object.assign(process.env, { REDIS_SERVER: '', PATH: folder })
+    const said = t.capture(console, 'log')
+    t.throws(provideRedisServer, { message: /unpacked: the network is away\. .*\(sudo apt-get install / })
+    t.match(said(), [{ args: [/^No Redis server here: unpacking .* into .*session/] }])
+    t.end()
+  })
+})
+
+t.test('a server that does not start is an error at once', async (t) => {
+  await t.rejects(startRedis(t, '--no-such-setting', 'x'), /did not start/)
+})
+
+t.test('every property has a fixed seed, by the one module that sets it', async (t) => {
+  const direct = readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !/^(hunt\/|support\/properties\.ts)/.test(name))
+    .filter((name) => /^import fc\b.* from 'fast-check'/m.test(readFileSync(`test/${name}`, 'utf8')))
+  t.same(direct, [])
+})
+
+/** A folder with this program in it. */
+function program(t: Test, name: string, source: string): string {
+  const folder = t.testdir({ [name]: source })
+  chmodSync(join(folder, name), 0o755)
+  return folder
+}

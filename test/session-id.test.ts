@@ -1,7 +1,8 @@
 // The session id: made, signed, verified, and never readable from what is derived of it.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { handleOf, newSessionId, signId, verifyId } from '../lib/session-id.js'
+import fc from './support/properties.js'
 
 const [first, second] = ['a'.repeat(32), 'b'.repeat(32)]
 

@@ -1,9 +1,9 @@
 // What every store promises, byte for byte.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import fc from 'fast-check'
 import type { Test } from 'tap'
 import { type Outcome, REVISION, type Store, TOUCH } from '../../lib/stores/store.js'
+import fc from '../support/properties.js'
 
 const HEADER_BYTES = 32
 const HOUR = 3_600_000

@@ -38,7 +38,6 @@ export class Intent {
     if (!keep.includes('log')) this.log.length = 0
     if (!keep.includes('tags')) this.tags.length = 0
     if (!keep.includes('best')) this.best = undefined
-    this.permanent = false
   }
 
   /** Whoever drops data decides for itself; otherwise what is there already is no change. */
@@ -61,20 +60,17 @@ export class Intent {
     return { data: after, permanent: this.permanent ?? permanent }
   }
 
-  /** For each change, whether a content shows it; one of a counter or list never does without a write. */
-  get signs(): ((content: Content) => boolean)[] {
-    const { best, permanent } = this
-    return [
-      () => this.count === 0 && this.log.length === 0 && !this.regenerate,
-      ...this.tags.map((tag) => (is: Content) => listOf(is.data.tags).includes(tag)),
-      (is) => best === undefined || Number(is.data.best) >= best,
-      (is) => permanent === undefined || permanent === is.permanent,
-      ...[...this.assigned].map(
-        ([key, value]) =>
-          (is: Content) =>
-            isDeepStrictEqual(is.data[key], value)
-      )
-    ]
+  /** Whether a content shows all changes; one of a counter or list never does without a write, nor a new id. */
+  isShownBy({ data, permanent }: Content): boolean {
+    return (
+      this.count === 0 &&
+      this.log.length === 0 &&
+      !this.regenerate &&
+      this.tags.every((tag) => listOf(data.tags).includes(tag)) &&
+      (this.best === undefined || Number(data.best) >= this.best) &&
+      (this.permanent === undefined || this.permanent === permanent) &&
+      [...this.assigned].every(([key, value]) => isDeepStrictEqual(data[key], value))
+    )
   }
 
   kept(data: Dictionary): Dictionary {

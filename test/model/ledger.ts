@@ -1,11 +1,10 @@
 // The model: what the store must hold after every operation, and what a response may say. Operations take place one
 // at a time, so their order is known; the ledger replays what each request meant to change and compares.
 import { isDeepStrictEqual } from 'node:util'
-import { isTombstone, openRecord } from '../../lib/record.js'
-import { serializers } from '../../serializers/index.js'
 import type { Operation } from './gated-store.js'
 import { type Content, EMPTY, Intent } from './intent.js'
-import type { Step, Visit } from './plan.js'
+import { contentOf, isBare, isMark } from './internals.js'
+import type { Fate, Step, Visit } from './plan.js'
 
 interface Version {
   from: number
@@ -20,8 +19,13 @@ interface Entry {
   lineage: number
   versions: Version[]
   end: 'moved' | 'gone' | undefined
-  /** A response has named it in a cookie, or its client left before that. */
+  /** A response has named it in a cookie, or could not. */
   isKnown: boolean
+  maker: Account
+  /** It was made to take the session of another key. */
+  isHeir: boolean
+  /** Its maker does not know of it, since an answer was lost, and could not remove it: it leads nobody anywhere. */
+  isOrphan: boolean
 }
 
 /** What the ledger knows of one request. */
@@ -38,8 +42,15 @@ export class Account {
   heir: string | undefined
   /** The step that the handler is at; none in the commit. */
   step: Step['do'] | undefined
-  /** Writes of the commit, those undone again not counted. */
+  /** Writes of this step, or of the commit; those undone again not counted. */
   writes = 0
+  /** How often one commit has met a conflict. */
+  conflicts = 0
+  /** Operations other than touches that were refused, or whose answer was lost. */
+  refused = 0
+  lost = 0
+  /** A write of its own took place, and it has not heard so. */
+  isUnheard = false
   /** It has a session that is stored, as far as it knows. */
   isLoaded = false
   /** It ended its session itself. */
@@ -53,6 +64,12 @@ export class Account {
     ledger: Ledger
   ) {
     this.startedAt = ledger.clock
+  }
+
+  begins(step: Step['do'] | undefined): void {
+    this.step = step
+    this.writes = 0
+    this.conflicts = 0
   }
 
   begin(base: Content, ledger: Ledger): void {
@@ -75,7 +92,17 @@ export class Ledger {
   /** Counts the operations. */
   clock = 0
   readonly violations: string[] = []
-  readonly seen = { conflicts: 0, moved: 0, vanished: 0, clashes: 0, merges: 0 }
+  readonly seen = {
+    conflicts: 0,
+    /** Commits with two conflicts or more. */
+    twice: 0,
+    moved: 0,
+    vanished: 0,
+    clashes: 0,
+    merges: 0,
+    refused: 0,
+    uncertain: 0
+  }
   readonly #entries = new Map<string, Entry>()
   readonly #dead = new Set<number>()
 
@@ -91,23 +118,50 @@ export class Ledger {
 
   // ------------------------------------------------------------- operations
 
-  book(account: Account, operation: Operation, outcome: unknown): void {
+  /** An operation that has taken place. Its request may not hear of it. */
+  book(account: Account, operation: Operation, outcome: unknown, fate: Fate): void {
     this.clock++
     const { key } = operation
     const entry = this.#entries.get(key)
-    if (operation.name === 'read') this.#bookRead(account, key, outcome as Uint8Array | undefined)
-    else if (operation.name === 'create') {
-      if (outcome === true) this.#bookCreate(account, key, contentOf(operation.record))
+    if (fate === 'lose' || fate === 'resend') this.#bookFault(account, operation, fate)
+    if (fate === 'lose') account.isUnheard ||= outcome === 'done' || outcome === true
+    else account.isUnheard = false
+    if (operation.name === 'read') {
+      if (fate !== 'lose') this.#bookRead(account, key, outcome as Uint8Array | undefined)
+    } else if (operation.name === 'create') {
+      if (outcome === true) this.#bookCreate(account, key, contentOf(operation.record), fate === 'lose')
     } else if (outcome === 'missing') {
       this.seen.vanished++
       this.#claim(account, entry?.end === 'gone', `finds nothing under ${key}, where there is a session`)
     } else if (outcome !== 'done') {
       this.seen.conflicts++
+      account.conflicts++
+      if (account.conflicts === 2) this.seen.twice++
     } else if (entry === undefined || entry.end === 'gone') {
       this.#fail(account, `${operation.name} of a session that is gone took place`)
     } else if (operation.name === 'destroy') this.#bookDestroy(account, key, entry)
     else if (operation.name === 'update') this.#bookUpdate(account, key, entry, operation.record)
     else this.#claim(account, entry.end === undefined, 'touched a mark')
+  }
+
+  /** An operation that the store has refused: it did not take place. */
+  bookRefusal(account: Account, operation: Operation): void {
+    this.clock++
+    this.#bookFault(account, operation, 'refuse')
+    const { heir } = account
+    if (operation.name !== 'destroy' || operation.key !== heir || heir === undefined) return
+    // What should have been undone stays.
+    const entry = this.#entries.get(heir)
+    if (entry !== undefined) entry.isOrphan = true
+    account.heir = undefined
+    account.writes--
+  }
+
+  // A request that only looks is not to fail because of a touch.
+  #bookFault(account: Account, { name }: Operation, fate: Fate): void {
+    if (name === 'touch') return
+    if (fate === 'refuse' || name === 'read') account.refused++
+    else account.lost++
   }
 
   /** Somebody else ended this session. */
@@ -125,9 +179,9 @@ export class Ledger {
         entry === undefined || entry.end === 'gone',
         'reads nothing where there is a session'
       )
-    } else if (isTombstone(record)) {
+    } else if (isMark(record)) {
       this.#claim(account, entry?.end === 'moved', 'reads a mark where there is none')
-      this.#claim(account, openRecord(record).payload.length === 0, 'reads a mark with data')
+      this.#claim(account, isBare(record), 'reads a mark with data')
     } else {
       this.#claim(
         account,
@@ -135,29 +189,51 @@ export class Ledger {
         'reads something else than was written'
       )
     }
+    if (entry?.maker === account && account.step !== 'reload') {
+      this.#find(account, key, entry)
+      return
+    }
     account.cameWith ??= key
     account.key = key
     account.isLoaded = content !== undefined
     account.begin(content ?? EMPTY, this)
   }
 
-  #bookCreate(account: Account, key: string, content: Content): void {
+  // A request looks whether a record of its own is there.
+  #find(account: Account, key: string, entry: Entry): void {
+    if (!entry.isOrphan) return
+    entry.isOrphan = false
+    if (entry.isHeir) account.heir = key
+    else this.#adopt(account, key)
+  }
+
+  #adopt(account: Account, key: string): void {
+    account.key = key
+    account.isLoaded = true
+    account.hasEnded = false
+    account.begin(this.contentOf(key) ?? EMPTY, this)
+  }
+
+  #bookCreate(account: Account, key: string, content: Content, isLost: boolean): void {
     this.#claim(account, !this.#entries.has(key), 'created a session under an id that was used before')
     const parent = account.key === undefined ? undefined : this.#entries.get(account.key)
     const isHeir = account.isLoaded && account.intent.regenerate
     const lineage = (isHeir ? parent?.lineage : undefined) ?? this.#entries.size
     const version = { from: this.clock, until: Number.POSITIVE_INFINITY, content }
-    this.#entries.set(key, { lineage, versions: [version], end: undefined, isKnown: false })
-    if (account.step === undefined) account.writes++
-    if (isHeir) {
-      account.heir = key
-      return
-    }
-    this.#compare(account, content, EMPTY)
-    account.key = key
-    account.isLoaded = true
-    account.hasEnded = false
-    account.begin(content, this)
+    this.#entries.set(key, {
+      lineage,
+      versions: [version],
+      end: undefined,
+      isKnown: false,
+      maker: account,
+      isHeir,
+      isOrphan: isLost
+    })
+    account.writes++
+    if (!isHeir) this.#compare(account, content, EMPTY)
+    if (isLost) return
+    if (isHeir) account.heir = key
+    else this.#adopt(account, key)
   }
 
   #bookUpdate(account: Account, key: string, entry: Entry, record: Uint8Array): void {
@@ -168,8 +244,8 @@ export class Ledger {
     }
     this.#claim(account, key === account.key, 'wrote to a session that is not its own')
     this.#claim(account, entry.end === undefined, 'wrote over a mark')
-    if (account.step === undefined) account.writes++
-    if (isTombstone(record)) {
+    account.writes++
+    if (isMark(record)) {
       this.#bookMove(account, key)
       return
     }
@@ -198,14 +274,14 @@ export class Ledger {
   }
 
   #bookDestroy(account: Account, key: string, entry: Entry): void {
-    if (key === account.heir) {
+    if (key === account.heir || (entry.maker === account && entry.isOrphan)) {
       account.heir = undefined
-      if (account.step === undefined) account.writes--
+      account.writes--
       this.#end(key, 'gone')
       return
     }
     this.#claim(account, key === account.key, 'ended a session that is not its own')
-    if (account.step === undefined) account.writes++
+    account.writes++
     if (account.step !== 'destroy') {
       const { data } = account.intent.applyTo(this.contentOf(key) ?? EMPTY)
       const isEmpty = Object.keys(data).length === 0
@@ -251,25 +327,20 @@ export class Ledger {
     for (const key of keys) {
       const [should, is] = [expected.data[key], written.data[key]]
       if (isDeepStrictEqual(should, is)) continue
-      // Who sets what another has just set to the same value may have come before the next one who changes it.
-      const cameEarlier =
-        intent.assigned.has(key) &&
-        isDeepStrictEqual(is, before.data[key]) &&
-        this.#wasSeen(account, ({ data }) => isDeepStrictEqual(data[key], intent.assigned.get(key)))
-      this.#claim(account, cameEarlier, `wrote ${key} ${show(is)} instead of ${show(should)}`)
+      this.#fail(account, `wrote ${key} ${show(is)} instead of ${show(should)}`)
     }
-    const isPermanent =
-      written.permanent === expected.permanent ||
-      (written.permanent === before.permanent &&
-        this.#wasSeen(account, ({ permanent }) => permanent === intent.permanent))
-    this.#claim(account, isPermanent, `wrote permanent ${written.permanent}`)
+    this.#claim(
+      account,
+      written.permanent === expected.permanent,
+      `wrote permanent ${written.permanent} instead of ${expected.permanent}`
+    )
   }
 
-  // Without a write of its own: each change is what the store held at some instant since the request read it, as if
-  // this request had come right before what made it otherwise.
+  // Without a write of its own: at one instant since the request read it, the session was as this request would have
+  // left it.
   #isShown(account: Account): boolean {
     const { intent } = account
-    return intent.signs.every((test) => test(intent.base) || this.#wasSeen(account, test))
+    return intent.isShownBy(intent.base) || this.#wasSeen(account, (content) => intent.isShownBy(content))
   }
 
   // Whether the session has been like this at any time since the request read it.
@@ -321,6 +392,19 @@ export class Ledger {
     this.#claim(account, this.#dead.has(entry.lineage), 'seemed to end a session that had moved')
   }
 
+  /** What a request asked for in its handler was refused, or may have been. */
+  checkFailure(account: Account, code: string | undefined): void {
+    if (code === 'FST_SESSION_UNAVAILABLE') {
+      this.seen.refused++
+      this.#claim(account, account.refused > 0, 'was refused without a reason')
+      const isTrue = account.writes === 0 && !account.isUnheard
+      this.#claim(account, isTrue, 'was told that nothing was stored, and left a trace')
+    } else if (code === 'FST_SESSION_UNCERTAIN') {
+      this.seen.uncertain++
+      this.#claim(account, account.lost > 0, 'was told that an answer was lost')
+    }
+  }
+
   checkAnswer(account: Account, answer: Answer | undefined): void {
     this.#claim(account, account.heir === undefined, 'left a record behind that nobody knows')
     if (answer === undefined) {
@@ -330,7 +414,12 @@ export class Ledger {
     const { status, code, cookie } = answer
     if (status === 200 || status === 400) this.#checkSuccess(account, answer)
     else if (status === 409) this.#checkConflict(account, code)
-    else if (status === 500) {
+    else if (status === 503) {
+      this.checkFailure(account, code)
+      // Perhaps it has a new id that it could not be told of.
+      if (code === 'FST_SESSION_UNCERTAIN') this.#announce(account.key)
+      else this.#claim(account, code === 'FST_SESSION_UNAVAILABLE', `answered 503 ${code}`)
+    } else if (status === 500) {
       const isMeant = code === 'MEANT' || (code === 'FST_SESSION_DETACHED' && answer.detached !== undefined)
       this.#claim(account, isMeant, `failed with ${code}`)
       this.#claim(account, account.writes === 0, 'failed, and left a trace')
@@ -353,7 +442,12 @@ export class Ledger {
         destroyed === (detached === 'destroyed'),
         'was not told that its session was ended'
       )
-      this.#claim(account, cookie === undefined, 'sent a cookie with a session that it does not have')
+      this.#claim(account, !cookie, 'sent a cookie with a session that it does not have')
+      this.#claim(
+        account,
+        account.writes === 0 || account.hasEnded,
+        'said that its changes are lost, and has stored them'
+      )
       return
     }
     if (account.isLoose) return
@@ -404,15 +498,14 @@ export class Ledger {
       const entry = this.#entries.get(key)
       if (entry === undefined || entry.end === 'gone')
         this.violations.push('in the end: a record that should be gone')
-      else if (isTombstone(record) !== (entry.end === 'moved'))
-        this.violations.push('in the end: a mark, or none')
+      else if (isMark(record) !== (entry.end === 'moved')) this.violations.push('in the end: a mark, or none')
       else if (entry.end === undefined && !isDeepStrictEqual(contentOf(record), this.contentOf(key)))
         this.violations.push('in the end: other contents')
     }
     const heirs = new Map<number, number>()
-    for (const [key, { lineage, end, isKnown }] of this.#entries) {
+    for (const [key, { lineage, end, isKnown, isOrphan }] of this.#entries) {
       if (end !== 'gone' && !stored.has(key)) this.violations.push('in the end: a session is missing')
-      if (end !== undefined) continue
+      if (end !== undefined || isOrphan) continue
       if (!isKnown) this.violations.push('in the end: a session that no browser was told of')
       if (this.#dead.has(lineage)) this.violations.push('in the end: a session that was ended lives')
       heirs.set(lineage, (heirs.get(lineage) ?? 0) + 1)
@@ -433,14 +526,6 @@ export class Ledger {
 // What must not seem to have been done to a session that went on under another id.
 function needsTheSession(step: Step): boolean {
   return step.do === 'destroy' || step.do === 'regenerate' || step.do === 'login'
-}
-
-function contentOf(record: Uint8Array): Content {
-  const { header, payload } = openRecord(record)
-  const serializer = Object.values(serializers).find(({ tag }) => tag === header.tag)
-  if (serializer === undefined) throw new Error('a record of an unknown serializer')
-  // Without the prototypes and key order of the one or other serializer.
-  return { data: structuredClone(serializer.decode(payload)), permanent: header.permanent }
 }
 
 function show(value: unknown): string {

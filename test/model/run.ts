@@ -1,23 +1,28 @@
 // Carries out one plan: real Fastify instances, a real store, and a scheduler that decides what happens next.
 import { setImmediate as turn } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
-import type { Scheduler } from 'fast-check'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import redisSession, { type Session, type Store } from '../../lib/index.js'
 import { append, larger, sum, union } from '../../lib/merge-rules.js'
-import { isTombstone, revisionOf } from '../../lib/record.js'
-import { handleOf } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
 import { EMPTY } from './intent.js'
+import { isMark, keyOf, revisionOf, UnavailableError, UncertainError } from './internals.js'
 import { Account, Ledger } from './ledger.js'
-import { KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
+import { type Order, WrittenOrder } from './order.js'
+import { type Fate, KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
 const COOKIE = '__Host-session'
-/** Milliseconds; a request that goes on is back at its store within a few. */
-const LOST_AFTER = 100
-const FIRST_VISIT: Visit = { app: 0, steps: [{ do: 'login' }, { do: 'append' }, { do: 'nested' }], end: 'ok' }
+/** Milliseconds. No request here is late, however busy the machine; what hangs ends the run. */
+const NEVER = 3_600_000
+const STUCK_AFTER = 120_000
+const FIRST_VISIT: Visit = {
+  app: 0,
+  steps: [{ do: 'login' }, { do: 'append' }, { do: 'nested' }],
+  end: 'ok',
+  fates: []
+}
 
 export interface Outcome {
   violations: string[]
@@ -61,9 +66,13 @@ async function createProcess(options: {
   await app.register(cookie)
   const store = new GatedStore()
   const merge = { count: sum, log: append, tags: union, best: larger, guard: 'conflict' } as const
-  await app.register(redisSession, { store, merge, ...options })
+  await app.register(redisSession, { store, merge, timeout: NEVER, ...options })
   await Promise.all(Object.values(serializers).map((serializer: Serializer) => serializer.load?.()))
   const current = () => caller.getStore() as Request
+  // After that of the plugin, which waits for the commit.
+  app.addHook('onSend', async () => {
+    current().isCommitted = true
+  })
   app.get('/', async (request, reply) => current().handle(request.session, reply))
   return app
 }
@@ -79,32 +88,54 @@ class Request implements Caller {
   operation: Operation | undefined
   session: Session | undefined
   isAnswered = false
+  /** Its commit is done, or none was tried. */
+  isCommitted = false
   #reply: FastifyReply | undefined
-  #runsSince = Date.now()
+  readonly #fates: Fate[]
   readonly #run: Run
 
   constructor(name: string, visit: Visit, app: FastifyInstance, run: Run) {
     this.account = new Account(name, visit, run.ledger)
     this.app = app
+    this.#fates = [...visit.fates]
     this.#run = run
   }
 
   async perform<T>(operation: Operation, act: (store: Store) => Promise<T>): Promise<T> {
-    const { name } = this.account
+    const { account } = this
+    const { ledger, backend } = this.#run
+    const fate = this.#fates.shift() ?? 'pass'
+    const { name } = operation
     this.operation = operation
-    await this.#gate(`${name}: ${operation.name}`)
-    const outcome = await act(this.#run.backend.store)
-    this.#run.ledger.book(this.account, operation, outcome)
-    await this.#gate(`${name}: answer of ${operation.name}`)
-    this.operation = undefined
-    return outcome
+    try {
+      await this.#gate(name)
+      if (fate === 'refuse') {
+        ledger.bookRefusal(account, operation)
+        throw new UnavailableError(name, 'a refusal')
+      }
+      let outcome = await act(backend.store)
+      ledger.book(account, operation, outcome, fate)
+      if (fate === 'resend') {
+        await this.#gate(`${name} again`)
+        outcome = await act(backend.store)
+        ledger.book(account, operation, outcome, 'pass')
+      }
+      if (fate === 'lose') {
+        await this.#gate(`lost answer of ${name}`)
+        const Failure = name === 'read' ? UnavailableError : UncertainError
+        throw new Failure(name, 'a lost answer')
+      }
+      await this.#gate(`answer of ${name}`)
+      return outcome
+    } finally {
+      this.operation = undefined
+    }
   }
 
   async #gate(label: string): Promise<void> {
     this.isWaiting = true
-    await this.#run.scheduler.schedule(Promise.resolve(), label)
+    await this.#run.schedule(`${this.account.name}: ${label}`)
     this.isWaiting = false
-    this.#runsSince = Date.now()
   }
 
   /** It goes on without the scheduler, or waits for its turn. */
@@ -112,10 +143,10 @@ class Request implements Caller {
     return !this.isWaiting && !this.isAnswered && this.#reply?.raw.writableEnded !== true
   }
 
-  /** The client is gone, and Fastify has not called its handler or has answered nobody: it shows neither. */
+  /** The client is gone, and Fastify does not call its handler, or has nobody to answer. */
   get isLost(): boolean {
     if (this.operation !== undefined) return false
-    return this.isAbandoned && (this.session === undefined || Date.now() - this.#runsSince > LOST_AFTER)
+    return this.isAbandoned && (this.session === undefined || this.isCommitted)
   }
 
   /** Whether another request of the same process has its turn, which this one may be waiting for. */
@@ -136,11 +167,14 @@ class Request implements Caller {
     const { visit } = this.account
     try {
       for (const step of visit.steps) {
-        this.account.step = step.do
+        this.account.begins(step.do)
         await this.#take(step, session)
       }
+    } catch (error) {
+      this.#run.ledger.checkFailure(this.account, (error as { code?: string }).code)
+      throw error
     } finally {
-      this.account.step = undefined
+      this.account.begins(undefined)
     }
     if (visit.end === 'fail') throw Object.assign(new Error('as the plan says'), { code: 'MEANT' })
     if (visit.end === 'refuse') reply.code(400)
@@ -228,8 +262,13 @@ class Request implements Caller {
         ledger.checkDestroyed(account)
         break
       case 'save':
-        await session.save()
-        ledger.checkSaved(account, structuredClone(session.data()), session.permanent)
+        await this.#save(session)
+        break
+      case 'try to save':
+        await this.#save(session).catch((error) => {
+          if (error.statusCode !== 503) throw error
+          ledger.checkFailure(account, error.code)
+        })
         break
       case 'reload': {
         account.isLoose = false
@@ -241,12 +280,19 @@ class Request implements Caller {
     }
   }
 
+  async #save(session: Session): Promise<void> {
+    await session.save()
+    this.#run.ledger.checkSaved(this.account, structuredClone(session.data()), session.permanent)
+  }
+
   async #regenerate(session: Session, keep: 'all' | 'none' | 'some'): Promise<void> {
     const kept = { all: true, none: false, some: KEEP_SOME as unknown as [] }[keep]
     await session.regenerate(kept)
     const { intent } = this.account
     intent.regenerate = true
-    if (kept !== true) intent.drop(kept === false ? [] : KEEP_SOME)
+    if (kept === true) return
+    intent.drop(kept === false ? [] : KEEP_SOME)
+    intent.permanent = false
   }
 }
 
@@ -258,10 +304,11 @@ class Run {
   readonly #abandoned: Request[] = []
   #count = 0
   #isExpiring = false
+  #order: Order = new WrittenOrder('')
 
   constructor(
     readonly plan: Plan,
-    readonly scheduler: Scheduler,
+    private readonly order: Order,
     readonly backend: Backend,
     readonly fleet: Fleet
   ) {}
@@ -271,11 +318,16 @@ class Run {
     return `v${this.#count}`
   }
 
+  schedule(label: string): Promise<void> {
+    return this.#order.schedule(label)
+  }
+
   async carryOut(): Promise<Outcome> {
     await this.backend.clear()
     this.#apps = await Promise.all(this.plan.serializers.map((_, index) => this.fleet.get(this.plan, index)))
     // One session that all tabs of the first browser share from the beginning.
     await this.#together([{ browser: 0, visits: [FIRST_VISIT] }])
+    this.#order = this.order
     await this.#together(this.plan.lanes)
     for (const { account } of this.#abandoned) this.ledger.checkAnswer(account, undefined)
     this.ledger.checkEnd(await this.backend.dump(this.ledger.keys))
@@ -293,14 +345,14 @@ class Run {
     for (;;) {
       await this.#settle(() => failure)
       if (failure !== undefined) throw failure
-      if (this.scheduler.count() === 0) return
-      await this.scheduler.waitNext(1)
+      if (this.#order.count() === 0) return
+      await this.#order.next()
     }
   }
 
   // Until every request waits for the scheduler, or for one that does.
   async #settle(failed: () => unknown): Promise<void> {
-    const giveUpAt = Date.now() + 5_000
+    const giveUpAt = Date.now() + STUCK_AFTER
     for (let quiet = 0; quiet < 4; ) {
       await turn()
       const active = this.#requests.filter(({ isRunning }) => isRunning)
@@ -318,7 +370,7 @@ class Run {
   async #follow({ browser, visits }: Lane, index: number): Promise<void> {
     for (const [number, visit] of visits.entries()) {
       const name = `tab ${index} request ${number}`
-      await this.scheduler.schedule(Promise.resolve(), `${name} begins`)
+      await this.schedule(`${name} begins`)
       if (visit === 'expire') {
         this.#isExpiring = true
         await this.#expire(browser)
@@ -329,9 +381,9 @@ class Run {
 
   async #expire(browser: number): Promise<void> {
     const { store } = this.backend
-    const key = `session:${handleOf(this.#jars[browser] ?? '')}`
+    const key = keyOf(this.#jars[browser] ?? '')
     const record = await store.read(key)
-    if (record === undefined || isTombstone(record)) return
+    if (record === undefined || isMark(record)) return
     await store.destroy(key, revisionOf(record))
     this.ledger.bury(key)
   }
@@ -346,7 +398,7 @@ class Run {
     const client = new AbortController()
     const response = caller.run(request, async () => app.inject({ url: '/', headers, signal: client.signal }))
     if (visit.end === 'leave') {
-      await this.scheduler.schedule(Promise.resolve(), `${name}: the client leaves`)
+      await this.schedule(`${name}: the client leaves`)
       request.isAbandoned = true
       client.abort()
       const isServed = await response.then(
@@ -367,11 +419,11 @@ class Run {
       code: JSON.parse(body).code,
       detached: request.session?.detached,
       destroyed: request.session?.destroyed ?? false,
-      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : `session:${handleOf(set.value)}`
+      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : keyOf(set.value)
     })
   }
 }
 
-export function carryOut(plan: Plan, scheduler: Scheduler, backend: Backend, fleet: Fleet): Promise<Outcome> {
-  return new Run(plan, scheduler, backend, fleet).carryOut()
+export function carryOut(plan: Plan, order: Order, backend: Backend, fleet: Fleet): Promise<Outcome> {
+  return new Run(plan, order, backend, fleet).carryOut()
 }

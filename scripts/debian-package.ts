@@ -1,0 +1,134 @@
+// Programs from Debian packages, unpacked beside the system: nothing is installed, and no rights are needed.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** Where programs are kept that tests need and the machine lacks. */
+export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session')
+
+/** The program of a package that has been unpacked into this folder, if it has. */
+export function unpackedProgram(folder: string, pack: string): string | undefined {
+  const program = join(CACHE, folder, pack)
+  return existsSync(program) ? program : undefined
+}
+
+/**
+ * The program that a package is named after, with the libraries of its own suite; downloaded if it is not there yet.
+ * @param folder Its folder in the cache.
+ * @param suite A suite of Debian; by default the one that this machine has its packages from.
+ * @throws If this machine has no apt, or apt finds no such package or no network.
+ */
+export function unpackDebianPackage(folder: string, pack: string, suite?: string): string {
+  const found = unpackedProgram(folder, pack)
+  if (found !== undefined) return found
+  const path = join(CACHE, folder)
+  rmSync(path, { recursive: true, force: true })
+  const root = join(path, 'root')
+  downloadWithDependencies(path, root, pack, suite)
+  const folders = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
+  const loader = folders
+    .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
+    .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
+  if (loader === undefined) throw new Error(`no program loader among the packages of ${pack}`)
+  const command = [loader, '--library-path', folders.join(':'), join(root, 'usr/bin', pack)]
+  // Written last: while it is not there, nothing is.
+  const program = join(path, pack)
+  writeFileSync(program, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`)
+  chmodSync(program, 0o755)
+  return program
+}
+
+// Apt in a folder of its own, which believes that nothing is installed: so it brings every library.
+function downloadWithDependencies(folder: string, root: string, pack: string, suite: string | undefined) {
+  for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'root']) {
+    mkdirSync(join(folder, name), { recursive: true })
+  }
+  writeFileSync(join(folder, 'status'), '')
+  const settings: Record<string, string> = {
+    'Dir::State': join(folder, 'state'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': join(folder, 'cache'),
+    // No hooks of the system, which may change it.
+    'Dir::Etc::main': join(folder, 'none'),
+    'Dir::Etc::parts': join(folder, 'parts'),
+    'Debug::NoLocking': '1',
+    'APT::Sandbox::User': 'root',
+    'APT::Install-Recommends': '0'
+  }
+  if (suite !== undefined) {
+    writeFileSync(join(folder, 'sources.list'), sourcesOf(suite))
+    settings['Dir::Etc::sourcelist'] = join(folder, 'sources.list')
+    settings['Dir::Etc::sourceparts'] = join(folder, 'parts')
+  }
+  const config = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`)
+  // How this machine reaches its sources, by a proxy for instance.
+  const ways = run('apt-config', ['dump']).match(/^Acquire::.*\n/gm) ?? []
+  writeFileSync(join(folder, 'apt.conf'), [...config, ...ways].join(''), { mode: 0o600 })
+  const apt = (...args: string[]) =>
+    run('apt-get', ['-q', ...args], { ...process.env, APT_CONFIG: join(folder, 'apt.conf') })
+  apt('update')
+  try {
+    apt('install', '-y', '--download-only', ...(suite === undefined ? [] : ['-t', suite]), pack)
+  } catch (error) {
+    // One of many sources may be away; only now is that the reason, and a better one than a package that is not known.
+    apt('update', '-o', 'APT::Update::Error-Mode=any')
+    throw error
+  }
+  const archives = join(folder, 'cache/archives')
+  for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
+    run('dpkg-deb', ['-x', join(archives, file), root])
+  }
+  for (const name of ['cache', 'state']) rmSync(join(folder, name), { recursive: true })
+}
+
+// Another suite of Debian is at the same place as this machine's.
+function sourcesOf(suite: string): string {
+  const { uri, keyring } = debianSource()
+  const suites = suite.endsWith('-backports') ? [suite.replace(/-backports$/, ''), suite] : [suite]
+  return suites.map((name) => `deb ${keyring} ${uri} ${name} main\n`).join('')
+}
+
+function debianSource(): { uri: string; keyring: string } {
+  const [, codename = 'none'] =
+    /^VERSION_CODENAME=(\S+)$/m.exec(readFileSync('/etc/os-release', 'utf8')) ?? []
+  const folder = '/etc/apt/sources.list.d'
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [])
+  ]
+  for (const file of files.filter(existsSync)) {
+    for (const stanza of readFileSync(file, 'utf8').split(/\n\s*\n/)) {
+      const field = (name: string) =>
+        new RegExp(`^${name}:\\s*(\\S.*)$`, 'm').exec(stanza)?.[1]?.split(/\s+/) ?? []
+      const [uri] = field('URIs')
+      if (uri !== undefined && field('Suites').includes(codename)) {
+        const [signedBy] = field('Signed-By')
+        return { uri, keyring: signedBy === undefined ? '' : `[signed-by=${signedBy}]` }
+      }
+      const line = new RegExp(`^deb\\s+(\\[.*?\\])?\\s*(\\S+)\\s+${codename}\\s`, 'm').exec(stanza)
+      if (line?.[2] !== undefined) return { uri: line[2], keyring: line[1] ?? '' }
+    }
+  }
+  throw new Error(`this machine's apt has no source of Debian packages (suite ${codename})`)
+}
+
+function subfolders(folder: string, pattern: RegExp): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name))
+}
+
+/** What a program prints; if it fails, its reason as an error. */
+export function run(command: string, args: string[], env = process.env): string {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    const { code, message, stderr } = error as Error & { code?: string; stderr?: string }
+    if (code === 'ENOENT') throw new Error(`there is no ${command}`, { cause: error })
+    const lines = stderr?.trim().split('\n') ?? []
+    const why = lines.find((line) => line.startsWith('E: '))?.slice(3) ?? lines.at(-1)
+    throw new Error(why?.trim().replace(/\.$/, '') || message, { cause: error })
+  }
+}

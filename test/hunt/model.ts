@@ -1,0 +1,39 @@
+// `npm run test:hunt`, or this file alone: the model with random plans in random orders.
+//   --seed 1    where to begin; a random one if it is not named
+//   --runs 20000    how many plans
+// A failure names a seed and a path: with both (`--path`) it happens again.
+import { randomInt } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import fc from 'fast-check'
+import { lifetime } from '../../benchmarks/chaos/replicated.js'
+import { provideRedisServer } from '../../scripts/redis-binary.js'
+import { Model } from '../model/model.js'
+import { foundBy } from '../model/order.js'
+import { plan } from '../model/plan.js'
+
+const { values } = parseArgs({
+  options: { seed: { type: 'string' }, runs: { type: 'string', default: '20000' }, path: { type: 'string' } }
+})
+const seed = Number(values.seed ?? randomInt(2 ** 31))
+process.env.REDIS_SERVER = provideRedisServer()
+console.log(`model: ${values.runs} plans, seed ${seed}`)
+const { test, end } = lifetime()
+const model = await Model.open(test)
+try {
+  const property = fc.asyncProperty(plan, fc.scheduler(), async (plan, scheduler) => {
+    const violations = await model.judge(plan, foundBy(scheduler))
+    if (violations.length > 0) throw new Error(violations.join('\n'))
+  })
+  await fc.assert(property, {
+    seed,
+    numRuns: Number(values.runs),
+    ...(values.path === undefined ? {} : { path: values.path, endOnFailure: true }),
+    includeErrorInReport: true
+  })
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+} finally {
+  await end()
+}
+console.log(`model: ${JSON.stringify({ ...model.totals, ...model.seen })}`)

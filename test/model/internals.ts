@@ -1,0 +1,26 @@
+// All that the model knows of what is inside the package: how a record looks, and where that of a cookie stands.
+import { isTombstone as isMark, openRecord, revisionOf } from '../../lib/record.js'
+import { handleOf } from '../../lib/session-id.js'
+import { serializers } from '../../serializers/index.js'
+import type { Content } from './intent.js'
+
+export { UnavailableError, UncertainError } from '../../lib/errors.js'
+export { isMark, revisionOf }
+
+/** The key of the session that this cookie, which is not signed, names. */
+export function keyOf(cookie: string): string {
+  return `session:${handleOf(cookie)}`
+}
+
+/** What a record holds, without the prototypes and key order of the one or other serializer. */
+export function contentOf(record: Uint8Array): Content {
+  const { header, payload } = openRecord(record)
+  const serializer = Object.values(serializers).find(({ tag }) => tag === header.tag)
+  if (serializer === undefined) throw new Error('a record of an unknown serializer')
+  return { data: structuredClone(serializer.decode(payload)), permanent: header.permanent }
+}
+
+/** Whether a record holds no data at all. */
+export function isBare(record: Uint8Array): boolean {
+  return openRecord(record).payload.length === 0
+}

@@ -1,0 +1,73 @@
+// The model, ready to judge: a Redis and a memory store, and processes that serve all runs.
+import type { Test } from 'tap'
+import { MemoryStore, RedisStore } from '../../lib/index.js'
+import { type RedisServer, startRedis } from '../support/redis-server.js'
+import type { Ledger } from './ledger.js'
+import type { Order } from './order.js'
+import type { Plan } from './plan.js'
+import { type Backend, carryOut, Fleet } from './run.js'
+
+export class Model {
+  readonly totals = { runs: 0, operations: 0 }
+  readonly seen: Partial<Ledger['seen']> = {}
+  readonly #fleet = new Fleet()
+  readonly #backends: { redis: Backend; memory: Backend }
+
+  private constructor(redis: RedisServer) {
+    this.#backends = { redis: inRedis(redis.client), memory: inMemory() }
+  }
+
+  static async open(t: Test): Promise<Model> {
+    const model = new Model(await startRedis(t))
+    t.teardown(() => model.#fleet.close())
+    return model
+  }
+
+  /** What this plan in this order has broken. */
+  async judge(plan: Plan, order: Order): Promise<string[]> {
+    const { violations, operations, seen } = await carryOut(
+      plan,
+      order,
+      this.#backends[plan.store],
+      this.#fleet
+    )
+    this.totals.runs++
+    this.totals.operations += operations
+    for (const [name, count] of Object.entries(seen) as [keyof typeof seen, number][]) {
+      this.seen[name] = (this.seen[name] ?? 0) + count
+    }
+    return violations
+  }
+}
+
+function inRedis(client: RedisServer['client']): Backend {
+  return {
+    store: new RedisStore(client),
+    clear: async () => void (await client.flushdb()),
+    async dump() {
+      const found = new Map<string, Uint8Array>()
+      for (const key of await client.keys('*')) {
+        const record = await client.getBuffer(key)
+        if (record !== null) found.set(key, record)
+      }
+      return found
+    }
+  }
+}
+
+function inMemory(): Backend {
+  const store = new MemoryStore()
+  return {
+    store,
+    // Ids are never used twice: what earlier runs left is in nobody's way.
+    clear: async () => {},
+    async dump(keys) {
+      const found = new Map<string, Uint8Array>()
+      for (const key of keys) {
+        const record = await store.read(key)
+        if (record !== undefined) found.set(key, record)
+      }
+      return found
+    }
+  }
+}

@@ -1,0 +1,302 @@
+// Histories that failed once, written out: a change of what is generated does not change them.
+import type { Fate, Lane, Plan, Step, Visit } from './plan.js'
+
+interface Regression {
+  what: string
+  plan: Plan
+  /** What takes place one after the other; see `WrittenOrder`. */
+  order: string
+}
+
+function visit(app: number, steps: (Step | Step['do'])[], end: Visit['end'] = 'ok', ...fates: Fate[]): Visit {
+  return {
+    app,
+    end,
+    fates,
+    steps: steps.map((step) => (typeof step === 'string' ? { do: step } : step) as Step)
+  }
+}
+
+function tab(...visits: (Visit | 'expire')[]): Lane {
+  return { browser: 0, visits }
+}
+
+function plan(serializers: Plan['serializers'], ...lanes: Lane[]): Plan {
+  return { store: 'redis', serializers, touchAfter: 60, lanes }
+}
+
+export const regressions: readonly Regression[] = [
+  {
+    what: 'a new id keeps nothing that another request has added',
+    plan: plan(
+      ['msgpack', 'json'],
+      tab(visit(1, [{ do: 'regenerate', keep: 'some' }])),
+      tab(visit(1, [{ do: 'regenerate', keep: 'none' }], 'refuse')),
+      tab(visit(2, [{ do: 'set', key: 'b' }]))
+    ),
+    order: `2.0 begins
+1.0 begins
+1.0: read
+0.0 begins
+0.0: read
+2.0: read
+2.0: answer of read
+2.0: update
+2.0: answer of update
+1.0: answer of read
+1.0: destroy
+0.0: answer of read
+1.0: answer of destroy
+1.0: destroy
+1.0: answer of destroy
+0.0: create
+0.0: answer of create
+0.0: update
+0.0: answer of update
+0.0: destroy
+0.0: answer of destroy`
+  },
+  {
+    what: 'a cookie of save() does not overwrite that of the new id',
+    plan: plan(
+      ['msgpack', 'msgpack'],
+      tab(
+        visit(2, ['read', { do: 'raise', to: 4 }]),
+        visit(3, ['guard', { do: 'regenerate', keep: 'some' }, { do: 'set', key: 'b' }])
+      ),
+      tab(
+        visit(0, [{ do: 'set', key: 'b' }, 'append']),
+        visit(
+          3,
+          [{ do: 'set', key: 'b' }, { do: 'raise', to: 4 }, { do: 'toggle', value: 0 }, 'destroy'],
+          'fail'
+        )
+      ),
+      tab(
+        visit(0, [{ do: 'set', key: 'b' }], 'leave'),
+        visit(3, [{ do: 'permanent', value: true }, 'save', 'nested']),
+        visit(3, [{ do: 'add', by: 10 }, 'reload'], 'fail')
+      ),
+      tab(visit(2, [{ do: 'toggle', value: 1 }, 'append', 'nested']))
+    ),
+    order: `1.0 begins
+0.0 begins
+0.0: read
+2.0 begins
+3.0 begins
+3.0: read
+1.0: read
+2.0: the client leaves
+3.0: answer of read
+1.0: answer of read
+3.0: update
+2.1 begins
+3.0: answer of update
+1.0: update
+2.1: read
+2.0: read
+2.0: answer of read
+1.0: answer of update
+2.0: update
+2.0: answer of update
+1.1 begins
+0.0: answer of read
+2.1: answer of read
+0.0: update
+0.0: answer of update
+1.1: read
+1.1: answer of read
+0.0: update
+2.1: update
+0.0: answer of update
+2.1: answer of update
+2.1: update
+2.1: answer of update
+0.1 begins
+1.1: destroy
+0.1: read
+0.1: answer of read
+1.1: answer of destroy
+1.1: destroy
+1.1: answer of destroy
+2.1: update
+2.1: answer of update
+2.2 begins
+0.1: create
+0.1: answer of create
+0.1: update
+0.1: answer of update
+0.1: destroy
+0.1: answer of destroy`
+  },
+  {
+    what: 'a turn does not leave the record of another id behind',
+    plan: plan(
+      ['msgpack', 'json'],
+      tab(visit(3, ['save', { do: 'delete', key: 'a' }, { do: 'toggle', value: 1 }, 'guard'])),
+      tab(visit(1, ['login', 'guard', { do: 'add', by: 10 }])),
+      {
+        ...tab(
+          visit(2, [
+            { do: 'regenerate', keep: 'some' },
+            { do: 'permanent', value: true },
+            'append',
+            { do: 'add', by: 1 }
+          ]),
+          visit(0, [{ do: 'delete', key: 'a' }, 'login'])
+        ),
+        browser: 1
+      },
+      {
+        ...tab(
+          'expire',
+          visit(2, ['guard', 'touch', { do: 'regenerate', keep: 'some' }, 'nested']),
+          visit(3, [
+            { do: 'raise', to: 2 },
+            { do: 'join', tag: 'z' },
+            { do: 'toggle', value: 1 },
+            { do: 'regenerate', keep: 'all' }
+          ])
+        ),
+        browser: 1
+      }
+    ),
+    order: `1.0 begins
+0.0 begins
+3.0 begins
+3.1 begins
+0.0: read
+1.0: read
+1.0: answer of read
+0.0: answer of read
+1.0: create
+3.1: create
+2.0 begins
+2.0: create
+1.0: answer of create
+1.0: update
+3.1: answer of create
+1.0: answer of update
+0.0: update
+0.0: answer of update
+3.2 begins
+2.0: answer of create
+2.1 begins
+2.1: read
+3.2: read
+3.2: answer of read
+3.2: create
+3.2: answer of create
+3.2: update
+2.1: answer of read
+3.2: answer of update
+2.1: create
+2.1: answer of create
+2.1: update
+2.1: answer of update`
+  },
+  {
+    what: 'a change that meets two conflicts is not lost',
+    plan: plan(
+      ['json', 'json', 'json'],
+      tab(
+        visit(0, [
+          { do: 'toggle', value: 1 },
+          { do: 'join', tag: 'x' }
+        ])
+      ),
+      tab(visit(1, [{ do: 'toggle', value: 1 }])),
+      tab(visit(2, [{ do: 'toggle', value: 0 }]))
+    ),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: update
+      2.0 begins
+      2.0: read
+      2.0: answer of read
+      2.0: update
+      2.0: answer of update
+      0.0: answer of update
+    `
+  },
+  {
+    what: 'a list that grows grows once, also if its answer is lost and another request comes in between',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['append'], 'ok', 'pass', 'resend')),
+      tab(visit(1, ['append']))
+    ),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      0.0: update
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: update again
+      0.0: answer of update
+    `
+  },
+  {
+    what: 'what save() may have stored is not stored again by the commit',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['append', 'try to save'], 'ok', 'pass', 'lose')),
+      tab(visit(1, ['append']))
+    ),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      0.0: update
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: lost answer of update
+    `
+  },
+  {
+    what: 'a first try that was stored is not reported as refused because of the second',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['append', 'try to save'], 'ok', 'pass', 'lose', 'refuse')),
+      tab(visit(1, ['read']))
+    ),
+    order: ''
+  },
+  {
+    what: 'a change that is in a session under its new id is not reported as lost',
+    plan: plan(['json', 'json'], tab(visit(0, ['append'], 'ok', 'pass', 'resend')), tab(visit(1, ['login']))),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      0.0: update
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: create
+      1.0: answer of create
+      1.0: update
+      1.0: answer of update
+      0.0: update again
+    `
+  },
+  {
+    what: 'a touch that is refused is no failure of a request that only looks',
+    plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
+    order: ''
+  }
+]

@@ -1,0 +1,51 @@
+// What SECURITY.md says is so.
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+
+const policy = readFileSync('SECURITY.md', 'utf8')
+
+t.test('the tests that it names are there', async (t) => {
+  let named = 0
+  for (const [, files = ''] of policy.matchAll(/^\| \d+\.\d+\.\d+ \|(.*)\|$/gm)) {
+    for (const [, file, name = ''] of files.matchAll(/`([\w/-]+)` "([^"]+)"/g)) {
+      const source = readFileSync(`test/${file}.test.ts`, 'utf8')
+      t.ok(source.includes(`'${name}'`), `${file}: ${name}`)
+      named++
+    }
+  }
+  t.ok(named > 20)
+})
+
+t.test('its links lead somewhere', async (t) => {
+  const anchorsOf = (text: string) =>
+    [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-')
+    )
+  for (const [, file = '', anchor = ''] of policy.matchAll(/\]\(([^)#]*)#([^)]+)\)/g)) {
+    const text = file === '' ? policy : readFileSync(file, 'utf8')
+    t.ok(anchorsOf(text).includes(anchor), `${file}#${anchor}`)
+  }
+})
+
+t.test('every package of the lock files has the hash of its content, and no address', async (t) => {
+  for (const file of ['package-lock.json', 'benchmarks/package-lock.json']) {
+    const { packages } = JSON.parse(readFileSync(file, 'utf8')) as {
+      packages: Record<string, { integrity?: string; resolved?: string; link?: boolean }>
+    }
+    const dependencies = Object.entries(packages).filter(([path, { link }]) => path !== '' && !link)
+    t.ok(dependencies.length > 100, file)
+    t.same(
+      dependencies.filter(([, { integrity }]) => !/^sha512-/.test(integrity ?? '')).map(([path]) => path),
+      [],
+      `${file}: without a hash`
+    )
+    t.same(
+      dependencies.filter(([, { resolved }]) => resolved !== undefined).map(([path]) => path),
+      [],
+      `${file}: with an address`
+    )
+  }
+})
