@@ -48,7 +48,7 @@ for (const serializer of all) {
     for (const levels of [24, 64, 1_000]) {
       t.throws(() => codec.encode({ small: 1, graph: graph(levels) }), {
         code: 'FST_SESSION_TOO_LARGE',
-        message: /takes more than 1048576 bytes.*largest keys: graph \(more than 1048576\), small/
+        message: /holds more than 131072 objects; largest keys: graph \(more than 131072 objects\), small/
       })
     }
     t.same(codec.decode(serializer.tag, codec.encode({ graph: graph(8) }).payload), { graph: graph(8) })
@@ -96,7 +96,7 @@ t.test('the limit counts binary data before it is encoded', async (t) => {
   })) {
     t.throws(() => codec.encode({ [key]: value }), {
       code: 'FST_SESSION_TOO_LARGE',
-      message: `${key} (more than 1000)`
+      message: `${key} (more than 1000 bytes)`
     })
   }
 })
@@ -108,6 +108,103 @@ t.test('a list with gaps counts as long as it is', async (t) => {
     const codec = await codecFor(serializer)
     t.throws(() => codec.encode({ gaps }), { code: 'FST_SESSION_TOO_LARGE' }, serializer.name)
   }
+})
+
+/** Data beyond one of the bounds, within a record of 64 KB. */
+const tooMuch: Record<string, () => unknown> = {
+  '8192 objects': () => Array.from({ length: 8_192 }, () => []),
+  '8192 objects, of what JSON has no word for': () => Array.from({ length: 8_192 }, () => undefined),
+  '4096 entries of Maps and Sets': () => new Set(Array.from({ length: 4_096 }, (_, n) => n)),
+  '4096 entries of Maps and Sets, all in all': () =>
+    Array.from(
+      { length: 1_366 },
+      () =>
+        new Map([
+          [1, 2],
+          [3, 4]
+        ])
+    ),
+  '4096 entries of Maps and Sets, empty ones too': () => Array.from({ length: 4_097 }, () => new Set()),
+  '1024 Errors, RegExps and URLs': () =>
+    Array.from({ length: 1_025 }, (_, n) => [new Error('x'), /x/, new URL('http://a')][n % 3]),
+  '1048576 characters of keys': () => {
+    const shared = { ['k'.repeat(1_000)]: 1 }
+    return Array.from({ length: 1_049 }, () => shared)
+  },
+  '65536 bytes': () => Array(1_000).fill('x'.repeat(66)),
+  '65536 bytes, in digits': () => Array(20).fill(1n << 40_000n)
+}
+
+t.test('a session holds no more than is cheap to decode, to compare and to encode', async (t) => {
+  for (const serializer of [superjson, msgpack, v8]) {
+    const codec = await codecFor(serializer, 65_536)
+    for (const [name, create] of Object.entries(tooMuch)) {
+      const [what] = name.split(',')
+      t.throws(
+        () => codec.encode({ small: 1, big: create() }),
+        {
+          code: 'FST_SESSION_TOO_LARGE',
+          message: new RegExp(`more than ${what}.*largest keys: big \\(.*\\), small \\(`)
+        },
+        `${serializer.name}: ${name}`
+      )
+    }
+    const most = {
+      objects: Array.from({ length: 8_000 - 4_200 }, () => []),
+      set: new Set(Array.from({ length: 4_000 }, (_, n) => n))
+    }
+    t.same(codec.decode(serializer.tag, codec.encode(most).payload), most)
+  }
+})
+
+t.test('what an error was caused by is weighed as well', async (t) => {
+  for (const serializer of all) {
+    const codec = await codecFor(serializer, 65_536)
+    t.throws(() => codec.encode({ error: new Error('x', { cause: graph(40) }) }), {
+      code: 'FST_SESSION_TOO_LARGE'
+    })
+  }
+})
+
+t.test('what decodes to more than may be stored is refused before anybody looks at it', async (t) => {
+  for (const [name, create] of Object.entries(tooMuch)) {
+    const codec = await codecFor({ ...v8, decode: () => ({ big: create() }) }, 65_536)
+    const [what] = name.split(',')
+    t.throws(
+      () => codec.decode(v8.tag, Buffer.alloc(1)),
+      { message: `it decodes to more than ${what}` },
+      name
+    )
+  }
+  const codec = await codecFor({ ...v8, decode: () => ({ deep: nest(5_000) }) }, 65_536)
+  t.throws(() => codec.decode(v8.tag, Buffer.alloc(1)), { message: 'it decodes to more than 2000 levels' })
+})
+
+t.test('a value that says of itself that it is too much is refused by its key', async (t) => {
+  const codec = await codecFor(json)
+  t.throws(() => codec.encode({ fine: 1, odd: { toJSON: () => nest(5_000) } }), {
+    message: 'serializer json cannot encode odd (Object)'
+  })
+})
+
+t.test('messages about keys stay short and cheap, whatever the number of keys', async (t) => {
+  const codec = await codecFor(json, 65_536)
+  const shared = Array.from({ length: 1_000 }, (_, n) => ({ n }))
+  const many = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`k${n}`, n % 7 ? 1 : shared]))
+  t.throws(() => codec.encode(many), { message: /^the session holds more than .{1,200}$/ })
+  let calls = 0
+  const refusing = await codecFor({
+    ...json,
+    encode() {
+      calls++
+      throw new Error('never')
+    }
+  })
+  const odd = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`k\n${n}`, 1]))
+  t.throws(() => refusing.encode(odd), {
+    message: /^serializer json cannot encode "k\\u\{a\}0" \(number\), .{1,300} and 490 more$/
+  })
+  t.ok(calls < 1_000, `${calls} calls`)
 })
 
 t.test('three keys are named, the largest first', async (t) => {
@@ -236,6 +333,17 @@ t.test('an error of a serializer does not show through', async (t) => {
 
 t.test('types have the names that people call them by, and no name that is data', async (t) => {
   class Money {}
+  class Invoice {
+    readonly total = 1
+    static name(): string {
+      return 'canary'
+    }
+  }
+  class Line {}
+  Object.defineProperty(Line, 'name', { value: 'a\nforged line' })
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  for (const value of [new Invoice(), new Line(), proxy]) t.equal(typeName(value), 'object')
   const named = {
     null: null,
     number: 1,
