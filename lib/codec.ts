@@ -137,8 +137,8 @@ export class Codec {
     const scale = new Scale(this.#maxRecordBytes)
     scale.weigh(data)
     const record = new UnsealedRecord(serializer.encode(data))
-    // What a value says of itself was not weighed: it may be more than can be decoded.
-    if (scale.hasOwnEncoding && record.length <= this.#maxRecordBytes) {
+    // Such as more than may be decoded, or a reference to a function that is not there.
+    if (scale.isUncertain && record.length <= this.#maxRecordBytes) {
       this.decode(serializer.tag, record.payload)
     }
     return record

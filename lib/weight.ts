@@ -39,8 +39,11 @@ export class Scale {
   #entries = 0
   #costly = 0
   #keys = 0
-  /** Whether a value was met that says itself how it is encoded: what that weighs is not known. */
-  hasOwnEncoding = false
+  /**
+   * Whether a value was met that says itself how it is encoded, or that no serializer has a word for: only decoding it
+   * again tells what has become of it.
+   */
+  isUncertain = false
 
   /** @param limit In bytes. */
   constructor(limit: number) {
@@ -63,6 +66,7 @@ export class Scale {
         typeof value === 'string' ? value.length : typeof value === 'bigint' ? bytesOf(value) : 1
       )
       if (!isJson(value)) this.#addObject()
+      if (typeof value === 'function' || typeof value === 'symbol') this.isUncertain = true
     }
   }
 
@@ -77,7 +81,7 @@ export class Scale {
       return
     }
     if ('toJSON' in value && typeof value.toJSON === 'function') {
-      if (value.toJSON !== Date.prototype.toJSON) this.hasOwnEncoding = true
+      if (value.toJSON !== Date.prototype.toJSON) this.isUncertain = true
       return
     }
     if (this.#ancestors.size === MAX_DEPTH) throw new OverweightError('levels', MAX_DEPTH)

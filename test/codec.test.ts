@@ -187,6 +187,19 @@ t.test('a value that says of itself that it is too much is refused by its key', 
   })
 })
 
+t.test('a function that occurs twice leaves no record that cannot be decoded', async (t) => {
+  const run = (): number => 1
+  for (const serializer of all) {
+    const codec = await codecFor(serializer)
+    try {
+      codec.decode(serializer.tag, codec.encode({ run, again: [run], symbol: [Symbol.iterator] }).payload)
+      t.pass(`${serializer.name} loses it`)
+    } catch (error) {
+      t.match(error, { code: 'FST_SESSION_ENCODE' }, serializer.name)
+    }
+  }
+})
+
 t.test('messages about keys stay short and cheap, whatever the number of keys', async (t) => {
   const codec = await codecFor(json, 65_536)
   const shared = Array.from({ length: 1_000 }, (_, n) => ({ n }))
