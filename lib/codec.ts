@@ -35,6 +35,11 @@ export class Codec {
     this.#maxRecordBytes = maxRecordBytes
   }
 
+  /** The name of the serializer of this tag, the writer's if there is none. */
+  nameOf(tag: number): string {
+    return (this.#byTag.get(tag) ?? this.writer).name
+  }
+
   /** Whether payloads of this tag can be decoded at once; if not, await `load` first. */
   isReady(tag: number): boolean {
     const serializer = this.#byTag.get(tag)

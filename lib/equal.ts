@@ -53,7 +53,8 @@ export function currentBudget(): Budget {
 }
 
 /**
- * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it. The time is linear in the objects that it
+ * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it; except that invalid Dates are
+ * equal. The time is linear in the objects that it
  * visits, however often they occur.
  * @throws {BudgetError}
  */
@@ -138,6 +139,8 @@ class Comparison {
       return haveSameKeys(a, b, pairs)
     }
     if (tagOf(a) === '[object Object]') return haveSameKeys(a, b, pairs)
+    if (types.isDate(a) && types.isDate(b))
+      return Object.is(a.getTime(), b.getTime()) && haveSameKeys(a, b, pairs)
     // All other types hold no further values.
     if (ArrayBuffer.isView(a)) this.#budget.spend(Math.floor(a.byteLength / CHUNK))
     return isDeepStrictEqual(a, b)

@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
+import fc from 'fast-check'
 import t from 'tap'
 import { Codec, PayloadError, typeName } from '../lib/codec.js'
+import { Budget, isEqual } from '../lib/equal.js'
 import { recordBytes } from '../lib/record.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { v8 } from './contracts/v8.js'
-import { nest } from './contracts/values.js'
+import { nest, samples } from './contracts/values.js'
 
 const all: Serializer[] = [...Object.values(serializers), v8]
 const { json, superjson, msgpack } = serializers
@@ -369,4 +371,91 @@ t.test('types have the names that people call them by, and no name that is data'
   for (const [name, value] of Object.entries(named)) t.equal(typeName(value), name)
   t.equal(typeName(Object.create(null)), 'object')
   t.equal(typeName({ constructor: { name: 'canary' } }), 'Object')
+})
+
+async function codecOf(writer: Serializer): Promise<Codec> {
+  const codec = new Codec(writer, all, 65_536)
+  for (const { tag } of all) await codec.load(tag)
+  return codec
+}
+
+t.test('a process that writes with another serializer loses nothing of what a record holds', async (t) => {
+  const some = samples.filter(({ name }) => !name.startsWith('10,000'))
+  for (const before of all) {
+    const old = await codecOf(before)
+    for (const after of all) {
+      const young = await codecOf(after)
+      for (const { name, value } of some) {
+        let record: Buffer
+        try {
+          record = old.encode({ value }).payload
+        } catch {
+          continue
+        }
+        // What it holds, then a change by the new process, by the old one, and by the new one again.
+        const held = old.decode(before.tag, record)
+        let tag = before.tag
+        for (const [n, codec] of [young, old, young].entries()) {
+          const written = codec.encodeLike({ ...codec.decode(tag, record), [`change${n}`]: n }, tag)
+          ;({ tag } = written)
+          record = written.record.payload
+        }
+        const { value: back, ...changes } = old.decode(tag, record)
+        t.ok(isEqual(back, held.value, new Budget()), `${name} in ${before.name}, changed with ${after.name}`)
+        t.same(changes, { change0: 0, change1: 1, change2: 2 })
+      }
+    }
+  }
+})
+
+t.test('whatever a record holds, it is the same after a deployment and back', async (t) => {
+  const pairs = all.flatMap((before) => all.map((after) => [before, after] as const))
+  const codecs = new Map<Serializer, Codec>()
+  for (const serializer of all) codecs.set(serializer, await codecOf(serializer))
+  const value = fc
+    .constantFrom(...samples.filter(({ name }) => !name.startsWith('10,000')))
+    .map((s) => s.value)
+  const documents = fc.dictionary(
+    fc.constantFrom('a', 'b', 'c'),
+    fc.oneof(value, fc.array(value, { maxLength: 2 })),
+    {
+      noNullPrototype: true
+    }
+  )
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.constantFrom(...pairs), documents, ([before, after], document) => {
+        const [old, young] = [codecs.get(before) as Codec, codecs.get(after) as Codec]
+        let record: Buffer
+        try {
+          record = old.encode(document).payload
+        } catch {
+          return true
+        }
+        const held = old.decode(before.tag, record)
+        const there = young.encodeLike({ ...held, change: 1 }, before.tag)
+        const back = old.encodeLike(old.decode(there.tag, there.record.payload), there.tag)
+        return isEqual(old.decode(back.tag, back.record.payload), { ...held, change: 1 }, new Budget())
+      }),
+      { numRuns: 500 }
+    )
+  )
+})
+
+t.test('a record moves to the serializer of the writer as soon as that keeps all of it', async (t) => {
+  const codec = await codecOf(json)
+  const { tag } = msgpack
+  t.match(codec.encodeLike({ n: 1 }, tag), { tag: json.tag, kept: false, keys: [] })
+  t.match(codec.encodeLike({ n: 1, at: new Date(0) }, tag), { tag, kept: true, keys: ['at'] })
+  t.match(codec.encodeLike({ n: 1, big: 1n }, tag), { tag, kept: true, keys: ['big'] })
+  t.match(codec.encodeLike({ n: 1 }, 77), { tag: json.tag, kept: false }, 'of an unknown one')
+  t.match(codec.encodeLike({ n: 1 }, json.tag), { tag: json.tag, kept: false }, 'of its own')
+})
+
+t.test('what the old serializer never kept does not hold a record back', async (t) => {
+  const codec = await codecOf(msgpack)
+  const { tag } = json
+  t.match(codec.encodeLike({ at: new Date(0), big: 1n }, tag), { tag: msgpack.tag, kept: false })
+  t.match(codec.encodeLike({ run: () => 1 }, tag), { tag: msgpack.tag, kept: false }, 'both lose it')
+  t.throws(() => codec.encodeLike({ symbol: Symbol('s'), big: 1n }, tag), { code: 'FST_SESSION_ENCODE' })
 })

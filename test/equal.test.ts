@@ -16,7 +16,7 @@ const { value: values } = fc.letrec<{ value: unknown }>((tie) => ({
     fc
       .constantFrom<() => unknown>(
         () => new Date(0),
-        () => new Date(Number.NaN),
+        () => new Date(1),
         () => /a/g,
         () => Object.assign(/a/g, { lastIndex: 1 }),
         () => new Uint8Array([1, 2]),
@@ -111,6 +111,12 @@ t.test('so are two of which one is the other in another order, or with one thing
       { numRuns: 1_000 }
     )
   )
+})
+
+t.test('an invalid Date has not changed', async (t) => {
+  const invalid = () => [new Date(Number.NaN)]
+  t.ok(isEqual(invalid(), invalid(), new Budget()))
+  t.notOk(isEqual(invalid(), [new Date(0)], new Budget()))
 })
 
 t.test('objects in Sets and as keys of Maps find their equals, whatever was tried before', async (t) => {
