@@ -1,9 +1,10 @@
 // Carries out what a request wants stored: attempt, conflict, again. A write whose answer is lost is sent again, and
 // recognised by its nonce, so that it takes place once, or fails as uncertain.
+import type { Budget } from './equal.js'
 import { ConflictError, HeadersSentError, isRefusal, UncertainError, UndecodableError } from './errors.js'
 import { type Log, report, reportEnd, reportRollback } from './events.js'
 import { cookieExpiry, isExtendable, newHeader, touched } from './expiry.js'
-import type { FidelityCheck } from './fidelity.js'
+import type { FidelityCheck, KeptReport } from './fidelity.js'
 import type { Held } from './held.js'
 import { includes, isSame, type Lineage } from './lineage.js'
 import { type Plan, type PlanContext, planOf, takeMerged } from './plan.js'
@@ -32,6 +33,7 @@ export interface CommitContext extends PlanContext {
   replicas: number
   /** Undefined in production. */
   fidelity: FidelityCheck | undefined
+  keptReport: KeptReport
 }
 
 /** The commits of one request. */
@@ -54,6 +56,8 @@ export class Committer {
   #tombstones: SessionRecord[] = []
   /** A write of this request is stored, and its replicas have not confirmed it. */
   #isUnconfirmed = false
+  /** For all merges of the request. */
+  readonly #budget: Budget
   /** How often the current commit has been tried. */
   tries = 0
 
@@ -71,6 +75,7 @@ export class Committer {
     this.#records = records
     this.#cookie = cookie
     this.#log = log
+    this.#budget = context.codec.newBudget()
   }
 
   /** Carries out this plan, and what becomes of it when others were faster. */
@@ -130,11 +135,11 @@ export class Committer {
       while (this.tries++ < MAX_TRIES && held.detached === undefined) {
         const { draft } = held
         const seen = draft.snapshot()
-        const current: Plan = plan ?? planOf(held, mayTouch, this.#context)
+        const current: Plan = plan ?? planOf(held, mayTouch, this.#context, this.#budget)
         plan = undefined
         const outcome = await this.#attempt(current, mayTouch)
         if (outcome === 'done') {
-          takeMerged(draft, seen, current, this.#context)
+          takeMerged(held, seen, current, this.#context, this.#budget)
           draft.settle(seen)
           if (held.stored !== undefined && held.handle === handle) left = held.stored.bytes
           return
@@ -279,10 +284,11 @@ export class Committer {
 
   #seal({ encoded }: Plan, header: Header): SessionRecord {
     const { stored, draft } = this.#held
-    const { codec, fidelity } = this.#context
+    const { codec, fidelity, keptReport } = this.#context
     if (encoded === undefined && stored !== undefined) return new UnsealedRecord(stored.payload).seal(header)
-    const { record, tag } = encoded as NonNullable<typeof encoded>
+    const { record, tag, keys = [] } = encoded as NonNullable<typeof encoded>
     if (tag === codec.writer.tag) fidelity?.check(draft.data, record.payload, codec, this.#log)
+    else keptReport.tell(keys, tag, draft.data, codec, this.#log)
     header.tag = tag
     return record.seal(header)
   }
@@ -353,7 +359,7 @@ export class Committer {
     if (own !== undefined) {
       // The new id has what this request has sent. Nothing is lost unless it has changed more since then.
       held.base = held.stored = own
-      if (planOf(held, false, this.#context).step === 'nothing') return
+      if (planOf(held, false, this.#context, this.#budget).step === 'nothing') return
     }
     held.detach('moved')
   }
