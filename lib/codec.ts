@@ -1,6 +1,6 @@
 // Between the data of a session and the payload of its record: the serializers, and the bounds around them.
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
-import { EncodeError, TooLargeError } from './errors.js'
+import { EncodeError, keyName, TooLargeError } from './errors.js'
 import { recordBytes, UnsealedRecord } from './record.js'
 
 /** Why a payload cannot be decoded; the message holds nothing of it. */
@@ -117,12 +117,19 @@ function isDictionary(value: unknown): value is Dictionary {
   return prototype === Object.prototype || prototype === null
 }
 
-/** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. */
+/** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. It never fails, and shows no value. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
-  // Of the prototype: a key `constructor` of the value itself is data.
-  return Object.getPrototypeOf(value)?.constructor?.name ?? 'object'
+  try {
+    // Of the prototype: a key `constructor` of the value itself is data, and so is a static method `name`.
+    const type: unknown = Object.getPrototypeOf(value)?.constructor
+    const name = typeof type === 'function' ? type.name : undefined
+    return typeof name === 'string' && name !== '' ? keyName(name) : 'object'
+  } catch {
+    // A revoked proxy, or a getter that throws.
+    return 'object'
+  }
 }
 
 const MAX_DEPTH = 2_000

@@ -1,4 +1,5 @@
 // The plugin: decorators and hooks. The only module that knows Fastify.
+import { setImmediate } from 'node:timers'
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -6,13 +7,16 @@ import type { RedisOptions } from 'ioredis'
 import { serializers } from '../serializers/index.js'
 import { Codec } from './codec.js'
 import { type Cookie, findCookie } from './cookie.js'
-import { NotLoadedError, OptionError } from './errors.js'
+import { AssignError, keyName, OptionError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck } from './fidelity.js'
 import { Health } from './health.js'
+import { Hints } from './hints.js'
+import { NotLoaded } from './not-loaded.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
-import { createSession, type Session } from './session.js'
+import { checkRoute, type SessionRouteConfig } from './route-config.js'
+import { createSession, type Session as RedisSession, type SessionHost } from './session.js'
 import { type Seen, SessionIds } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
@@ -23,19 +27,18 @@ import { Turns } from './turns.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
+    // An alias: other session libraries have applications declare an interface Session in this module.
     /** The session of this request: see the README of fastify-ioredis-session. */
-    session: Session
+    session: RedisSession
   }
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
      * the option of the plugin.
      */
-    session?: RouteConfig
+    session?: SessionRouteConfig
   }
 }
-
-type RouteConfig = false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
 
 const registrations = Symbol('fastify-ioredis-session.registrations')
 
@@ -47,6 +50,11 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
   refuseOverlap(fastify, settings)
+  if (options.prefix?.startsWith('/')) {
+    fastify.log.info(
+      `option prefix: ${keyName(options.prefix)} is taken for a prefix of routes; keys begin with ${settings.prefix}`
+    )
+  }
   const store = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
@@ -67,29 +75,39 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck()
   }
-  addHooks(fastify, settings, context)
+  addHooks(fastify, settings, context, production ? undefined : new Hints())
 }
 
 function addHooks(
   fastify: FastifyInstance,
   { cookie, decorator, onUnavailable, saveOn5xx, secrets }: Settings,
-  context: Context
+  context: Context,
+  hints: Hints | undefined
 ): void {
   const ids = new SessionIds(secrets)
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
-  type Slotted = FastifyRequest & { [slot]: RequestSession | null }
+  type Slotted = FastifyRequest & { [slot]: RequestSession | NotLoaded | null }
 
   fastify.decorateRequest(slot, null)
   fastify.decorateRequest(decorator, {
-    getter(this: FastifyRequest): Session {
-      const current = (this as Slotted)[slot]
-      if (current === null) throw new NotLoadedError(decorator)
-      return current.session
+    getter(this: FastifyRequest): RedisSession {
+      const request = this as Slotted
+      request[slot] ??= new NotLoaded(decorator)
+      return request[slot].session
+    },
+    setter() {
+      throw new AssignError(decorator)
     }
   })
+  fastify.addHook('onRoute', checkRoute)
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const current = new RequestSession(context, ids, request, reply)
+    const failure = (request as Slotted)[slot]?.failure
+    if (failure !== undefined) {
+      done(failure)
+      return
+    }
+    const current = new RequestSession(context, ids, hints, request, reply)
     ;(request as Slotted)[slot] = current
     const value = findCookie(request.headers.cookie, cookie.name)
     const loading = value === undefined ? undefined : current.load(value, onUnavailable)
@@ -111,20 +129,31 @@ function addHooks(
 }
 
 /** The session of one request, and the response as its transaction sees it. */
-class RequestSession implements Response {
+class RequestSession implements Response, SessionHost {
   readonly #context: Context
   readonly #ids: SessionIds
+  readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
-  #session: Session | undefined
-  #config: RouteConfig | undefined
+  #session: RedisSession | undefined
+  #config: SessionRouteConfig | undefined
+  #isAnswering = false
   #isEnding = false
   #commit: Promise<void> | undefined
+  /** What the request is to fail with. */
+  failure: Error | undefined
 
-  constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
+  constructor(
+    context: Context,
+    ids: SessionIds,
+    hints: Hints | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ) {
     this.#context = context
     this.#ids = ids
+    this.#hints = hints
     this.#request = request
     this.#reply = reply
   }
@@ -138,7 +167,7 @@ class RequestSession implements Response {
   }
 
   // Asked once: Fastify makes an object to hold it each time.
-  get #routeConfig(): RouteConfig {
+  get #routeConfig(): SessionRouteConfig {
     this.#config ??= this.#request.routeOptions.config?.session ?? {}
     return this.#config
   }
@@ -151,25 +180,42 @@ class RequestSession implements Response {
     return this.#transaction
   }
 
-  get session(): Session {
-    this.#session ??= createSession(this.transaction)
+  get session(): RedisSession {
+    this.#session ??= createSession(this.transaction, this)
     return this.#session
   }
 
   /** Commits, or discards where the response says that the request failed. */
   end(saveOn5xx: boolean): Promise<void> | undefined {
+    this.#isAnswering = true
     if (this.#session !== undefined) varyByCookie(this.#reply)
     if (this.#transaction === undefined) return undefined
     // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
     if (this.#commit !== undefined) return this.#commit.catch(() => {})
-    if (this.#reply.statusCode >= 500 && !saveOn5xx) {
+    const isFailed = this.#reply.statusCode >= 500
+    if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
       this.#transaction.discard()
-      return undefined
+      if (this.failure === undefined || isFailed) return undefined
+      this.#commit = Promise.reject(this.failure)
+      return this.#commit
     }
     this.#isEnding = true
     const config = this.#routeConfig
     this.#commit = this.#transaction.commit(config === false || config.touch !== false)
     return this.#commit
+  }
+
+  // Where the answer was to come from a callback that is never called, none would come.
+  fail(error: Error): void {
+    this.failure ??= error
+    setImmediate(() => {
+      const reply = this.#reply
+      if (!this.#isAnswering && !reply.sent && !reply.raw.headersSent) reply.send(error)
+    })
+  }
+
+  hint(name: string, advice: string): void {
+    this.#hints?.give(this.log, name, advice)
   }
 
   get log(): Log {

@@ -76,6 +76,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   /** The one that was sent last, which a client that loses the answer sends again. */
   #sent: Seen | undefined
   #failedDestroy: unknown
+  #failed: unknown
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
@@ -143,6 +144,10 @@ export class Transaction implements SessionOwner, DraftObserver {
    */
   commit(mayTouch: boolean): Promise<void> | undefined {
     if (this.#phase !== 'open') return undefined
+    if (this.#failed !== undefined) {
+      this.#phase = 'over'
+      return Promise.reject(this.#failed)
+    }
     this.#phase = 'committed'
     const step = this.#lastTurn === undefined ? this.#decide(mayTouch) : undefined
     if (step === 'nothing') {
@@ -208,10 +213,23 @@ export class Transaction implements SessionOwner, DraftObserver {
     })
   }
 
-  regenerate(keep: Keep): void {
-    if (this.detached === 'moved') throw this.#movedError()
-    if (this.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
-    this.draft.regenerate(keep)
+  regenerate(keep: Keep): Promise<void> {
+    try {
+      if (this.detached === 'moved') throw this.#movedError()
+      if (this.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
+      this.draft.regenerate(keep)
+      return Promise.resolve()
+    } catch (error) {
+      this.#failed = error
+      const failed = Promise.reject(error)
+      failed.catch(() => {})
+      return failed
+    }
+  }
+
+  touch(): boolean {
+    this.draft.touch = true
+    return isExtendable(this.draft.permanent, this.#context.lifetimes)
   }
 
   setCookie(attributes: ResponseCookie): void {
