@@ -9,6 +9,8 @@ import { Browser } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
 
 type Call = (session: Session, reply: FastifyReply) => unknown
+/** What a handler does after its call: it answers at once, or when the promise has settled, or leaves it to the call. */
+type Way = 'answers' | 'awaits' | 'leaves'
 
 const BROKEN = Buffer.from('no record at all, though long enough to have a header')
 
@@ -26,25 +28,24 @@ async function misused(t: Test) {
   const read: MemoryStore['read'] = async (key) => (undecodable ? BROKEN : store.read(key))
   const app = await createApp(t, { store: { ...store, read }, onUnavailable: 'anonymous' })
   let call: Call = () => undefined
-  /** Whether the handler answers, or leaves it to the call. */
-  let answers = true
-  const handler = async (session: Session, reply: FastifyReply): Promise<unknown> => {
-    const result = await call(session, reply)
-    return { result: result ?? null }
+  let way: Way = 'answers'
+  const handler = (session: Session, reply: FastifyReply): Promise<unknown> | undefined => {
+    const made = call(session, reply)
+    if (way === 'awaits') return Promise.resolve(made).then((result = null) => ({ result }))
+    if (way === 'answers') reply.send({})
+    return undefined
   }
-  app.get('/sync', ({ session }, reply) => {
-    call(session, reply)
-    if (answers) reply.send({})
-  })
   app.get('/', ({ session }, reply) => handler(session, reply))
+  app.get('/ended', async ({ session }, reply) => {
+    await elsewhere('/logout')
+    await session.reload()
+    return handler(session, reply) ?? reply
+  })
   app.get('/login', async ({ session }) => session.set('userId', 1))
   app.get('/id', async ({ session }) => ({ id: session.id, data: session.data() }))
   app.get('/move', async ({ session }) => session.regenerate())
   app.get('/logout', async ({ session }) => session.destroy())
-  app.get('/disabled', { config: { session: false } }, ({ session }, reply) => {
-    call(session, reply)
-    if (answers) reply.send({})
-  })
+  app.get('/disabled', { config: { session: false } }, ({ session }, reply) => handler(session, reply))
 
   const browser = new Browser(app)
   const elsewhere = async (url: string) => {
@@ -55,29 +56,31 @@ async function misused(t: Test) {
   const states: Record<string, () => Promise<string>> = {
     fresh: async () => {
       browser.cookies.clear()
-      return '/sync'
+      return '/'
     },
-    stored: async () => '/sync',
+    stored: async () => '/',
     disabled: async () => '/disabled',
     unavailable: async () => {
       plan.push('refuse')
-      return '/sync'
+      return '/'
     },
     undecodable: async () => {
       undecodable = true
-      return '/sync'
+      return '/'
     },
     moved: async () => {
       await elsewhere('/move')
-      return '/sync'
-    }
+      return '/'
+    },
+    destroyed: async () => '/ended'
   }
   /** Makes this call within a request whose session is in this state; gives the response. */
-  const make = async (state: string, next: Call, handlerAnswers = true) => {
+  const make = async (state: string, next: Call, nextWay: Way = 'answers') => {
+    browser.cookies.clear()
     await browser.request('/login')
     const url = (await states[state]?.()) ?? ''
     call = next
-    answers = handlerAnswers
+    way = nextWay
     const response = await browser.request(url)
     undecodable = false
     plan.length = 0
@@ -85,6 +88,7 @@ async function misused(t: Test) {
   }
   const run = async (next: Call) => {
     call = next
+    way = 'awaits'
     return browser.request('/')
   }
   return { app, browser, elsewhere, make, plan, run, states: Object.keys(states), unhandled }
@@ -113,9 +117,8 @@ t.test('no call leaves a request without an answer or ends the process', async (
     fc.constantFrom(...(Object.keys(METHODS) as (keyof typeof METHODS)[])),
     fc.constantFrom(...states),
     fc.constantFrom('nothing', 'a callback', 'a callback alone', 'a value'),
-    fc.boolean(),
-    async (method, state, more, handlerAnswers) => {
-      const waitsForCallback = !handlerAnswers && more.startsWith('a callback')
+    fc.constantFrom<Way>('answers', 'awaits', 'leaves'),
+    async (method, state, more, way) => {
       const response = await make(
         state,
         (session, reply) => {
@@ -125,9 +128,9 @@ t.test('no call leaves a request without an answer or ends the process', async (
           if (more === 'a value') given.push('more')
           // One that set() takes as the value, and one that stands in the place of a key, are different things.
           if (method === 'set' && more === 'a callback alone') given.unshift('userId', 1)
-          Reflect.apply(session[method], session, given)
+          return Reflect.apply(session[method], session, given)
         },
-        !waitsForCallback
+        way === 'leaves' && !more.startsWith('a callback') ? 'answers' : way
       )
       if (more === 'nothing') return
       t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_CALLBACK' })
