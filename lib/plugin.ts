@@ -16,7 +16,7 @@ import { NotLoaded } from './not-loaded.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
 import { checkRoute, type SessionRouteConfig } from './route-config.js'
-import { createSession, type Session as RedisSession, type SessionHost } from './session.js'
+import { createSession, type Session, type SessionHost } from './session.js'
 import { type Seen, SessionIds } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
@@ -27,16 +27,16 @@ import { Turns } from './turns.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    // An alias: other session libraries have applications declare an interface Session in this module.
+    // By its file: an application may declare an interface Session in this module, as other libraries tell it to.
     /** The session of this request: see the README of fastify-ioredis-session. */
-    session: RedisSession
+    session: import('./session.js').Session
   }
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
      * the option of the plugin.
      */
-    session?: SessionRouteConfig
+    session?: import('./route-config.js').SessionRouteConfig
   }
 }
 
@@ -90,7 +90,7 @@ function addHooks(
 
   fastify.decorateRequest(slot, null)
   fastify.decorateRequest(decorator, {
-    getter(this: FastifyRequest): RedisSession {
+    getter(this: FastifyRequest): Session {
       const request = this as Slotted
       request[slot] ??= new NotLoaded(decorator)
       return request[slot].session
@@ -136,7 +136,7 @@ class RequestSession implements Response, SessionHost {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
-  #session: RedisSession | undefined
+  #session: Session | undefined
   #config: SessionRouteConfig | undefined
   #isAnswering = false
   #isEnding = false
@@ -180,7 +180,7 @@ class RequestSession implements Response, SessionHost {
     return this.#transaction
   }
 
-  get session(): RedisSession {
+  get session(): Session {
     this.#session ??= createSession(this.transaction, this)
     return this.#session
   }

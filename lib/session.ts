@@ -237,11 +237,15 @@ type AnyMethod = (this: SessionMethods, ...given: unknown[]) => unknown
 
 for (const [name, takes] of Object.entries(METHODS)) {
   const method = SessionMethods.prototype[name as keyof typeof METHODS] as AnyMethod
-  Object.defineProperty(SessionMethods.prototype, name, { value: Object.freeze(strict(name, takes, method)) })
+  Object.defineProperty(SessionMethods.prototype, name, { value: strict(name, takes, method) })
 }
 
 // A dictionary has no keys by inheritance, and no session changes another by what they share.
 Reflect.deleteProperty(SessionMethods.prototype, 'constructor')
+for (const key of Reflect.ownKeys(SessionMethods.prototype)) {
+  const part = Object.getOwnPropertyDescriptor(SessionMethods.prototype, key)
+  for (const shared of [part?.value, part?.get, part?.set]) Object.freeze(shared)
+}
 Object.freeze(Object.setPrototypeOf(SessionMethods.prototype, null))
 
 // What a method does not take would be ignored silently: a callback is never called, a default never given.

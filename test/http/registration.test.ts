@@ -2,14 +2,18 @@
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import redisSession, { MemoryStore, type RedisSessionOptions, type Session } from '../../lib/index.js'
+import redisSession, {
+  MemoryStore,
+  type RedisSessionOptions,
+  type Session as SessionOf
+} from '../../lib/index.js'
 import { createApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    admin: Session<{ level: 1 | 2 }>
+    admin: SessionOf<{ level: 1 | 2 }>
   }
 }
 
