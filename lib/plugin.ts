@@ -205,13 +205,21 @@ class RequestSession implements Response, SessionHost {
     return this.#commit
   }
 
-  // Where the answer was to come from a callback that is never called, none would come.
+  // If the answer was to come from a callback, none would come. If it has gone, as for a socket, the log has the error.
   fail(error: Error): void {
+    if (this.#isAnswered) {
+      this.log.error({ err: error }, error.message)
+      return
+    }
     this.failure ??= error
     setImmediate(() => {
-      const reply = this.#reply
-      if (!this.#isAnswering && !reply.sent && !reply.raw.headersSent) reply.send(error)
+      if (!this.#isAnswered) this.#reply.send(error)
     })
+  }
+
+  get #isAnswered(): boolean {
+    const reply = this.#reply
+    return this.#isAnswering || reply.sent || reply.raw.headersSent
   }
 
   hint(name: string, advice: string): void {

@@ -179,14 +179,18 @@ t.test('a refused callback is not called, and a commit does not follow', async (
   t.match(await browser.json('/id'), { data: {} })
 })
 
-t.test('a callback in an answer that has been hijacked ends nothing twice', async (t) => {
-  const { run, unhandled } = await misused(t)
+t.test('a callback after the answer is an error in the log', async (t) => {
+  const { app, run, unhandled } = await misused(t)
   const response = await run((session, reply) => {
     reply.hijack()
     reply.raw.end('{"mine":true}')
     Reflect.apply(session.save, session, [() => {}])
   })
   t.same(response.json(), { mine: true })
+  t.match(
+    app.logLines.filter(({ level }) => level === 50),
+    [{ err: { code: 'FST_SESSION_CALLBACK' } }]
+  )
   t.same(unhandled, [])
 })
 

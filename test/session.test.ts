@@ -123,6 +123,16 @@ t.test('a session has the keys that were set and inherits none', async (t) => {
     []
   )
   t.equal(await visit((session) => Reflect.get(session, 'constructor')), 'mine')
+  const { visit: visitAnother } = await visitor(t)
+  t.same(
+    await visitAnother((session) => {
+      session.userId = 1
+      const keys = []
+      for (const key in session) keys.push(key)
+      return keys
+    }),
+    ['userId']
+  )
   t.match(await visit((session) => Reflect.set(session, '__proto__', { isAdmin: true })), {
     code: 'FST_SESSION_KEY'
   })

@@ -15,6 +15,7 @@ function look(session: Session): unknown[] {
   return [
     session.get('name'),
     session.name,
+    Reflect.get(session, 'cookie'),
     session.has('name'),
     'name' in session,
     session.data(),
@@ -152,6 +153,7 @@ t.test('before it is loaded it is empty, the same each time, and leaves the resp
   t.same(answers, [
     undefined,
     undefined,
+    undefined,
     false,
     false,
     {},
@@ -239,6 +241,30 @@ t.test(
     t.match(await new Browser(app).json('/'), { statusCode: 500, code: 'FST_SESSION_CALLBACK' })
   }
 )
+
+t.test('a log line about a session that cannot be decoded leaves the process alone', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const store = {
+    ...new HeldStore(memory).store,
+    read: async () => Buffer.from('no record at all, though long enough to have a header')
+  }
+  const lines: string[] = []
+  const res = ({ request }: { request: FastifyRequest }) => ({ userId: request.session.userId })
+  const app = Fastify({
+    logger: {
+      stream: { write: (line: string) => void lines.push(line) },
+      serializers: { res: res as never }
+    }
+  })
+  t.teardown(() => app.close())
+  await app.register(cookie)
+  await app.register(redisSession, { store, onUndecodable: 'error' })
+  app.get('/', async ({ session }) => ({ name: session.name }))
+  const browser = new Browser(app)
+  browser.cookies.set('__Host-session', 'A'.repeat(43))
+  t.match(await browser.json('/'), { code: 'FST_SESSION_UNDECODABLE' })
+})
 
 t.test('a key is deleted, though there is none, before it is loaded', async (t) => {
   const { app } = await everywhere(t, (request, where) => {
