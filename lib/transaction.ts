@@ -77,6 +77,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   #sent: Seen | undefined
   #failedDestroy: unknown
   #failed: unknown
+  /** Whether it has been said that the record cannot be decoded. */
+  #isReported = false
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
@@ -332,11 +334,14 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // Said when the session is looked at: who does not look does not mind.
   #undecodable({ message: reason }: Error): Dictionary {
+    if (this.#isReported) return {}
+    this.#isReported = true
     this.detached = 'undecodable'
     this.#stored = undefined
     const error = new UndecodableError(this.handle, reason)
     report(this.#response.log, 'error', { type: 'undecodable', handle: this.handle, reason }, error.message)
-    if (this.#context.onUndecodable === 'error') throw error
+    // Once, and not after the response: a log serializer that looks would end the process.
+    if (this.#context.onUndecodable === 'error' && this.#phase === 'open') throw error
     return {}
   }
 

@@ -260,10 +260,26 @@ t.test('a log line about a session that cannot be decoded leaves the process alo
   t.teardown(() => app.close())
   await app.register(cookie)
   await app.register(redisSession, { store, onUndecodable: 'error' })
-  app.get('/', async ({ session }) => ({ name: session.name }))
-  const browser = new Browser(app)
-  browser.cookies.set('__Host-session', 'A'.repeat(43))
-  t.match(await browser.json('/'), { code: 'FST_SESSION_UNDECODABLE' })
+  app.get('/', async () => ({}))
+  app.get('/look', async ({ session }) => ({ name: session.name }))
+  // A real connection: an injected request would hide what is thrown after the response.
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const headers = { cookie: `__Host-session=${'A'.repeat(43)}` }
+  for (const [path, status] of [
+    ['/', 200],
+    ['/look', 500]
+  ] as const) {
+    const response = await fetch(address + path, { headers })
+    t.equal(response.status, status)
+    await response.text()
+  }
+  await app.close()
+  t.equal(lines.filter((line) => line.includes('request completed')).length, 2)
+  t.equal(
+    lines.filter((line) => line.includes('"type":"undecodable"')).length,
+    2,
+    'said once for each request'
+  )
 })
 
 t.test('a key is deleted, though there is none, before it is loaded', async (t) => {
