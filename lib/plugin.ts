@@ -1,4 +1,5 @@
 // The plugin: decorators and hooks. The only module that knows Fastify.
+import { setImmediate } from 'node:timers'
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -6,13 +7,17 @@ import type { RedisOptions } from 'ioredis'
 import { serializers } from '../serializers/index.js'
 import { Codec } from './codec.js'
 import { type Cookie, findCookie } from './cookie.js'
-import { NotLoadedError, OptionError } from './errors.js'
+import { AssignError, OptionError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck, KeptReport } from './fidelity.js'
 import { Health } from './health.js'
+import { Hints } from './hints.js'
+import { keyName } from './key-names.js'
+import { NotLoaded } from './not-loaded.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
-import { createSession, type Session } from './session.js'
+import { checkRoute, type SessionRouteConfig } from './route-config.js'
+import { createSession, type Session, type SessionHost } from './session.js'
 import { type Seen, SessionIds } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
@@ -23,19 +28,18 @@ import { Turns } from './turns.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
+    // By its file: an application may declare an interface Session in this module, as other libraries tell it to.
     /** The session of this request: see the README of fastify-ioredis-session. */
-    session: Session
+    session: import('./session.js').Session
   }
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
      * the option of the plugin.
      */
-    session?: RouteConfig
+    session?: import('./route-config.js').SessionRouteConfig
   }
 }
-
-type RouteConfig = false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
 
 const registrations = Symbol('fastify-ioredis-session.registrations')
 
@@ -47,6 +51,11 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
   refuseOverlap(fastify, settings)
+  if (options.prefix?.startsWith('/')) {
+    fastify.log.info(
+      `option prefix: ${keyName(options.prefix)} is taken for a prefix of routes; keys begin with ${settings.prefix}`
+    )
+  }
   const store = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
@@ -69,29 +78,39 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     fidelity: production ? undefined : new FidelityCheck(),
     keptReport: new KeptReport()
   }
-  addHooks(fastify, settings, context)
+  addHooks(fastify, settings, context, production ? undefined : new Hints())
 }
 
 function addHooks(
   fastify: FastifyInstance,
   { cookie, decorator, onUnavailable, saveOn5xx, secrets }: Settings,
-  context: Context
+  context: Context,
+  hints: Hints | undefined
 ): void {
   const ids = new SessionIds(secrets)
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
-  type Slotted = FastifyRequest & { [slot]: RequestSession | null }
+  type Slotted = FastifyRequest & { [slot]: RequestSession | NotLoaded | null }
 
   fastify.decorateRequest(slot, null)
   fastify.decorateRequest(decorator, {
     getter(this: FastifyRequest): Session {
-      const current = (this as Slotted)[slot]
-      if (current === null) throw new NotLoadedError(decorator)
-      return current.session
+      const request = this as Slotted
+      request[slot] ??= new NotLoaded(decorator)
+      return request[slot].session
+    },
+    setter() {
+      throw new AssignError(decorator)
     }
   })
+  fastify.addHook('onRoute', checkRoute)
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const current = new RequestSession(context, ids, request, reply)
+    const failure = (request as Slotted)[slot]?.failure
+    if (failure !== undefined) {
+      done(failure)
+      return
+    }
+    const current = new RequestSession(context, ids, hints, request, reply)
     ;(request as Slotted)[slot] = current
     const value = findCookie(request.headers.cookie, cookie.name)
     const loading = value === undefined ? undefined : current.load(value, onUnavailable)
@@ -113,20 +132,31 @@ function addHooks(
 }
 
 /** The session of one request, and the response as its transaction sees it. */
-class RequestSession implements Response {
+class RequestSession implements Response, SessionHost {
   readonly #context: Context
   readonly #ids: SessionIds
+  readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
   #session: Session | undefined
-  #config: RouteConfig | undefined
+  #config: SessionRouteConfig | undefined
+  #isAnswering = false
   #isEnding = false
   #commit: Promise<void> | undefined
+  /** What the request is to fail with. */
+  failure: Error | undefined
 
-  constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
+  constructor(
+    context: Context,
+    ids: SessionIds,
+    hints: Hints | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ) {
     this.#context = context
     this.#ids = ids
+    this.#hints = hints
     this.#request = request
     this.#reply = reply
   }
@@ -146,7 +176,7 @@ class RequestSession implements Response {
   }
 
   // Asked once: Fastify makes an object to hold it each time.
-  get #routeConfig(): RouteConfig {
+  get #routeConfig(): SessionRouteConfig {
     this.#config ??= this.#request.routeOptions.config?.session ?? {}
     return this.#config
   }
@@ -160,24 +190,51 @@ class RequestSession implements Response {
   }
 
   get session(): Session {
-    this.#session ??= createSession(this.transaction)
+    this.#session ??= createSession(this.transaction, this)
     return this.#session
   }
 
   /** Commits, or discards where the response says that the request failed. */
   end(saveOn5xx: boolean): Promise<void> | undefined {
+    this.#isAnswering = true
     if (this.#session !== undefined) varyByCookie(this.#reply)
     if (this.#transaction === undefined) return undefined
     // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
     if (this.#commit !== undefined) return this.#commit.catch(() => {})
-    if (this.#reply.statusCode >= 500 && !saveOn5xx) {
-      this.#transaction.discard(this.#reply.statusCode)
-      return undefined
+    const isFailed = this.#reply.statusCode >= 500
+    if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
+      this.#transaction.discard(
+        isFailed ? `the response has status ${this.#reply.statusCode}` : 'the request failed'
+      )
+      if (this.failure === undefined || isFailed) return undefined
+      this.#commit = Promise.reject(this.failure)
+      return this.#commit
     }
     this.#isEnding = true
     const config = this.#routeConfig
     this.#commit = this.#transaction.commit(config === false || config.touch !== false)
     return this.#commit
+  }
+
+  // If the answer was to come from a callback, none would come. If it has gone, as for a socket, the log has the error.
+  fail(error: Error): void {
+    if (this.#isAnswered) {
+      this.log.error({ err: error }, error.message)
+      return
+    }
+    this.failure ??= error
+    setImmediate(() => {
+      if (!this.#isAnswered) this.#reply.send(error)
+    })
+  }
+
+  get #isAnswered(): boolean {
+    const reply = this.#reply
+    return this.#isAnswering || reply.sent || reply.raw.headersSent
+  }
+
+  hint(name: string, advice: string): void {
+    this.#hints?.give(this.log, name, advice)
   }
 
   get log(): Log {

@@ -7,7 +7,7 @@ import type { Cookie, ResponseCookie } from './cookie.js'
 import { Draft, type DraftObserver, type Keep } from './draft.js'
 import { ConflictError, DetachedError, UndecodableError } from './errors.js'
 import { type Log, report, reportAmbiguous, reportEnd, reportRollback, timed } from './events.js'
-import { cookieExpiry, isTooOld } from './expiry.js'
+import { cookieExpiry, isExtendable, isTooOld } from './expiry.js'
 import { Held } from './held.js'
 import { type Commit, includes } from './lineage.js'
 import { type Plan, planOf } from './plan.js'
@@ -51,6 +51,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   #received: Received | undefined
   /** An error of `regenerate` or `destroy`: an answer that hides it would be wrong. */
   #failure: { error: unknown } | undefined
+  /** Whether it was reported that the record cannot be decoded. */
+  #isReported = false
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
@@ -156,8 +158,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   /** Ends the transaction without a commit. */
-  discard(status: number): void {
-    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(`the response has status ${status}`)
+  discard(reason: string): void {
+    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(reason)
     this.#phase = 'over'
   }
 
@@ -226,6 +228,11 @@ export class Transaction implements SessionOwner, DraftObserver {
       failed.catch(() => {})
       return failed
     }
+  }
+
+  touch(): boolean {
+    this.draft.touch = true
+    return isExtendable(this.draft.permanent, this.#context.lifetimes)
   }
 
   setCookie(attributes: ResponseCookie): void {
@@ -317,12 +324,15 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // Reported when the session is looked at: requests that never read it are not affected.
   #refuseUndecodable(reason: string): Dictionary {
+    if (this.#isReported) return {}
+    this.#isReported = true
     const held = this.#held
     const { handle } = held
     held.detach('undecodable')
     const error = new UndecodableError(handle, reason)
     report(this.#response.log, 'error', { type: 'undecodable', handle, reason }, error.message)
-    if (this.#context.onUndecodable === 'error') throw error
+    // Not after the response: a log serializer that looks would end the process.
+    if (this.#context.onUndecodable === 'error' && this.#phase === 'open') throw error
     return {}
   }
 

@@ -2,14 +2,18 @@
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import redisSession, { MemoryStore, type RedisSessionOptions, type Session } from '../../lib/index.js'
+import redisSession, {
+  MemoryStore,
+  type RedisSessionOptions,
+  type Session as SessionOf
+} from '../../lib/index.js'
 import { createApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    admin: Session<{ level: 1 | 2 }>
+    admin: SessionOf<{ level: 1 | 2 }>
   }
 }
 
@@ -244,17 +248,54 @@ t.test('a name that is taken is refused', async (t) => {
   }
 })
 
-t.test('a hook that looks at the session before it is loaded is told so', async (t) => {
+t.test('config.session of a route is checked at registration, by name and route', async (t) => {
   const app = await createBareApp(t)
-  app.addHook('onRequest', async (request) => {
-    if (request.url === '/early') request.session.get('name')
-  })
   await app.register(redisSession, inMemory(t))
-  app.get('/early', async () => ({}))
-  app.get('/late', async ({ session }) => session.data())
-  const browser = new Browser(app)
-  t.match(await browser.json('/early'), { code: 'FST_SESSION_NOT_LOADED', message: /request\.session/ })
-  t.same(await browser.json('/late'), {})
+  const wrong: [unknown, string][] = [
+    [true, 'option config.session: of the route GET /poll must be false or an object'],
+    [null, 'option config.session: of the route GET /poll must be false or an object'],
+    [
+      { tuch: false },
+      'option config.session.tuch: of the route GET /poll is not one of touch, onUnavailable'
+    ],
+    [{ constructor: 1 }, 'option config.session.constructor: of the route GET /poll is not one of touch'],
+    [{ touch: 'no' }, 'option config.session.touch: of the route GET /poll must be true or false'],
+    [
+      { onUnavailable: 'empty' },
+      "option config.session.onUnavailable: of the route GET /poll must be 'error' or 'anonymous'"
+    ]
+  ]
+  for (const [session, message] of wrong) {
+    const config = { session: session as false }
+    t.throws(() => app.get('/poll', { config }, async () => ({})), { code: 'FST_SESSION_OPTION', message })
+  }
+  t.throws(
+    () => app.route({ method: ['PUT', 'POST'], url: '/', config: { session: 0 as never }, handler() {} }),
+    {
+      message: 'of the route PUT, POST / must be'
+    }
+  )
+  for (const [index, session] of [undefined, false, {}, { touch: true }, { touch: undefined }].entries()) {
+    app.get(`/${index}`, { config: { session: session as false } }, async () => ({}))
+  }
+  t.equal((await app.inject('/1')).statusCode, 200)
+})
+
+t.test('what autoload and fastify-cli pass to every plugin does no harm', async (t) => {
+  const redis = await startRedis(t)
+  const foreign = { prefix: '/area', skipOverride: true, logLevel: 'info', logSerializers: {} }
+  const app = await createApp(t, { redis: redis.url, ...foreign })
+  addRoutes(app)
+  await new Browser(app).request('/login')
+  t.match(await redis.client.keys('*'), [/^session:/])
+  t.match(
+    app.logLines.map(({ msg }) => msg),
+    ['option prefix: /area is taken for a prefix of routes; keys begin with session:']
+  )
+  for (const prefix of ['', undefined]) {
+    const { logLines } = await createApp(t, inMemory(t, { ...foreign, prefix: prefix as string }))
+    t.notOk(logLines.some(({ msg }) => msg.includes('prefix')))
+  }
 })
 
 t.test('a request refused before the session is loaded is answered as ever', async (t) => {
