@@ -14,6 +14,7 @@ export type SessionEvent =
   | { type: 'undecodable'; handle: string; reason: string }
   | { type: 'destroyed'; handle: string }
   | { type: 'unsaved'; handle: string; reason: string }
+  | { type: 'refused'; reason: 'malformed' | 'signature' }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
 
 /** What is used of a logger, pino's in Fastify. */
@@ -28,6 +29,11 @@ const events = channel('fastify-ioredis-session')
 /** Tells of something that is worth a line in the log. */
 export function report(log: Log, level: keyof Log, event: SessionEvent, message: string): void {
   log[level]({ session: event }, message)
+  events.publish(event)
+}
+
+/** Reports what is worth no line in the log, since any visitor can cause it with every request. */
+export function announce(event: SessionEvent): void {
   events.publish(event)
 }
 

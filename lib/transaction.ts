@@ -22,7 +22,7 @@ import {
 import { ours, Records, type RecordsOptions } from './records.js'
 import type { Detached, SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
-import { handleOf, isSame, newSessionId, type ReceivedId, type Seen } from './session-id.js'
+import { isSame, type Received, type ReceivedId, type Seen, type SessionIds } from './session-id.js'
 import { GuardedStore, type HealthRecord } from './stores/guarded.js'
 import type { Outcome, Store } from './stores/store.js'
 import type { Left, Turns } from './turns.js'
@@ -37,6 +37,7 @@ export interface Context extends RecordsOptions {
   timeout: number
   health: HealthRecord
   cookie: Cookie
+  ids: SessionIds
   codec: Codec
   merge: MergeRules
   onUndecodable: 'empty' | 'error'
@@ -79,13 +80,14 @@ export class Transaction implements SessionOwner, DraftObserver {
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
+  #disabledBy = 'disabled'
   /** How often the current commit has been tried. */
   #tries = 0
 
   constructor(context: Context, response: Response) {
     this.#context = context
     this.#response = response
-    this.#cookie = new SessionCookie(context.cookie, response)
+    this.#cookie = new SessionCookie(context, response)
     this.#store = new GuardedStore(context.store, context.timeout, context.health)
     this.#records = new Records(this.#store, context)
   }
@@ -96,7 +98,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   get handle(): string {
-    this.#handle ??= handleOf(this.#ensureId())
+    this.#handle ??= this.#context.ids.handleOf(this.#ensureId())
     return this.#handle
   }
 
@@ -110,30 +112,67 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   /**
-   * Reads the session of this id. Where there is none the session is a new one, and will have an id of its own.
+   * Reads the session that these ids lead to. Where there is none the session is a new one, and will have an id of its own.
    * @param onUnavailable What follows where the store does not answer: an error, or an empty session.
    */
-  load(received: ReceivedId, onUnavailable: 'error' | 'anonymous'): Promise<void> {
-    const { id, handle } = received
+  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     this.#cookie.receive(received)
+    const [first = received.next] = received.ids
+    if (first === undefined) return undefined
     return timed(
-      () => this.#read(id, handle),
-      (ms) => ({ type: 'load', handle, found: this.#stored !== undefined, ms })
-    ).then(
-      () => {
-        if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
-        if (received.seen !== undefined && this.detached === undefined) this.#compare(handle, received.seen)
-      },
-      (error) => {
-        // By its status: a store of the application's own has errors of its own.
-        if (onUnavailable === 'error' || error.statusCode !== 503) throw error
-      }
-    )
+      () => this.#choose(received),
+      (ms) => ({ type: 'load', handle: this.#handle ?? first.handle, found: this.#stored !== undefined, ms })
+    ).catch((error) => {
+      // By its status: a store of the application's own has errors of its own.
+      if (onUnavailable === 'error' || error.statusCode !== 503) throw error
+    })
+  }
+
+  async #choose({ ids, next }: Received): Promise<void> {
+    const alive: ReceivedId[] = []
+    for (const each of ids) if (ids.length === 1 || (await this.#isAlive(each))) alive.push(each)
+    if (alive.length > 1) {
+      this.#response.log.warn(
+        {},
+        `the browser sent the cookies of ${alive.length} sessions, none of which was taken: ` +
+          'clear cookies of this name with another domain or path, or set cookie.name'
+      )
+      return
+    }
+    const [chosen] = alive
+    if (chosen !== undefined && (await this.#try(chosen))) return
+    const isMoved = this.detached === 'moved'
+    if (next !== undefined && (this.detached === undefined || isMoved)) {
+      this.detached = undefined
+      if (await this.#try(next)) return
+      if (this.detached === undefined && isMoved) this.detached = 'moved'
+    }
+    if (this.detached === undefined) this.#cookie.ended()
+  }
+
+  /** @returns Whether there is a session under this id, as far as can be told. */
+  async #try(received: ReceivedId): Promise<boolean> {
+    const { id, handle, seen } = received
+    this.#cookie.hold(received)
+    await this.#read(id, handle)
+    if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
+    if (seen !== undefined && this.detached === undefined) this.#compare(handle, seen)
+    return this.#stored !== undefined || this.detached === 'undecodable'
+  }
+
+  async #isAlive({ id, handle }: ReceivedId): Promise<boolean> {
+    await this.#read(id, handle)
+    const isAlive = this.#stored !== undefined || this.detached === 'undecodable'
+    this.detached = undefined
+    this.#adopt(undefined, undefined)
+    this.#draft = undefined
+    return isAlive
   }
 
   /** Makes this an empty session that takes no changes. */
-  disable(): void {
+  disable(reason = 'disabled'): void {
     this.detached = 'disabled'
+    this.#disabledBy = reason
   }
 
   /**
@@ -230,7 +269,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   // ---------------------------------------------------------------- the record
 
   #ensureId(): string {
-    this.#id ??= newSessionId()
+    this.#id ??= this.#context.ids.create()
     return this.#id
   }
 
@@ -280,8 +319,9 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (found === undefined || isCutOff(seen, found)) this.#reportRollback(handle, seen, found)
   }
 
-  #reportRollback(handle: string, { counter: expected }: Seen, there: Seen | undefined): void {
+  #reportRollback(handle: string, { counter: expected, nonce }: Seen, there: Seen | undefined): void {
     this.rolledBack = true
+    if (!this.#context.ids.isFirstAlarm(handle, { counter: expected, nonce })) return
     const found = there?.counter
     const what = found === expected ? 'another commit of this number' : (found ?? 'none')
     report(
@@ -500,8 +540,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   // First the new record, then the mark in place of the old one: at no instant is there no session, and once the old
   // id leads nowhere the new one is known to nobody but this response.
   async #move(stored: SessionRecord, successor: SessionRecord): Promise<Outcome> {
-    const id = newSessionId()
-    await this.#records.create(handleOf(id), successor)
+    const id = this.#context.ids.create()
+    await this.#records.create(this.#context.ids.handleOf(id), successor)
     let outcome: Outcome
     try {
       outcome = await this.#records.mark(this.handle, stored)
@@ -522,7 +562,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   // Nobody has this id: where its record cannot be removed, it ends by itself.
   async #drop(id: string, { revision }: SessionRecord): Promise<void> {
     try {
-      await this.#records.remove(handleOf(id), revision)
+      await this.#records.remove(this.#context.ids.handleOf(id), revision)
     } catch {}
   }
 
@@ -637,7 +677,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   #refuseIfDetached(action: string): void {
-    if (this.detached !== undefined) throw new DetachedError(action, this.detached)
+    if (this.detached === undefined) return
+    throw new DetachedError(action, this.detached === 'disabled' ? this.#disabledBy : this.detached)
   }
 
   #vanish(handle: string): void {

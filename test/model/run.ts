@@ -6,7 +6,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import redisSession, { type Session, type Store } from '../../lib/index.js'
 import { append, larger, sum, union } from '../../lib/merge-rules.js'
 import { isMark, revisionOf } from '../../lib/record.js'
-import { handleOf } from '../../lib/session-id.js'
+import { SessionIds } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
@@ -15,6 +15,7 @@ import { Account, Ledger } from './ledger.js'
 import { KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
 const COOKIE = '__Host-session'
+const ids = new SessionIds(COOKIE, [])
 /** Milliseconds; a request that goes on is back at its store within a few. */
 const LOST_AFTER = 100
 const FIRST_VISIT: Visit = { app: 0, steps: [{ do: 'login' }, { do: 'append' }, { do: 'nested' }], end: 'ok' }
@@ -329,7 +330,7 @@ class Run {
 
   async #expire(browser: number): Promise<void> {
     const { store } = this.backend
-    const key = `session:${handleOf(this.#jars[browser] ?? '')}`
+    const key = `session:${ids.handleOf(this.#jars[browser] ?? '')}`
     const record = await store.read(key)
     if (record === undefined || isMark(record)) return
     await store.destroy(key, revisionOf(record))
@@ -367,7 +368,7 @@ class Run {
       code: JSON.parse(body).code,
       detached: request.session?.detached,
       destroyed: request.session?.destroyed ?? false,
-      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : `session:${handleOf(set.value)}`
+      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : `session:${ids.handleOf(set.value)}`
     })
   }
 }
