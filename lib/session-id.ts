@@ -62,6 +62,12 @@ const ALARMS = 1_000
 /** How many ids of one request are looked up. */
 const MAX_IDS = 4
 
+/** What a commit cookie says. */
+interface SeenOf {
+  handle: string
+  seen: Seen
+}
+
 /** The ids of one registration: made, signed with its secrets, and found in the cookies of its name. */
 export class SessionIds {
   readonly #name: string
@@ -116,10 +122,10 @@ export class SessionIds {
   receive(header: string | undefined): Received | undefined {
     const values = findCookies(header, this.#name)
     if (values === undefined) return undefined
-    const seen = values.seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
-    const next = this.#distinct(values.next, (value) => this.#verifyNext(value), seen)
+    const commits = values.seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
+    const next = this.#distinct(values.next, (value) => this.#verifyNext(value), commits)
     return {
-      ids: this.#distinct(values.id, (value) => this.#verifyId(value), seen),
+      ids: this.#distinct(values.id, (value) => this.#verifyId(value), commits),
       // Of two that verify nobody can tell which is the browser's.
       next: next.length === 1 ? next[0] : undefined,
       came: values.id.length > 0,
@@ -139,18 +145,15 @@ export class SessionIds {
   #distinct(
     values: readonly string[],
     verify: (value: string) => ReceivedId | undefined,
-    seen: readonly (Seen & { handle: string })[]
+    commits: readonly SeenOf[]
   ): ReceivedId[] {
     const ids: ReceivedId[] = []
     for (const value of new Set(values)) {
       const received = verify(value)
       if (received === undefined) continue
       const known = ids.findIndex(({ id }) => id === received.id)
-      const last = latest([
-        ids[known]?.seen,
-        received.seen,
-        ...seen.filter(({ handle }) => handle === received.handle)
-      ])
+      const own = commits.filter(({ handle }) => handle === received.handle)
+      const last = latest([ids[known]?.seen, received.seen, ...own.map(({ seen }) => seen)])
       if (known >= 0) ids[known] = { ...received, outdated: true, seen: last }
       else if (ids.length < MAX_IDS) ids.push(last === received.seen ? received : { ...received, seen: last })
     }
@@ -183,10 +186,10 @@ export class SessionIds {
     return id === '' ? undefined : this.#received(id, this.#signer(this.#domains.next, id, signature))
   }
 
-  #verifySeen(value: string): (Seen & { handle: string }) | undefined {
+  #verifySeen(value: string): SeenOf | undefined {
     const [, signed = '', handle = '', counter = '', nonce = '', signature = ''] = SEEN.exec(value) ?? []
     if (signed === '' || this.#signer(this.#domains.seen, signed, signature) < 0) return undefined
-    return { handle, ...seenOf(counter, nonce) }
+    return { handle, seen: seenOf(counter, nonce) }
   }
 
   /** @param signer Which secret signed it; less than 0: none of ours. */
