@@ -81,6 +81,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   #isWatched = false
   #lastTurn: Promise<void> | undefined
   #disabledBy = 'disabled'
+  #tried: readonly ReceivedId[] = []
   /** How often the current commit has been tried. */
   #tries = 0
 
@@ -122,10 +123,17 @@ export class Transaction implements SessionOwner, DraftObserver {
     return timed(
       () => this.#choose(received),
       (ms) => ({ type: 'load', handle: this.#handle ?? first.handle, found: this.#stored !== undefined, ms })
-    ).catch((error) => {
-      // By its status: a store of the application's own has errors of its own.
-      if (onUnavailable === 'error' || error.statusCode !== 503) throw error
-    })
+    ).then(
+      () => {
+        for (const { handle, seen } of this.#tried) {
+          if (seen !== undefined && this.detached === undefined) this.#compare(handle, seen)
+        }
+      },
+      (error) => {
+        // By its status: a store of the application's own has errors of its own.
+        if (onUnavailable === 'error' || error.statusCode !== 503) throw error
+      }
+    )
   }
 
   async #choose({ ids, next }: Received): Promise<void> {
@@ -152,11 +160,11 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   /** @returns Whether there is a session under this id, as far as can be told. */
   async #try(received: ReceivedId): Promise<boolean> {
-    const { id, handle, seen } = received
+    const { id, handle } = received
+    this.#tried = [received]
     this.#cookie.hold(received)
     await this.#read(id, handle)
     if (this.#stored !== undefined) this.#cookie.expires(this.#cookieExpiry(this.#stored))
-    if (seen !== undefined && this.detached === undefined) this.#compare(handle, seen)
     return this.#stored !== undefined || this.detached === 'undecodable'
   }
 
