@@ -403,31 +403,6 @@ const renewals: [string, RedisSessionOptions][] = [
   ['a session that has ended', { secret }]
 ]
 
-/** A browser for which the next response would renew a cookie, and what its request does to that end. */
-async function dueBrowser(
-  t: Test,
-  [name, options]: (typeof renewals)[number],
-  addRoute: (app: FastifyInstance, use: Use) => void
-) {
-  const service = await createService(t, options)
-  const isCommit = name === 'the number of a commit'
-  addRoute(service.app, (session) => {
-    if (isCommit && !session.isNew) session.count = (session.count ?? 0) + 1
-  })
-  const { app, browser, prefix } = service
-  if (name === 'a rotated secret') {
-    const before = await createService(t, { prefix, secret: oldSecret })
-    await browser.visit(before.app).request('/login')
-    browser.visit(app)
-  } else if (name === 'a session that has ended') {
-    const other = new Browser(app)
-    await other.request('/login')
-    keep(browser, await ask(app, other, '/strict'))
-    await other.request('/logout')
-  } else await browser.request('/remember')
-  return service
-}
-
 type Use = (session: Session) => unknown
 const PUBLIC = 'public, max-age=0'
 
@@ -518,49 +493,66 @@ const answers: [string, (app: FastifyInstance, url: string, use: Use, control: s
   ]
 ]
 
+/** All of these ways in one application, each under a URL of its own. */
+function addAnswers(app: FastifyInstance, use: Use): [string, string][] {
+  return answers.map(([name, answer], index) => {
+    answer(app, `/answer/${index}`, use, PUBLIC)
+    return [name, `/answer/${index}`]
+  })
+}
+
 t.test('a response that shared caches store', async (t) => {
-  for (const renewal of renewals) {
-    t.test(`carries no cookie for ${renewal[0]}, which the next one does`, async (t) => {
-      for (const [name, answer] of answers) {
-        const { app, browser } = await dueBrowser(t, renewal, (app, use) =>
-          answer(app, '/cached', use, PUBLIC)
-        )
-        const cache = new SharedCache(app)
-        const response = await cache.get('/cached', headerOf(browser))
+  for (const [what, options] of renewals) {
+    t.test(`carries no cookie for ${what}, which the next one does`, async (t) => {
+      const { app, browser: another, prefix } = await createService(t, options)
+      const urls = addAnswers(app, (session) => {
+        if (what === 'the number of a commit' && !session.isNew) session.count = (session.count ?? 0) + 1
+      })
+      const before = await createService(t, { prefix, secret: oldSecret })
+      const cache = new SharedCache(app)
+      for (const [name, url] of urls) {
+        const browser = new Browser(what === 'a rotated secret' ? before.app : app)
+        await browser.request('/remember')
+        browser.visit(app)
+        if (what === 'a session that has ended') {
+          for (const [name, value] of browser.cookies) another.cookies.set(name, value)
+          await another.request('/logout')
+        }
+        const response = await cache.get(url, headerOf(browser))
         t.same(response.setCookies, [], name)
         t.equal(response.headers['cache-control'], PUBLIC, name)
-        t.same((await cache.get('/cached', '')).setCookies, [])
+        t.same((await cache.get(url, '')).setCookies, [])
         t.not(names(await browser.request('/still')).length, 0, `${name}: the next response`)
       }
     })
   }
 
-  const musts: [string, RedisSessionOptions, string | undefined, Use][] = [
-    ['the first write', {}, undefined, (session) => session.set('userId', 1)],
-    ['a login', {}, '/count', (session) => session.regenerate()],
-    ['attributes of its own', {}, '/count', (session) => session.options({ sameSite: 'strict' })],
+  const musts: [string, string | undefined, Use][] = [
+    ['the first write', undefined, (session) => session.set('userId', 1)],
+    ['a login', '/count', (session) => session.regenerate()],
+    ['attributes of its own', '/count', (session) => session.options({ sameSite: 'strict' })],
     [
       'a session that becomes permanent',
-      {},
       '/count',
       (session) => {
         session.permanent = true
       }
     ],
-    ['a logout', {}, '/count', (session) => session.destroy()]
+    ['a logout', '/count', (session) => session.destroy()]
   ]
-  for (const [what, options, begin, use] of musts) {
+  for (const [what, begin, use] of musts) {
     t.test(`is stored by none when it carries the cookie of ${what}`, async (t) => {
-      for (const [name, answer] of answers) {
-        const { app, browser } = await createService(t, options)
-        answer(app, '/cached', use, PUBLIC)
+      const { app } = await createService(t)
+      const urls = addAnswers(app, use)
+      const cache = new SharedCache(app)
+      for (const [name, url] of urls) {
+        const browser = new Browser(app)
         if (begin !== undefined) await browser.request(begin)
-        const cache = new SharedCache(app)
-        const response = await cache.get('/cached', headerOf(browser))
+        const response = await cache.get(url, headerOf(browser))
         t.equal(response.setCookies.filter((header) => header.startsWith(`${NAME}=`)).length, 1, name)
         t.equal(response.headers['cache-control'], 'no-store', name)
         t.match(response.headers.vary, /cookie/i, name)
-        t.same((await cache.get('/cached', '')).setCookies.includes(response.setCookies[0] ?? ''), false)
+        t.same((await cache.get(url, '')).setCookies.includes(response.setCookies[0] ?? ''), false)
       }
     })
   }
@@ -586,11 +578,14 @@ t.test('a response that shared caches store', async (t) => {
       [{ 'cache-control': 'no-cache, max-age=60' }, 'no-cache, max-age=60, private'],
       [{ 'cache-control': 'max-age=0, must-revalidate' }, 'max-age=0, must-revalidate, private']
     ]
-    for (const [headers, expected] of said) {
-      const { app, browser } = await createService(t, { touchAfter: 0 })
-      app.get('/', async (_request, reply) => reply.headers(headers).send('body'))
+    const { app } = await createService(t, { touchAfter: 0 })
+    for (const [index, [headers]] of said.entries()) {
+      app.get(`/said/${index}`, async (_request, reply) => reply.headers(headers).send('body'))
+    }
+    for (const [index, [headers, expected]] of said.entries()) {
+      const browser = new Browser(app)
       await browser.request('/remember')
-      const response = await browser.request('/')
+      const response = await browser.request(`/said/${index}`)
       const name = JSON.stringify(headers)
       t.same(names(response), expected === true ? [] : [NAME], name)
       if (expected !== true) t.equal(response.headers['cache-control'], expected, name)
