@@ -141,14 +141,14 @@ class RequestSession implements Response {
     this.#reply = reply
   }
 
-  /** Loads the session that these cookies lead to; nothing where they lead to none, and where the request has none. */
+  /** Loads the session that these cookies lead to. A route or path without sessions loads nothing. */
   load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     const config = this.#routeConfig
     if (config === false || this.#pathProblem !== undefined) return undefined
     return this.transaction.load(received, config.onUnavailable ?? onUnavailable)
   }
 
-  // Where the browser would not send the cookie, setting it would replace the one of another session.
+  // The browser would not send the cookie there, so a new session would replace the one of the other pages.
   get #pathProblem(): string | undefined {
     const { path } = this.#context.cookie
     if (isOnPath(this.#request.originalUrl, path)) return undefined
