@@ -101,11 +101,11 @@ export class Transaction implements SessionOwner, DraftObserver {
    * Reads the session that the browser names. If there is none, the session is a new one, and will have an id of its own.
    * @param onUnavailable What follows if the store does not answer: an error, or an empty session.
    */
-  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> {
+  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     this.#received = received
     this.#cookie.receive(received)
-    const { handle } = received.ids[0] ?? received.next ?? {}
-    if (handle === undefined) return Promise.resolve()
+    const [{ handle } = received.next ?? {}] = received.ids
+    if (handle === undefined) return undefined
     return timed(
       () => this.#find(received),
       (ms) => ({ type: 'load', handle, found: !this.isNew, ms })
@@ -262,7 +262,10 @@ export class Transaction implements SessionOwner, DraftObserver {
       return this.#take(chosen)
     }
     const offered = next && (await this.#look(next))
-    if (offered !== undefined && isLiving(offered)) return this.#take(offered)
+    if (offered !== undefined && isLiving(offered)) {
+      this.#cookie.hold(offered.received)
+      return this.#take(offered)
+    }
     const unusable = found.find(({ state }) => state !== 'missing')
     if (unusable !== undefined) this.#takeUnusable(unusable)
     else this.#cookie.ended()
@@ -310,6 +313,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const there = held.stored?.header
     if (there !== undefined && includes(there, seen) !== false) return
     held.rolledBack = true
+    if (!this.#context.ids.isFirstAlarm(handle, seen)) return
     reportRollback(this.#response.log, handle, seen, there)
   }
 

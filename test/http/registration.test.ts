@@ -183,21 +183,22 @@ t.test('two applications in one process share nothing', async (t) => {
   const browser = new Browser(one)
   await browser.request('/login')
   t.same(await browser.json('/data'), { name: 'Ada' })
-  browser.visit(other)
-  t.same(await browser.json('/data'), {})
-  browser.visit(one)
+  const elsewhere = new Browser(other)
+  for (const [name, value] of browser.cookies) elsewhere.cookies.set(name, value)
+  t.same(await elsewhere.json('/data'), {})
   t.same(await browser.json('/data'), { name: 'Ada' })
 })
 
 t.test('two areas of one application may each have sessions of their own', async (t) => {
   const app = await createBareApp(t)
-  for (const prefix of ['/one', '/other']) {
+  for (const area of ['one', 'other']) {
     await app.register(
-      async (area) => {
-        await area.register(redisSession, inMemory(t, { cookie: { path: prefix } }))
-        addRoutes(area)
+      async (scope) => {
+        const options = { prefix: `${area}:`, cookie: { name: area, path: `/${area}` } }
+        await scope.register(redisSession, inMemory(t, options))
+        addRoutes(scope)
       },
-      { prefix }
+      { prefix: `/${area}` }
     )
   }
   const browser = new Browser(app)
@@ -206,28 +207,44 @@ t.test('two areas of one application may each have sessions of their own', async
   t.same(await browser.json('/other/data'), {})
 })
 
-t.test('registrations that overlap are refused by name', async (t) => {
+t.test('registrations that overlap are refused by name, wherever they are', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
+  const name = /cookie\.name: \S+ belongs to another registration: set decorator or cookie\.name/
+  const prefix = /prefix: session: belongs to another registration: set decorator or prefix/
+  const admin = { store, decorator: 'admin' }
   const cases: [RedisSessionOptions, RegExp][] = [
-    [{ store }, /cookie\.name: __Host-session belongs to another registration/],
-    [{ store, decorator: 'admin', cookie: { name: '__Host-session' } }, /cookie\.name/],
-    [{ store, decorator: 'admin', prefix: 'session:' }, /prefix: session: belongs to another registration/]
+    [{ store }, name],
+    [{ ...admin, cookie: { name: '__Host-session' } }, name],
+    [{ ...admin, cookie: { name: '__Host-session-next' } }, name],
+    [inMemory(t, { prefix: 'other:' }), name],
+    [{ ...admin, prefix: 'session:' }, prefix],
+    [inMemory(t, { decorator: 'admin', prefix: 'session:' }), prefix]
   ]
+  const inArea = (app: FastifyInstance, options: RedisSessionOptions) =>
+    app.register(async (area) => void (await area.register(redisSession, options)), { prefix: '/area' })
   for (const [options, message] of cases) {
+    const error = { code: 'FST_SESSION_OPTION', message }
     const app = await createBareApp(t)
     await app.register(redisSession, { store })
-    await t.rejects(async () => app.register(redisSession, options), { code: 'FST_SESSION_OPTION', message })
+    await t.rejects(async () => app.register(redisSession, options), error, 'one after the other')
     const outer = await createBareApp(t)
     await outer.register(redisSession, { store })
-    await t.rejects(
-      async () =>
-        outer.register(async (area) => void (await area.register(redisSession, options)), {
-          prefix: '/area'
-        }),
-      { code: 'FST_SESSION_OPTION', message },
-      'also below'
-    )
+    await t.rejects(async () => inArea(outer, options), error, 'one below the other')
+    const beside = await createBareApp(t)
+    await inArea(beside, { store })
+    await t.rejects(async () => inArea(beside, options), error, 'one beside the other')
+  }
+})
+
+t.test('one name with another path or domain is refused, since the browser sends both cookies', async (t) => {
+  for (const cookie of [{ path: '/area' }, { domain: 'example.com' }]) {
+    const app = await createBareApp(t)
+    await app.register(redisSession, inMemory(t, { cookie: { name: 'session' } }))
+    const other = inMemory(t, { decorator: 'admin', cookie: { name: 'session', ...cookie } })
+    await t.rejects(async () => app.register(redisSession, other), {
+      message: /cookie\.name: session belongs/
+    })
   }
 })
 
