@@ -30,7 +30,6 @@ const HOW: Partial<Record<Action, How>> = {
 const COOKIE = 'session'
 /** How often something is tried again when the faults are over. */
 const TRIES = 40
-const EMPTY: Content = { life: undefined, log: [], count: 0, tags: [] }
 
 export interface Habits {
   random: () => number
@@ -46,8 +45,8 @@ interface Stay {
   name: string
   jar: Jar
   entries: Entry[]
-  /** All ids that the browser has held, and the number of the request that brought each. */
-  ids: Map<string, number>
+  /** All ids that the browser has held: a cookie of each, and the number of the request that brought it. */
+  ids: Map<string, { cookie: string; number: number }>
   underWay: Set<Promise<unknown>>
   jarAtLogout?: Jar
 }
@@ -134,7 +133,7 @@ export class Browser {
     for (let tries = 0; tries < 4; tries++) {
       const jar = stay.jar.copy()
       const entry = await this.#send(stay, tab, 'log out', [])
-      if (entry.hasCookie && saidAtEnd(entry) === 'acknowledged') {
+      if (entry.id !== undefined && saidAtEnd(entry) === 'acknowledged') {
         // Another tab may have done the same at the same time.
         if (stay.jarAtLogout === undefined) {
           stay.jarAtLogout = jar
@@ -162,7 +161,6 @@ export class Browser {
 
   async #settle(stay: Stay): Promise<Life> {
     const { name, entries, ids } = stay
-    let content = EMPTY
     if (stay.jarAtLogout === undefined) {
       // Whatever an unanswered request has left behind is put right by the next that succeeds.
       for (let tries = 0; tries < TRIES; tries++) {
@@ -171,17 +169,15 @@ export class Browser {
         if (status === 200 || status === 401) break
         await sleep(50)
       }
-      content = await this.#look(stay.jar)
-    } else {
-      content = await this.#look(stay.jar)
     }
+    const content = await this.#look(stay.jar)
     const atLogout = stay.jarAtLogout && (await this.#look(stay.jarAtLogout))
-    const now = stay.jar.get(COOKIE)
+    const now = idIn(stay.jar)
     const old = [...ids].filter(([id]) => id !== now)
     const others = await Promise.all(
-      old.map(async ([id, number]) => {
+      old.map(async ([, { cookie, number }]) => {
         const jar = new Jar()
-        jar.keep([`${COOKIE}=${id}`])
+        jar.keep([`${COOKIE}=${cookie}`])
         return { cookie: `the id that request #${number} brought`, content: await this.#look(jar) }
       })
     )
@@ -215,7 +211,7 @@ export class Browser {
 
   async #sendNow(stay: Stay, tab: string, action: Action, changes: Change[]): Promise<Entry> {
     const number = ++this.#numbers
-    const cookie = stay.jar.header('/')
+    const sent = stay.jar.header('/')
     const process = this.#anyProcess()
     const entry: Entry = {
       number,
@@ -223,22 +219,27 @@ export class Browser {
       action,
       process,
       changes,
-      hasCookie: stay.jar.get(COOKIE) !== undefined,
+      id: stay.ids.get(idIn(stay.jar) ?? '')?.number,
       sentAt: this.#clock(),
       endedAt: Number.POSITIVE_INFINITY
     }
     stay.entries.push(entry)
     try {
       const [method, path] = this.#pathOf(stay.name, action, changes)
-      const response = await this.#request(method, path, cookie, process)
+      const response = await this.#request(method, path, sent, process)
       entry.endedAt = this.#clock()
-      stay.jar.keep(response.cookies)
-      const id = stay.jar.get(COOKIE)
-      if (id !== undefined && !stay.ids.has(id)) stay.ids.set(id, number)
+      const [before, after] = [idIn(stay.jar), idIn(stay.jar.keep(response.cookies))]
+      const cookie = stay.jar.get(COOKIE)
+      if (after !== undefined && cookie !== undefined && !stay.ids.has(after))
+        stay.ids.set(after, { cookie, number })
+      if (before !== after) entry.newId = after === undefined ? 'none' : stay.ids.get(after)?.number
       entry.answer = answerOf(response)
     } catch (error) {
       entry.endedAt = this.#clock()
-      entry.failure = (error as NodeJS.ErrnoException).code ?? String(error)
+      const { code } = error as NodeJS.ErrnoException
+      // What is no fault of the connection is one of this program.
+      if (code === undefined) throw error
+      entry.failure = code
     }
     return entry
   }
@@ -270,6 +271,11 @@ export class Browser {
     }
     return exchange(this.#agent, method, address + path, cookie)
   }
+}
+
+/** What stands before the first dot: the rest is its signature, and what the browser is to remember beside it. */
+function idIn(jar: Jar): string | undefined {
+  return jar.get(COOKIE)?.split('.')[0]
 }
 
 function answerOf({ status, body, header }: Response): Answer {

@@ -31,7 +31,8 @@ function writes(name: string, oneIn: number, fateOf: (stage: Stage<unknown>) => 
   }
 }
 
-async function withFate(
+/** While this work is done, one in so many writes meets this fate, at every process. */
+export async function withFate(
   { fleet, random, ...rest }: Stage<unknown>,
   oneIn: number,
   fateOf: (stage: Stage<unknown>) => Fate,

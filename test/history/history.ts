@@ -50,8 +50,10 @@ export interface Entry {
   /** Which process of the service it went to. */
   process: number
   changes: Change[]
-  /** Whether the browser sent a session cookie. */
-  hasCookie: boolean
+  /** The session id that the browser sent, named by the request that brought it; `undefined`: none. */
+  id: number | undefined
+  /** The one that it holds after the answer, if that is another than just before the answer. */
+  newId?: number | 'none' | undefined
   sentAt: number
   endedAt: number
   /** `undefined` if the connection broke or nothing was heard. */
@@ -102,23 +104,14 @@ export function saidOf(entry: Entry, { when }: Change): Said {
 
 /** What was said of the end of the session: `'acknowledged'` if it was signed out. */
 export function saidOfLogout(entries: readonly Entry[]): Said {
-  const said = entries.filter(({ action, hasCookie }) => action === 'log out' && hasCookie).map(saidAtEnd)
+  const said = entries.filter(({ action, id }) => action === 'log out' && id !== undefined).map(saidAtEnd)
   if (said.includes('acknowledged')) return 'acknowledged'
   return said.includes('uncertain') ? 'uncertain' : 'refused'
 }
 
 /** Lines to read: who asked for what when, and what the answer was. */
-export function describe({
-  number,
-  tab,
-  action,
-  process,
-  changes,
-  sentAt,
-  endedAt,
-  ...entry
-}: Entry): string {
-  const { answer, failure } = entry
+export function describe(entry: Entry): string {
+  const { number, tab, action, process, changes, id, newId, sentAt, endedAt, answer, failure } = entry
   const times = `${sentAt.toFixed(1).padStart(9)} to ${endedAt.toFixed(1).padStart(9)} ms`
   const values = changes.map(({ value }) => value).join(', ')
   const heard =
@@ -132,5 +125,7 @@ export function describe({
         ]
           .filter(Boolean)
           .join(' ')
-  return `  #${number} ${times}  ${tab} at process ${process}: ${action}${values && ` ${values}`} -> ${heard}`
+  const sent = `${action}${values && ` ${values}`}${id === undefined ? '' : ` (id of #${id})`}`
+  const got = newId === undefined ? '' : `, now ${newId === 'none' ? 'no id' : `the id of #${newId}`}`
+  return `  #${number} ${times}  ${tab} at process ${process}: ${sent} -> ${heard}${got}`
 }

@@ -12,7 +12,7 @@ export class Jar {
   readonly #cookies = new Map<string, Kept>()
 
   /** Keeps what a response sets, in the order in which responses arrive. */
-  keep(lines: readonly string[], now = Date.now()): void {
+  keep(lines: readonly string[], now = Date.now()): this {
     for (const line of lines) {
       const [pair = '', ...rest] = line.split(';')
       const at = pair.indexOf('=')
@@ -28,6 +28,7 @@ export class Jar {
       if (endsAt <= now) this.#cookies.delete(key)
       else this.#cookies.set(key, { name, value: pair.slice(at + 1).trim(), path, endsAt })
     }
+    return this
   }
 
   /** The Cookie header of a request; `undefined` if there is nothing to send. */

@@ -68,7 +68,10 @@ export async function runRound<Struck>(fault: Fault<Struck>, options: RoundOptio
       }
     }
   }
-  return { lives, violations, counts: countsOf(lives) }
+  const counts = countsOf(lives)
+  // Where nothing was said there is nothing that could be wrong, and nothing that is right.
+  if (counts.acknowledged === 0) throw new Error('nothing was acknowledged in this round')
+  return { lives, violations, counts }
 }
 
 function countsOf(lives: readonly Life[]): Counts {
