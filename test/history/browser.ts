@@ -3,7 +3,7 @@ import type { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange, newAgent, type Response } from './exchange.js'
 import type { Fleet } from './fleet.js'
-import type { Action, Answer, Change, Content, Entry, Life } from './history.js'
+import type { Action, Answer, Attempt, Change, Content, Entry, Life } from './history.js'
 import { saidAtEnd } from './history.js'
 import { Jar } from './jar.js'
 import type { How } from './service.js'
@@ -17,7 +17,8 @@ const HABITS: [Action, number][] = [
   ['append, keep me signed in', 4],
   ['append, new id', 8],
   ['read', 12],
-  ['log out', 1.5]
+  ['log out', 1.5],
+  ['sign in', 5]
 ]
 const HOW: Partial<Record<Action, How>> = {
   append: 'append',
@@ -58,8 +59,11 @@ export class Browser {
   readonly #clock: () => number
   readonly #agent: Agent = newAgent()
   readonly #stays: Stay[] = []
+  /** Sign-ins that did not succeed. */
+  readonly attempts: Attempt[] = []
   #isOpen = true
   #numbers = 0
+  #signIns = 0
   /** While one session has ended and the next has not begun, tabs wait. */
   #begun: Promise<Stay | undefined>
 
@@ -102,6 +106,8 @@ export class Browser {
     const action = this.#choose()
     if (action === 'read') await this.#send(stay, tab, action, [])
     else if (action === 'log out') await this.#logOut(stay, tab)
+    // Somewhere else, and never used again.
+    else if (action === 'sign in') await this.#tryToSignIn('private window')
     else await this.#change(stay, tab, action)
   }
 
@@ -147,15 +153,24 @@ export class Browser {
 
   async #signIn(): Promise<Stay | undefined> {
     while (this.#isOpen) {
-      const name = `${this.#name}.${this.#stays.length + 1}`
-      const stay: Stay = { name, jar: new Jar(), entries: [], ids: new Map(), underWay: new Set() }
-      const entry = await this.#send(stay, 'tab 1', 'sign in', [])
-      if (saidAtEnd(entry) === 'acknowledged') {
-        this.#stays.push(stay)
-        return stay
-      }
+      const stay = await this.#tryToSignIn('tab 1')
+      if (stay !== undefined) return stay
       await sleep(20)
     }
+    return undefined
+  }
+
+  /** In a cookie jar that is empty. */
+  async #tryToSignIn(tab: string): Promise<Stay | undefined> {
+    // Of one length, so that no name is the beginning of another.
+    const name = `${this.#name}.${String(++this.#signIns).padStart(3, '0')}`
+    const stay: Stay = { name, jar: new Jar(), entries: [], ids: new Map(), underWay: new Set() }
+    const entry = await this.#send(stay, tab, 'sign in', [])
+    if (saidAtEnd(entry) === 'acknowledged') {
+      this.#stays.push(stay)
+      return stay
+    }
+    this.attempts.push({ name, entry })
     return undefined
   }
 
@@ -281,11 +296,13 @@ function idIn(jar: Jar): string | undefined {
 function answerOf({ status, body, header }: Response): Answer {
   const detached = header('session-detached')
   const saved = header('session-saved')
+  const took = header('session-took')
   return {
     status,
     ...(typeof body.code === 'string' && { code: body.code }),
     ...(typeof body.life === 'string' && { life: body.life }),
     ...(detached !== undefined && { detached }),
-    ...(saved !== undefined && { saved })
+    ...(saved !== undefined && { saved }),
+    ...(took !== undefined && { took: Number(took) })
   }
 }

@@ -1,7 +1,8 @@
 // The verdicts of the checker, each on a short history written by hand.
 import t from 'tap'
-import { check, explain, type Kind } from './check.js'
+import { check, checkAttempts, explain, type Kind } from './check.js'
 import type { Answer, Change, Content, Entry, Life } from './history.js'
+import { kindsOf } from './stage.js'
 
 const OK: Answer = { status: 200, life: 'a' }
 const UNCERTAIN: Answer = { status: 503, code: 'FST_SESSION_UNCERTAIN' }
@@ -143,8 +144,29 @@ t.test('a browser has one session, and nobody is shown the session of another', 
   t.same(kinds([request('log out', [], UNCERTAIN)], { ...EMPTY, life: 'b' }), ['foreign'])
 })
 
-t.test('a request without an end is reported', async (t) => {
+t.test('a request without an end is reported, and one beyond its time', async (t) => {
   t.same(kinds([append('v', 'hang')], content()), ['hung'])
+  const life = {
+    name: 'a',
+    entries: [append('v', { ...OK, took: 501 })],
+    end: { browser: content('v'), others: [] }
+  }
+  t.same(kindsOf(check(life, 500)), ['late'])
+  t.same(kindsOf(check(life, 501)), [])
+})
+
+t.test('a sign-in that was refused leaves no session', async (t) => {
+  const attempt = (name: string, answer: Answer) => ({ name, entry: request('sign in', [], answer) })
+  const attempts = [
+    attempt('b1.001', UNAVAILABLE),
+    attempt('b1.002', UNCERTAIN),
+    attempt('b1.003', UNAVAILABLE)
+  ]
+  const records = ['b1.001', 'b1.002', 'b1.004'].map((name) => Buffer.from(`header {"life":"${name}"}`))
+  t.same(
+    checkAttempts(attempts, records).map(({ kind, life }) => [kind, life]),
+    [['stored', 'b1.001']]
+  )
 })
 
 t.test('a violation is explained by the requests that were under way with it', async (t) => {

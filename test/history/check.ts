@@ -1,5 +1,14 @@
 // The checker: what must not be found in a history. It is pure; `check.test.ts` shows each verdict on short histories.
-import { type Change, describe, type Entry, type Life, saidAtEnd, saidOf, saidOfLogout } from './history.js'
+import {
+  type Attempt,
+  type Change,
+  describe,
+  type Entry,
+  type Life,
+  saidAtEnd,
+  saidOf,
+  saidOfLogout
+} from './history.js'
 
 export type Kind = keyof typeof KINDS
 
@@ -30,8 +39,11 @@ export interface Violation {
 /** So many lines of a history are shown with a violation. */
 const SHOWN = 14
 
-/** What is wrong with this history. */
-export function check(life: Life): Violation[] {
+/**
+ * What is wrong with this history.
+ * @param limit Milliseconds that a request may take.
+ */
+export function check(life: Life, limit = Number.POSITIVE_INFINITY): Violation[] {
   const { name, entries, end } = life
   const violations: Violation[] = []
   const report = (kind: Kind, text: string, concerned: readonly Entry[]) =>
@@ -40,6 +52,8 @@ export function check(life: Life): Violation[] {
   for (const entry of entries) {
     const seen = entry.answer?.life
     if (seen !== undefined && seen !== name) report('foreign', `the session of ${seen} is shown`, [entry])
+    const took = Math.round(entry.answer?.took ?? 0)
+    if (took > limit) report('late', `${took} ms, the limit is ${limit}`, [entry])
     if (entry.failure === 'hang') report('hung', 'no answer at all', [entry])
   }
   const logout = saidOfLogout(entries)
@@ -64,6 +78,22 @@ export function check(life: Life): Violation[] {
     report('vanished', 'the browser does not find its session at the end', idChanges(entries))
   }
   return violations
+}
+
+/**
+ * Sign-ins that were refused and have left a session that nobody knows.
+ * @param records What the store holds.
+ */
+export function checkAttempts(attempts: readonly Attempt[], records: readonly Uint8Array[]): Violation[] {
+  return attempts
+    .filter(({ entry }) => saidAtEnd(entry) === 'refused')
+    .filter(({ name }) => records.some((record) => Buffer.from(record).includes(name)))
+    .map(({ name, entry }) => ({
+      kind: 'stored',
+      life: name,
+      text: 'a sign-in that was refused has left a session',
+      entries: [entry]
+    }))
 }
 
 /** Whether an answer that never came may have held the id under which the session went on: no service can help that. */

@@ -1,8 +1,11 @@
 // What happens to the service and its Redis while browsers use it. Every fault ends healed.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pair, Single } from './engine.js'
+import type { Nodes, Pair, Single } from './engine.js'
 import type { Fleet } from './fleet.js'
 import type { Fate } from './wire.js'
+
+/** So many keys take about a second to load. */
+const BALLAST = 400_000
 
 export interface Stage<Struck> {
   engine: Struck
@@ -16,6 +19,8 @@ export interface Stage<Struck> {
 
 export interface Fault<Struck> {
   name: string
+  /** Is over before the browsers come. */
+  prepare?(engine: Struck): Promise<unknown>
   strike(stage: Stage<Struck>): Promise<unknown>
 }
 
@@ -105,6 +110,21 @@ const restarted: Fault<Single> = {
       await sleep(around(stage))
       await server.restart()
       await sleep(500 * stage.random())
+    })
+}
+
+const loading: Fault<Single> = {
+  name: 'Redis restarted, much to load',
+  async prepare({ server: { client } }) {
+    const fill = `for i = 1, ${BALLAST} do redis.call('SET', 'ballast:' .. i, i) end`
+    if ((await client.exists('ballast:1')) === 0) await client.eval(fill, 0)
+  },
+  strike: (stage) =>
+    repeat(stage, async () => {
+      const { server } = stage.engine
+      await sleep(700 + 500 * stage.random())
+      await server.signal('SIGKILL')
+      await server.restart()
     })
 }
 
@@ -220,6 +240,31 @@ const replicaAway: Fault<Pair> = {
     )
 }
 
+const moved: Fault<Nodes> = {
+  name: 'slots moved',
+  strike: (stage) => moveSlots(stage)
+}
+
+const movedLost: Fault<Nodes> = {
+  name: 'slots moved, answers lost',
+  strike: (stage) =>
+    withFate(
+      stage,
+      12,
+      () => 'lose',
+      () => moveSlots(stage)
+    )
+}
+
+async function moveSlots(stage: Stage<Nodes>): Promise<void> {
+  let turn = 0
+  await repeat(stage, async () => {
+    await stage.engine.moveSlotFrom(turn++)
+    await sleep(10)
+  })
+}
+
 export const ANYWHERE: readonly Fault<unknown>[] = [none, lost, cut, late, silent, killed]
-export const ON_SINGLE: readonly Fault<Single>[] = [frozen, restarted, full, denied, paused, flushed]
+export const ON_SINGLE: readonly Fault<Single>[] = [frozen, restarted, loading, full, denied, paused, flushed]
 export const ON_PAIR: readonly Fault<Pair>[] = [failedOver, failedOverLost, replicaAway]
+export const ON_CLUSTER: readonly Fault<Nodes>[] = [moved, movedLost]

@@ -1,6 +1,6 @@
 // What rounds are run on: a Redis, a service with its options, and the faults that fit.
-import { type Engine, Pair, Single } from './engine.js'
-import { ANYWHERE, type Fault, ON_PAIR, ON_SINGLE } from './faults.js'
+import { type Engine, Nodes, Pair, Single } from './engine.js'
+import { ANYWHERE, type Fault, ON_CLUSTER, ON_PAIR, ON_SINGLE } from './faults.js'
 import type { ServiceOptions } from './service.js'
 
 export interface Group<Struck extends Engine = Engine> {
@@ -49,4 +49,11 @@ const pairRollback: Group<Pair> = {
   faults: [...ANYWHERE, ...ON_PAIR]
 }
 
-export const groups = [single, ownClient, rollback, pair, pairRollback] as readonly Group[]
+const cluster: Group<Nodes> = {
+  name: 'cluster of three',
+  start: () => Nodes.start(),
+  service: { client: 'application', session: { ...session, serializer: 'json' } },
+  faults: [...ANYWHERE, ...ON_CLUSTER]
+}
+
+export const groups = [single, ownClient, rollback, pair, pairRollback, cluster] as readonly Group[]

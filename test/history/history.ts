@@ -34,6 +34,8 @@ export interface Answer {
   saved?: string
   /** Whose session the request found. */
   life?: string
+  /** Milliseconds that the process took, without those for which it stood still. */
+  took?: number
 }
 
 /** A value that a request appends, and when in the request: `dropped` values are taken back by its `reload()`. */
@@ -70,6 +72,12 @@ export interface End {
   others: { cookie: string; content: Content }[]
   /** By the cookie jar as it was when the session was signed out. */
   atLogout?: Content
+}
+
+/** A sign-in that did not succeed: nobody has this session. */
+export interface Attempt {
+  name: string
+  entry: Entry
 }
 
 /** The history of one session, from a sign-in to its end. */

@@ -1,7 +1,7 @@
 // One round: browsers use the service while one fault is struck; then all is healed, looked at and compared.
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Browser, type Habits } from './browser.js'
-import { check, mayHaveMissedItsId, type Violation } from './check.js'
+import { check, checkAttempts, mayHaveMissedItsId, type Violation } from './check.js'
+import type { Engine } from './engine.js'
 import type { Fault, Stage } from './faults.js'
 import { type Life, saidAtEnd, saidOf, saidOfLogout } from './history.js'
 
@@ -30,18 +30,23 @@ export interface Counts {
 }
 
 /** Milliseconds that the machine and the handlers may add to the deadline of a request. */
-const SLACK = 100
+const SLACK = 50
+/** So many have been run: sessions of different rounds have different names. */
+let rounds = 0
 
-export async function runRound<Struck>(fault: Fault<Struck>, options: RoundOptions<Struck>): Promise<Round> {
-  const { fleet, random, habits, timeout } = options
-  const delay = monitorEventLoopDelay({ resolution: 5 })
-  delay.enable()
+export async function runRound<Struck extends Engine>(
+  fault: Fault<Struck>,
+  options: RoundOptions<Struck>
+): Promise<Round> {
+  const { engine, fleet, random, habits, timeout, isTimed } = options
+  const label = ++rounds
+  await fault.prepare?.(engine)
   await fleet.condition()
   const startedAt = performance.now()
   const clock = () => performance.now() - startedAt
   const browsers = Array.from(
     { length: options.browsers },
-    (_, index) => new Browser(`b${index + 1}`, fleet, { ...habits, random }, clock)
+    (_, index) => new Browser(`${label}b${index + 1}`, fleet, { ...habits, random }, clock)
   )
   const browsing = Promise.all(browsers.map((browser) => browser.browse()))
   try {
@@ -52,21 +57,12 @@ export async function runRound<Struck>(fault: Fault<Struck>, options: RoundOptio
     await browsing
   }
   const lives = (await Promise.all(browsers.map((browser) => browser.settle()))).flat()
-  delay.disable()
-  const conditions = await fleet.condition()
-  const violations = lives.flatMap(check)
-  for (const { unhandled } of conditions) {
+  const limit = isTimed ? timeout * 1.1 + 2 * habits.pause + SLACK : undefined
+  const violations = lives.flatMap((life) => check(life, limit))
+  const attempts = browsers.flatMap((browser) => browser.attempts)
+  violations.push(...checkAttempts(attempts, await engine.records()))
+  for (const { unhandled } of await fleet.condition()) {
     for (const text of unhandled) violations.push({ kind: 'unhandled', life: '', text, entries: [] })
-  }
-  if (options.isTimed) {
-    const stall = delay.max / 1e6 + Math.max(...conditions.map((condition) => condition.stall))
-    const limit = timeout * 1.1 + 3 * habits.pause + stall + SLACK
-    for (const { name, entries } of lives) {
-      for (const entry of entries.filter(({ sentAt, endedAt }) => endedAt - sentAt > limit)) {
-        const text = `${Math.round(entry.endedAt - entry.sentAt)} ms, the limit is ${Math.round(limit)}`
-        violations.push({ kind: 'late', life: name, text, entries: [entry] })
-      }
-    }
   }
   const counts = countsOf(lives)
   // Where nothing was said there is nothing that could be wrong, and nothing that is right.

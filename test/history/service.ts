@@ -1,5 +1,4 @@
 // One process of the service under the checker: a small application on loopback, which ends with its parent.
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyRequest } from 'fastify'
@@ -33,10 +32,8 @@ export type Order = { condition: true } | { plant: Bug | undefined }
 
 /** How a process is. */
 export interface Condition {
-  /** Promises and errors that nobody handled. */
+  /** Promises and errors that nobody handled, since it was last asked. */
   unhandled: string[]
-  /** The longest time in milliseconds for which the process did not get to its events, since it was last asked. */
-  stall: number
 }
 
 const { redis, client: clientKind, session: options }: ServiceOptions = JSON.parse(process.argv[2] ?? '')
@@ -44,16 +41,28 @@ const unhandled: string[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(`rejection: ${reason}`))
 process.on('uncaughtException', (error) => unhandled.push(`exception: ${error}`))
 process.on('disconnect', () => process.exit())
-const delay = monitorEventLoopDelay({ resolution: 5 })
-delay.enable()
 let planted: Bug | undefined
 
 process.on('message', (order: Order) => {
   if ('plant' in order) planted = order.plant
-  const condition: Condition = { unhandled: unhandled.splice(0), stall: delay.max / 1e6 }
+  const condition: Condition = { unhandled: unhandled.splice(0) }
   process.send?.(condition)
-  delay.reset()
 })
+
+/** Milliseconds between two looks at the clock. */
+const TICK = 5
+let stoodStill = 0
+let lookedAt = performance.now()
+
+/** For how many milliseconds this process has not run although it had something to do, all in all. */
+function lag(): number {
+  return stoodStill + Math.max(0, performance.now() - lookedAt - TICK)
+}
+
+setInterval(() => {
+  stoodStill = lag()
+  lookedAt = performance.now()
+}, TICK).unref()
 
 /** Every session of the service holds each value in a list and in a set, and counts them. */
 interface Data {
@@ -96,6 +105,11 @@ function whereFrom(): { store: Store } | { redis: string | Redis | Cluster } {
 }
 
 const app = Fastify()
+/** When a request has come, less what the process had stood still by then. */
+const arrivals = new WeakMap<FastifyRequest, number>()
+app.addHook('onRequest', async (request) => {
+  arrivals.set(request, performance.now() - lag())
+})
 await app.register(cookie)
 await app.register(redisSession, {
   ...options,
@@ -112,6 +126,7 @@ const saves = new WeakMap<FastifyRequest, string>()
 app.addHook('onSend', async (request, reply) => {
   const { detached } = request.session
   const saved = saves.get(request)
+  reply.header('session-took', performance.now() - lag() - (arrivals.get(request) ?? 0))
   if (detached !== undefined) reply.header('session-detached', detached)
   if (saved !== undefined) reply.header('session-saved', saved)
 })
