@@ -39,6 +39,8 @@ export interface Habits {
   pause: number
   /** Actions that are left out. */
   without: readonly Action[]
+  /** One that comes ten times as often. */
+  often?: Action | undefined
 }
 
 /** One sign-in and all that follows until the session ends. */
@@ -112,7 +114,10 @@ export class Browser {
   }
 
   #choose(): Action {
-    const habits = HABITS.filter(([action]) => !this.#habits.without.includes(action))
+    const { without, often } = this.#habits
+    const habits = HABITS.filter(([action]) => !without.includes(action)).map(
+      ([action, weight]) => [action, action === often ? weight * 10 : weight] as const
+    )
     let left = this.#habits.random() * habits.reduce((sum, [, weight]) => sum + weight, 0)
     for (const [action, weight] of habits) {
       left -= weight

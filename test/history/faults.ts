@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Nodes, Pair, Single } from './engine.js'
 import type { Fleet } from './fleet.js'
+import type { Action } from './history.js'
 import type { Fate } from './wire.js'
 
 /** So many keys take about a second to load. */
@@ -19,6 +20,8 @@ export interface Stage<Struck> {
 
 export interface Fault<Struck> {
   name: string
+  /** What browsers do more often than usual. */
+  often?: Action
   /** Is over before the browsers come. */
   prepare?(engine: Struck): Promise<unknown>
   strike(stage: Stage<Struck>): Promise<unknown>
@@ -115,6 +118,8 @@ const restarted: Fault<Single> = {
 
 const loading: Fault<Single> = {
   name: 'Redis restarted, much to load',
+  // Who comes without a session waits for one command only.
+  often: 'sign in',
   async prepare({ server: { client } }) {
     const fill = `for i = 1, ${BALLAST} do redis.call('SET', 'ballast:' .. i, i) end`
     if ((await client.exists('ballast:1')) === 0) await client.eval(fill, 0)

@@ -6,7 +6,7 @@ import type { Bug } from './planted.js'
 import { runRound } from './round.js'
 import { kindsOf, stageOf } from './stage.js'
 
-const ROUNDS = 6
+const ROUNDS = 10
 const PLANTED: readonly [Bug, Kind, fault: string][] = [
   ['unconditional update', 'lost', 'none'],
   ['no mark', 'oldId', 'none'],

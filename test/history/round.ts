@@ -46,7 +46,8 @@ export async function runRound<Struck extends Engine>(
   const clock = () => performance.now() - startedAt
   const browsers = Array.from(
     { length: options.browsers },
-    (_, index) => new Browser(`${label}b${index + 1}`, fleet, { ...habits, random }, clock)
+    (_, index) =>
+      new Browser(`${label}b${index + 1}`, fleet, { ...habits, random, often: fault.often }, clock)
   )
   const browsing = Promise.all(browsers.map((browser) => browser.browse()))
   try {
