@@ -1,4 +1,5 @@
 // The Redis of a history: a single server that keeps what it acknowledges, a primary with a replica, or a cluster.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { lifetime } from '../../benchmarks/chaos/replicated.js'
 import { type SingleServer, startSingle } from '../../benchmarks/chaos/single.js'
@@ -73,8 +74,11 @@ export class Pair implements Engine {
     return { redis: { port: await proxy.listen() }, proxies: [proxy] }
   }
 
-  /** The replica becomes the primary, and the primary its replica; the service learns of it last. */
-  async failOver(): Promise<void> {
+  /**
+   * The replica becomes the primary, and the primary its replica.
+   * @param unnoticed Milliseconds after which the service is led to the new primary.
+   */
+  async failOver(unnoticed: number): Promise<void> {
     const { primary: old, replica: next } = this
     await next.client.replicaof('NO', 'ONE')
     this.primary = next
@@ -82,6 +86,7 @@ export class Pair implements Engine {
     this.between.heal()
     this.between.lead(next.port)
     await old.client.replicaof('127.0.0.1', this.#port)
+    await sleep(unnoticed)
     for (const proxy of this.#proxies) proxy.lead(next.port)
   }
 

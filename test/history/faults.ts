@@ -202,7 +202,7 @@ const failedOver: Fault<Pair> = {
       await sleep(300 * random())
       engine.between.slowAnswers = 100
       await sleep(50 + 200 * random())
-      await engine.failOver()
+      await engine.failOver(60 * random())
       await engine.inSync()
     })
 }
@@ -220,7 +220,7 @@ const failedOverLost: Fault<Pair> = {
           await sleep(300 * random())
           engine.between.freeze()
           await sleep(400 * random())
-          await engine.failOver()
+          await engine.failOver(60 * random())
           await engine.inSync()
         })
     )
