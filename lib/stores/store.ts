@@ -5,6 +5,16 @@ import type { Buffer } from 'node:buffer'
 /** Where a record holds its revision (18 bytes), and where a touch patches it (10 bytes). */
 export { REVISION, TOUCH } from '../record.js'
 
+/** A tombstone begins with the byte 0xF5 and has this bit in the byte at this offset: its session has another id now. */
+export const TOMBSTONE = { offset: 3, bit: 2 } as const
+/** The first byte of every record of this package. */
+export const FIRST_BYTE = 0xf5
+
+/** Whether a record is a tombstone, which `end` leaves alone. */
+export function isTombstone(record: Uint8Array): boolean {
+  return record[0] === FIRST_BYTE && ((record[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
+}
+
 /**
  * What became of a conditional write.
  * - `'done'`: the record had the expected revision, and the write took place.
@@ -12,6 +22,8 @@ export { REVISION, TOUCH } from '../record.js'
  * - bytes: the record as it is, since its revision is another than the expected one; nothing was written.
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
+
+export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
 /**
  * Keeps records under keys until they expire. `test/contracts/store.ts` runs over every store.
@@ -24,6 +36,9 @@ export type Outcome = 'done' | 'missing' | Uint8Array
  *
  * What is missing is never an error. An error means that the store failed, and that the operation may or may not
  * have taken place. Every operation ends: a store that cannot reach what it stores in gives up by itself.
+ *
+ * The same write may come again with the same bytes, if the answer to the first one was lost. If the record is then there
+ * byte for byte, `create` may answer true, `update` and `touch` may answer `'done'`.
  */
 export interface Store {
   /** The record, byte for byte; `undefined` where there is none. The bytes are the caller's until it is done. */
@@ -36,4 +51,11 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record that has this revision. What is not there cannot come back: `'missing'` is success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
+  /** Optional. Removes the record, whatever its revision, unless it is a tombstone, with which it answers. */
+  end?(key: string): Promise<Outcome>
+  /**
+   * Optional. If an operation could not be sent now, a promise that resolves as soon as it can be; it rejects if that may
+   * take long. It is awaited within the time of the request, and what is not sent by then never is.
+   */
+  ready?(operation: Operation): Promise<void> | undefined
 }
