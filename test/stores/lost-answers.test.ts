@@ -21,35 +21,32 @@ const PATCH = recordOf(5).subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
 const log = { error() {}, warn() {}, info() {} }
 
 const single = (proxy: number) => ({ host: '127.0.0.1', port: proxy, retryStrategy: () => 10 })
-const nodes = (proxy: number, port: number) =>
-  [
-    [{ host: '127.0.0.1', port }],
-    { natMap: { [`127.0.0.1:${port}`]: { host: '127.0.0.1', port: proxy } }, retryDelayOnFailover: 50 }
-  ] as const
+const cluster = { retryDelayOnFailover: 50, clusterRetryStrategy: () => 10 }
 
 // Clients of the application, which send a command again when they have another connection.
-const CLIENTS: Record<string, (proxy: number, port: number) => Client> = {
+const CLIENTS: Record<string, (proxy: number) => Client> = {
   'ioredis 6': (proxy) => new six.Redis(single(proxy)),
   'ioredis 5': (proxy) => new five.Redis(single(proxy)),
   iovalkey: (proxy) => new valkey.Redis(single(proxy)),
-  'a cluster of ioredis 6': (proxy, port) => new six.Cluster(...clusterOf(nodes(proxy, port))),
-  'a cluster of ioredis 5': (proxy, port) => new five.Cluster(...clusterOf(nodes(proxy, port))),
-  'a cluster of iovalkey': (proxy, port) => new valkey.Cluster(...clusterOf(nodes(proxy, port)))
+  'a cluster of ioredis 6': (proxy) => new six.Cluster([single(proxy)], cluster),
+  'a cluster of ioredis 5': (proxy) => new five.Cluster([single(proxy)], cluster),
+  'a cluster of iovalkey': (proxy) => new valkey.Cluster([single(proxy)], cluster)
 }
 
-function clusterOf([starts, options]: ReturnType<typeof nodes>) {
-  return [[...starts], { ...options }] as [(typeof starts)[number][], typeof options]
+/** Makes it a cluster, whose only node is to be found at this port. */
+async function beCluster({ client }: RedisServer, port: number): Promise<void> {
+  await client.config('SET', 'cluster-announce-ip', '127.0.0.1')
+  await client.config('SET', 'cluster-announce-port', String(port))
+  await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  await until(async () => String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
 }
 
-async function begin(t: Test, name: string, connect: (proxy: number, port: number) => Client) {
+async function begin(t: Test, name: string, connect: (proxy: number) => Client) {
   const isCluster = name.includes('cluster')
   const redis = await startRedis(t, ...(isCluster ? ['--cluster-enabled', 'yes'] : []))
-  if (isCluster) {
-    await redis.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    await until(async () => String(await redis.client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
-  }
   const proxy = await LossyProxy.open(t, redis.port)
-  const client = connect(proxy.port, redis.port)
+  if (isCluster) await beCluster(redis, proxy.port)
+  const client = connect(proxy.port)
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
   const store = new RedisStore(client)
@@ -218,11 +215,12 @@ t.test('the plugin’s own client reads again what was lost, alone and together'
 
 t.test('a cluster that follows a slot to nowhere says whether a try may have been carried out', async (t) => {
   const redis = await startRedis(t, ...['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no'])
-  await redis.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-  await until(async () => String(await redis.client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
   const proxy = await LossyProxy.open(t, redis.port)
-  const [starts, options] = clusterOf(nodes(proxy.port, redis.port))
-  const client = new six.Cluster(starts, { ...options, maxRedirections: 4, retryDelayOnClusterDown: 10 })
+  await beCluster(redis, proxy.port)
+  const client = new six.Cluster([single(proxy.port)], {
+    ...cluster,
+    ...{ maxRedirections: 4, retryDelayOnClusterDown: 10 }
+  })
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
   const store = new RedisStore(client)
