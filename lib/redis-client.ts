@@ -94,11 +94,13 @@ class OwnConnection implements Connection {
     this.#client = client
     this.#log = log
     client.on('ready', () => {
+      // It may be given up already, for a database that is not there.
+      if (!this.#isReady) return
       this.#wasReady = true
       this.#failed = 0
       this.#failure = undefined
       this.#warnings.forget()
-      if (this.#isReady) this.#settle(true)
+      this.#settle(true)
     })
     client.on('close', () => {
       if (!this.#wasReady && ++this.#failed >= MAX_ATTEMPTS) this.#settle(false)

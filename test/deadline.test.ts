@@ -3,6 +3,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { within } from '../lib/deadline.js'
+import { GuardedStore } from '../lib/stores/guarded.js'
+import { RedisStore } from '../lib/stores/redis.js'
+import { later, newKey, recordOf, revision } from './contracts/store.js'
+import { startRedis } from './support/redis-server.js'
 
 const never = new Promise<never>(() => {})
 const soon = () => performance.now() + 20
@@ -61,4 +65,44 @@ t.test('the timer is in nobody’s asynchronous context', async (t) => {
     context.run('second', () => within(soon(), never, () => new Error('late'), told).catch(() => {}))
   ])
   t.same(seen, [undefined, undefined])
+})
+
+/** Keeps the event loop busy, as a long computation does. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end) Math.random()
+}
+
+t.test('a process that was busy takes the answers that came meanwhile', async (t) => {
+  const redis = await startRedis(t)
+  const failures: string[] = []
+  const health = {
+    refuses: () => false,
+    succeeded() {},
+    failed: (operation: string) => failures.push(operation)
+  }
+  const inner = new RedisStore(redis.connect())
+  const key = newKey()
+  await inner.create(key, recordOf(1), later())
+  const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 1_000, health))
+  const reads = stores.map((store) => store.read(key))
+  await new Promise((resolve) => setImmediate(resolve))
+  block(1_300)
+  for (const record of await Promise.all(reads)) t.ok(record?.equals(recordOf(1)))
+  const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
+  t.equal((await Promise.all(updates))[0], 'done', 'and has time left for the next operation')
+  t.same(failures, [], 'nobody takes the store for broken')
+})
+
+t.test('a process that is busy again and again has deadlines too', async (t) => {
+  let isOver = false
+  const waiting = within(performance.now() + 100, never, () => new Error('late')).finally(() => {
+    isOver = true
+  })
+  waiting.catch(() => {})
+  while (!isOver) {
+    block(70)
+    await new Promise((resolve) => setTimeout(resolve, 0))
+  }
+  await t.rejects(waiting, { message: 'late' })
 })
