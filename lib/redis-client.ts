@@ -18,8 +18,9 @@ const MAX_ATTEMPTS = 2
 const MAX_QUIT = 100
 /** Why nothing was sent where the sentinels are away, or do not know the name. */
 const NO_SENTINEL = 'no sentinel'
-/** What ioredis says at the end of its list, without the error of a sentinel. */
-const UNASKED = /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$/
+/** What says nothing new: the end of a list of sentinels, and what was to be sent on a connection that is given up. */
+const NOT_A_CAUSE =
+  /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$|^Stream isn't writeable/
 /**
  * With these no command is sent twice, and none waits in a queue from which it would be sent when its request has long
  * been refused. What a connection had not answered when it was lost fails at once: at `maxRetriesPerRequest` 0 ioredis
@@ -155,7 +156,7 @@ class OwnConnection implements Connection {
   }
 
   #noteFailure(error: NodeJS.ErrnoException & { command?: { name: string } }): void {
-    if (UNASKED.test(error.message)) return
+    if (NOT_A_CAUSE.test(error.message)) return
     const isSentinel = error.message.startsWith('All sentinels are unreachable')
     if (isSentinel) error.code = NO_SENTINEL
     const kind = connectionKind(error)
@@ -179,9 +180,11 @@ class OwnConnection implements Connection {
 }
 
 // A server that takes no certificate of ours says why (an alert after the handshake, RFC 8446, section 6.2) and hangs up:
-// which of the two is noticed is a matter of microseconds. What it said once is the cause of the others too.
+// which of the two is noticed is a matter of microseconds. What it said once is the cause of the others too. Likewise a
+// Redis that takes no more clients.
 function isEcho({ code }: NodeJS.ErrnoException, earlier: NodeJS.ErrnoException | undefined): boolean {
-  return (code === 'ECONNRESET' || code === 'EPIPE') && earlier?.code?.startsWith('ERR_SSL_') === true
+  if (earlier === undefined || (code !== 'ECONNRESET' && code !== 'EPIPE')) return false
+  return earlier.code?.startsWith('ERR_SSL_') === true || isReply(earlier)
 }
 
 // READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is

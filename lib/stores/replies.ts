@@ -30,8 +30,8 @@ const UNSENT: readonly [said: RegExp, kind: string][] = [
   [/^Connection in subscriber mode/, 'a client in subscriber mode'],
   [/^Connection is in monitoring mode/, 'a client in monitoring mode']
 ]
-/** What ioredis says of the last sentinel that it asked. */
-const SENTINEL_SAID = /Last error: ([A-Z]{3,})\b/
+/** What ioredis says of the last sentinel that it asked; ERR is what one says that does not know the name. */
+const SENTINEL_SAID = /Last error: (?!ERR\b)([A-Z]{3,})\b/
 const CLOSED = 'Connection is closed.'
 const TIMED_OUT = 'Command timed out'
 
