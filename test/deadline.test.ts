@@ -2,8 +2,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { MapStore } from '../examples/map-store.js'
 import { within } from '../lib/deadline.js'
 import { GuardedStore } from '../lib/stores/guarded.js'
+import { MemoryStore } from '../lib/stores/memory.js'
 import { RedisStore } from '../lib/stores/redis.js'
 import { later, newKey, recordOf, revision } from './contracts/store.js'
 import { startRedis } from './support/redis-server.js'
@@ -92,6 +94,42 @@ t.test('a process that was busy takes the answers that came meanwhile', async (t
   const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
   t.equal((await Promise.all(updates))[0], 'done', 'and has time left for the next operation')
   t.same(failures, [], 'nobody takes the store for broken')
+})
+
+t.test('a guarded store ends sessions if the store can, in time', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const health = { refuses: () => false, succeeded() {}, failed() {} }
+  const key = newKey()
+  await memory.create(key, recordOf(1), later())
+  const guarded = new GuardedStore(memory, 1_000, health)
+  t.ok(guarded.canEnd)
+  t.equal(await guarded.end(key), 'done')
+  t.equal(await guarded.end(key), 'missing')
+  t.notOk(new GuardedStore(new MapStore(), 1_000, health).canEnd)
+  const stuck = Object.assign(new MapStore(), { end: () => never })
+  await t.rejects(new GuardedStore(stuck, 20, health).end(key), { code: 'FST_SESSION_UNCERTAIN' })
+})
+
+t.test('what waits for a connection until the time is over is never sent', async (t) => {
+  const failures: string[] = []
+  const health = {
+    refuses: () => false,
+    succeeded() {},
+    failed: (operation: string) => failures.push(operation)
+  }
+  const store = new MapStore()
+  let connect = () => {}
+  const connected = new Promise<void>((resolve) => {
+    connect = resolve
+  })
+  const waiting = Object.assign(store, { ready: () => connected })
+  const key = newKey()
+  const create = new GuardedStore(waiting, 20, health).create(key, recordOf(1), later())
+  await t.rejects(create, { code: 'FST_SESSION_UNAVAILABLE' })
+  t.same(failures, ['create'])
+  connect()
+  t.equal(await new GuardedStore(waiting, 1_000, health).read(key), undefined)
 })
 
 t.test('a process that is busy again and again has deadlines too', async (t) => {
