@@ -82,8 +82,9 @@ class OwnConnection implements Connection {
   readonly #client: Redis
   readonly #log: Log
   readonly #warnings = new Seldom()
-  /** Settles, with whether there is a connection, those who wait for one. */
-  #waiting: { next: Promise<boolean>; settle(isReady: boolean): void } | undefined
+  /** What those wait for who need a connection: whether there is one. */
+  #next: Promise<boolean> | undefined
+  #tell: ((isReady: boolean) => void) | undefined
   /** Why the last attempt to connect has failed. */
   #failure: NodeJS.ErrnoException | undefined
   /** How many attempts have failed since the last connection. */
@@ -119,15 +120,11 @@ class OwnConnection implements Connection {
   ready(): Promise<void> | undefined {
     if (this.#isReady) return undefined
     if (this.#isClosing) return Promise.reject(this.#explain())
-    if (this.#waiting === undefined) {
-      let settle = (_isReady: boolean) => {}
-      const next = new Promise<boolean>((resolve) => {
-        settle = resolve
-      })
-      this.#waiting = { next, settle }
-    }
+    this.#next ??= new Promise((resolve) => {
+      this.#tell = resolve
+    })
     // An error for each: who handles one may well write on it.
-    return this.#waiting.next.then((isReady) => {
+    return this.#next.then((isReady) => {
       if (!isReady) throw this.#explain()
     })
   }
@@ -136,7 +133,7 @@ class OwnConnection implements Connection {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#settle(false)
-    if (this.#isReady) await Promise.race([this.#client.quit().catch(() => {}), pause(MAX_QUIT)])
+    if (this.#isReady) await Promise.race([Promise.allSettled([this.#client.quit()]), pause(MAX_QUIT)])
     // Also what looks out for failovers.
     this.#client.disconnect()
   }
@@ -147,8 +144,8 @@ class OwnConnection implements Connection {
   }
 
   #settle(isReady: boolean): void {
-    this.#waiting?.settle(isReady)
-    this.#waiting = undefined
+    this.#tell?.(isReady)
+    this.#next = this.#tell = undefined
   }
 
   #reconnect(): void {
