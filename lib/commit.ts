@@ -1,5 +1,7 @@
 // Carries out what a request wants stored: attempt, conflict, again. A write whose answer is lost is sent again, and
 // recognised by its nonce, so that it takes place once, or fails as uncertain.
+
+import type { Snapshot } from './draft.js'
 import type { Budget } from './equal.js'
 import { ConflictError, HeadersSentError, isRefusal, UncertainError, UndecodableError } from './errors.js'
 import { type Log, report, reportEnd, reportRollback } from './events.js'
@@ -36,6 +38,13 @@ export interface CommitContext extends PlanContext {
   keptReport: KeptReport
 }
 
+/** A write, what it stores, and how far the draft had come. */
+interface Sent {
+  record: SessionRecord
+  plan: Plan
+  seen: Snapshot
+}
+
 /** The commits of one request. */
 export class Committer {
   readonly #context: CommitContext
@@ -45,15 +54,15 @@ export class Committer {
   readonly #cookie: SessionCookie
   readonly #log: Log
   /** Writes that may have taken place, of this request, on the record that it knows to be stored. */
-  #unanswered: SessionRecord[] = []
+  #unanswered: Sent[] = []
   /** Why that is not known. */
   #uncertainty: unknown
   /** The write that was sent last. A client may have sent it twice without a word. */
-  #sent: SessionRecord | undefined
+  #sent: Sent | undefined
   /** What stands under the next id already. */
   #successor: SessionRecord | undefined
   /** Tombstones of this request that may stand under the id. */
-  #tombstones: SessionRecord[] = []
+  #tombstones: Sent[] = []
   /** A write of this request is stored, and its replicas have not confirmed it. */
   #isUnconfirmed = false
   /** For all merges of the request. */
@@ -137,10 +146,9 @@ export class Committer {
         const seen = draft.snapshot()
         const current: Plan = plan ?? planOf(held, mayTouch, this.#context, this.#budget)
         plan = undefined
-        const outcome = await this.#attempt(current, mayTouch)
+        const outcome = await this.#attempt(current, seen, mayTouch)
         if (outcome === 'done') {
-          takeMerged(held, seen, current, this.#context, this.#budget)
-          draft.settle(seen)
+          this.#settle(current, seen)
           if (held.stored !== undefined && held.handle === handle) left = held.stored.bytes
           return
         }
@@ -156,9 +164,15 @@ export class Committer {
     }
   }
 
+  // What was planned is stored.
+  #settle(plan: Plan, seen: Snapshot): void {
+    takeMerged(this.#held, seen, plan, this.#context, this.#budget)
+    this.#held.draft.settle(seen)
+  }
+
   // ---------------------------------------------------------------- one try
 
-  async #attempt(plan: Plan, mayTouch: boolean): Promise<Outcome> {
+  async #attempt(plan: Plan, seen: Snapshot, mayTouch: boolean): Promise<Outcome> {
     const held = this.#held
     const { handle, stored } = held
     const records = this.#records
@@ -179,11 +193,15 @@ export class Committer {
       return outcome
     }
     const record = this.#seal(plan, this.#nextHeader(plan, stored, mayTouch))
-    if (step === 'move') return this.#move(stored, record)
+    if (step === 'move') return this.#move(stored, { record, plan, seen })
     const outcome =
       step === 'touch'
         ? await records.touch(handle, stored.revision, record)
-        : await this.#send(() => records.update(handle, stored.revision, record), record, this.#unanswered)
+        : await this.#send(
+            () => records.update(handle, stored.revision, record),
+            { record, plan, seen },
+            this.#unanswered
+          )
     if (outcome === 'done') {
       held.base = held.stored = record
       this.#unanswered = []
@@ -194,13 +212,13 @@ export class Committer {
 
   // First the new record, then the tombstone in place of the old one: at no instant is there no session, and once the
   // old id leads nowhere the new one is known to nobody but this response.
-  async #move(stored: SessionRecord, record: SessionRecord): Promise<Outcome> {
+  async #move(stored: SessionRecord, sent: Sent): Promise<Outcome> {
     const held = this.#held
-    await this.#place(record)
+    await this.#place(sent.record)
     const tombstone = this.#records.tombstoneOf(stored)
     const outcome = await this.#send(
       () => this.#records.update(held.handle, stored.revision, tombstone),
-      tombstone,
+      { ...sent, record: tombstone },
       this.#tombstones
     )
     if (outcome === 'done') this.#finishMove()
@@ -255,27 +273,23 @@ export class Committer {
 
   /**
    * Sends a write, and sends it again if its answer is lost.
-   * @param unanswered Takes the record if it is not known in the end whether it was written.
+   * @param unanswered Takes it if it is not known in the end whether it was written.
    */
-  async #send(
-    write: () => Promise<Outcome>,
-    record?: SessionRecord,
-    unanswered: SessionRecord[] = []
-  ): Promise<Outcome> {
+  async #send(write: () => Promise<Outcome>, sent?: Sent, unanswered: Sent[] = []): Promise<Outcome> {
     let uncertainty: unknown
-    this.#sent = record
+    this.#sent = sent
     for (let resends = 0; ; resends++) {
       try {
         const outcome = await write()
         // Another record stands there by now, which tells whether this one came before it.
         if (outcome === 'done') this.#sent = undefined
-        else if (uncertainty !== undefined && record !== undefined) unanswered.push(record)
+        else if (uncertainty !== undefined && sent !== undefined) unanswered.push(sent)
         return outcome
       } catch (error) {
         if (!isRefusal(error)) uncertainty ??= error
         if (!isRefusal(error) && error instanceof UncertainError && resends < MAX_RESENDS) continue
         if (uncertainty === undefined) throw error
-        if (record !== undefined) unanswered.push(record)
+        if (sent !== undefined) unanswered.push(sent)
         this.#uncertainty = uncertainty
         throw uncertainty
       }
@@ -312,16 +326,24 @@ export class Committer {
   async #learn(bytes: Uint8Array): Promise<void> {
     const held = this.#held
     const theirs = this.#open(bytes)
+    const move = this.#tombstones.find(({ record }) => isSame(record.header, theirs.header))
+    if (move !== undefined) {
+      this.#finishMove()
+      this.#settle(move.plan, move.seen)
+      return
+    }
     const own = this.#findOwn(theirs.header)
-    if (theirs.header.moved) return this.#moved(theirs.header, own)
+    if (own !== undefined) {
+      // What was sent is part of it: only what this request has changed since then is left to merge.
+      this.#settle(own.plan, own.seen)
+      held.base = own.record
+    }
+    if (theirs.header.moved) return this.#moved(own !== undefined)
     this.#unanswered = []
     this.#tombstones = []
     held.stored = theirs
-    if (own !== undefined) {
-      // What was sent is part of it: only what this request has changed since then is merged.
-      held.base = own
-      this.#isUnconfirmed = this.#context.replicas > 0
-    } else if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
+    if (own !== undefined) this.#isUnconfirmed = this.#context.replicas > 0
+    else if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
     const { codec } = this.#context
     const { draft } = held
     const { tag } = theirs.header
@@ -339,29 +361,25 @@ export class Committer {
    * The write of this request that led to this record, if one did.
    * @throws {UncertainError} FST_SESSION_UNCERTAIN if so many came since that nobody can tell.
    */
-  #findOwn(there: Lineage): SessionRecord | undefined {
+  #findOwn(there: Lineage): Sent | undefined {
     const unanswered = this.#unanswered
-    const sent = this.#sent === undefined ? unanswered : [this.#sent, ...unanswered]
-    const found = sent.find(({ header }) => includes(there, header) === true)
-    if (found !== undefined || unanswered.every(({ header }) => includes(there, header) === false))
-      return found
+    const isIn = ({ record }: Sent) => includes(there, record.header)
+    const found = [this.#sent, ...unanswered].find((sent) => sent !== undefined && isIn(sent) === true)
+    if (found !== undefined || unanswered.every((sent) => isIn(sent) === false)) return found
     throw this.#uncertainty
   }
 
-  async #moved(there: Lineage, own: SessionRecord | undefined): Promise<void> {
+  async #moved(isAllSent: boolean): Promise<void> {
     const held = this.#held
-    if (this.#tombstones.some(({ header }) => isSame(header, there))) return this.#finishMove()
     this.#tombstones = []
     this.#unanswered = []
     await this.#dropSuccessor()
     if (held.draft.keep !== undefined) throw movedError(held.handle)
     this.#cookie.withdraw()
-    if (own !== undefined) {
-      // The new id has what this request has sent. Nothing is lost unless it has changed more since then.
-      held.base = held.stored = own
-      if (planOf(held, false, this.#context, this.#budget).step === 'nothing') return
-    }
-    held.detach('moved')
+    held.stored = held.base
+    // If the new id has what this request has sent, nothing is lost unless it has changed more since then.
+    if (!isAllSent || planOf(held, false, this.#context, this.#budget).step !== 'nothing')
+      held.detach('moved')
   }
 
   // A failover has lost commits that this request has read.

@@ -1,12 +1,17 @@
 // A limit on how long promises are waited for.
 import { AsyncResource } from 'node:async_hooks'
+import { clearInterval, now, setImmediate, setInterval } from './clock.js'
 
 /** Milliseconds between two looks at what is waited for. */
 const TICK = 5
+/** A look that comes more milliseconds late than this says that the process stood still, not what it waits for. */
+const TOLERANCE = 50
 
 interface Waiting {
-  /** As `performance.now()`. */
-  readonly until: number
+  /** As `now()`. */
+  until: number
+  /** Whether the limit has been put off once, for a process that stood still. */
+  isPutOff: boolean
   /** Undefined once it has been settled. */
   giveUp: (() => void) | undefined
 }
@@ -16,10 +21,19 @@ let all: Waiting[] = []
 // In no request's context: the timer outlives that of the one that it began with.
 const outside = new AsyncResource('fastify-ioredis-session.deadline')
 let timer: NodeJS.Timeout | undefined
+let lookedAt = 0
+let stoodStill = 0
+
+/** As `now()`, without the time for which the event loop was blocked while something was waited for. */
+export function awake(): number {
+  const at = now()
+  return at - stoodStill - lateness(at)
+}
 
 /**
- * The result of this promise, or the error where it has not come by then; what it says later is dropped.
- * @param until As `performance.now()`.
+ * The result of this promise, or an error if it has not come in time; what it says later is dropped. An event loop that
+ * was blocked gives the answers that have come meanwhile one more turn.
+ * @param until As `now()`, which is `performance.now()`.
  * @param ended Told of the end as it comes, with the error if it is one.
  */
 export function within<Result>(
@@ -34,9 +48,12 @@ export function within<Result>(
       waiting.giveUp = undefined
       reject(told(ended, error))
     }
-    const waiting: Waiting = { until, giveUp: () => fail(late()) }
+    const waiting: Waiting = { until, isPutOff: false, giveUp: () => fail(late()) }
     all.push(waiting)
-    timer ??= outside.runInAsyncScope(setInterval, undefined, look, TICK) as NodeJS.Timeout
+    if (timer === undefined) {
+      lookedAt = now()
+      timer = outside.runInAsyncScope(setInterval, undefined, look, TICK) as NodeJS.Timeout
+    }
     promise.then((result) => {
       if (waiting.giveUp === undefined) return
       waiting.giveUp = undefined
@@ -47,10 +64,34 @@ export function within<Result>(
   })
 }
 
+function lateness(at: number): number {
+  const late = at - lookedAt - TICK
+  return timer !== undefined && late > TOLERANCE ? late : 0
+}
+
 function look(): void {
-  const now = performance.now()
-  const due = all.filter(({ giveUp, until }) => giveUp !== undefined && until <= now)
-  all = all.filter(({ giveUp, until }) => giveUp !== undefined && until > now)
+  const at = now()
+  const late = lateness(at)
+  lookedAt = at
+  stoodStill += late
+  if (late === 0) {
+    giveUpDue()
+    return
+  }
+  // Once only: a process that is blocked again and again has deadlines too.
+  for (const waiting of all) {
+    if (waiting.isPutOff) continue
+    waiting.isPutOff = true
+    waiting.until += late
+  }
+  // Answers are read between timers and immediates.
+  setImmediate(giveUpDue)
+}
+
+function giveUpDue(): void {
+  const at = now()
+  const due = all.filter(({ giveUp, until }) => giveUp !== undefined && until <= at)
+  all = all.filter(({ giveUp, until }) => giveUp !== undefined && until > at)
   for (const { giveUp } of due) giveUp?.()
   if (all.length > 0) return
   clearInterval(timer)

@@ -110,10 +110,10 @@ export const UncertainError = storeError(
   503
 )
 
-/** Stored, but not on as many replicas as asked for. Arguments: the operation, how many replicas have it. */
+/** Stored, but not on as many replicas as asked for, as far as is known. Arguments: the operation, how many have it. */
 export const NotReplicatedError = storeError(
   'FST_SESSION_NOT_REPLICATED',
-  'the session is stored, not replicated: %s has reached %s replicas',
+  'the session is stored, not replicated: %s has reached %s',
   503
 )
 
@@ -135,6 +135,13 @@ export const StoreDeniedError = storeError(
 export const ForeignKeyError = storeError(
   'FST_SESSION_FOREIGN_KEY',
   'another application uses the key of a session: %s was refused with %s',
+  500
+)
+
+/** The store answers wrongly, which the check at the start finds out. Arguments: the operation, what is wrong. */
+export const StoreBrokenError = storeError(
+  'FST_SESSION_STORE_BROKEN',
+  'the session store does not do what it is asked to: %s %s',
   500
 )
 

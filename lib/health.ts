@@ -1,4 +1,5 @@
 // Whether the store answers, as seen by all requests of a registration together.
+import { now } from './clock.js'
 import { type Log, report } from './events.js'
 
 export interface CircuitBreaker {
@@ -20,19 +21,19 @@ export class Health {
     this.#log = log
   }
 
-  /** Whether an operation is to fail at once. Where it is not, the next ones are until that one has ended. */
+  /** Whether the open breaker rejects this operation. If it lets one through as a probe, the others wait for that. */
   refuses(): boolean {
     if (this.#breaker === undefined || this.#failures < this.#breaker.failures) return false
-    const now = performance.now()
-    if (now < this.#probeAt) return true
-    this.#probeAt = now + this.#breaker.openFor
+    const at = now()
+    if (at < this.#probeAt) return true
+    this.#probeAt = at + this.#breaker.openFor
     return false
   }
 
   succeeded(): void {
     if (this.#failures === 0) return
     this.#failures = 0
-    const ms = performance.now() - this.#failingSince
+    const ms = now() - this.#failingSince
     report(
       this.#log,
       'info',
@@ -42,12 +43,12 @@ export class Health {
   }
 
   failed(operation: string, error: Error): void {
-    const now = performance.now()
+    const at = now()
     this.#failures++
     if (this.#failures === 1) {
-      this.#failingSince = now
+      this.#failingSince = at
       report(this.#log, 'error', { type: 'unavailable', operation }, error.message)
     }
-    if (this.#breaker !== undefined) this.#probeAt = now + this.#breaker.openFor
+    if (this.#breaker !== undefined) this.#probeAt = at + this.#breaker.openFor
   }
 }

@@ -11,4 +11,4 @@ export type { Detached, Session, SessionData, SessionMethods } from './session.j
 export type { Secret } from './session-id.js'
 export { MemoryStore, type MemoryStoreOptions } from './stores/memory.js'
 export { type RedisClient, RedisStore } from './stores/redis.js'
-export { type Outcome, REVISION, type Store, TOUCH } from './stores/store.js'
+export { type Operation, type Outcome, REVISION, type Store, TOMBSTONE, TOUCH } from './stores/store.js'

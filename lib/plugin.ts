@@ -321,6 +321,8 @@ async function openStore(fastify: FastifyInstance, settings: Settings): Promise<
   const { redis, replicas, replicaTimeout, timeout } = settings
   if (settings.store !== undefined) return settings.store
   const connections = new Map<RedisClient, Connection>()
+  const closing = new AbortController()
+  fastify.addHook('onClose', async () => closing.abort())
   const openClient = (): RedisClient => {
     const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
     fastify.addHook('onClose', () => own.close())
@@ -332,7 +334,7 @@ async function openStore(fastify: FastifyInstance, settings: Settings): Promise<
   const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
   const connectionOf = (of: RedisClient) => connections.get(of)
   const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
-  await checkAtStart({ ...settings, store, client, log: fastify.log })
+  await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
   return store
 }
 

@@ -16,11 +16,9 @@
 import { Buffer } from 'node:buffer'
 import type { Lineage } from './lineage.js'
 
-const MAGIC = 0xf5
 const LAYOUT = 1
 const LAYOUT_WITH_EARLIER = 2
 const PERMANENT = 1
-const MOVED = 2
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
@@ -29,6 +27,10 @@ export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
 const MAX_COUNTER = 2 ** 32 - 1
 
+/** The first byte of every record: no text and no other common format starts with it. */
+export const FIRST_BYTE = 0xf5
+/** A tombstone has this bit in the byte at this offset. */
+export const TOMBSTONE = { offset: 3, bit: 2 } as const
 /** Where the revision stands in a record, in bytes: a store compares it as it is, the last commit and the last touch. */
 export const REVISION = { offset: 14, length: 18 } as const
 /** Where a touch patches a record, in bytes: touchedAt and idleTimeout. */
@@ -74,7 +76,7 @@ export class NotARecordError extends Error {}
 
 export function openRecord(bytes: Uint8Array): SessionRecord {
   const record = view(bytes)
-  if (record[0] !== MAGIC) throw new NotARecordError('it is not a record of this package')
+  if (record[0] !== FIRST_BYTE) throw new NotARecordError('it is not a record of this package')
   const layout = record[1]
   if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER)
     throw new NotARecordError(`its layout version ${layout ?? 'is missing'} is unknown`)
@@ -82,13 +84,13 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const flags = record.readUInt8(3)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
   // A later version may encrypt or compress the payload: this one must not take that for data.
-  if ((flags & ~(PERMANENT | MOVED | (count << EARLIER_SHIFT))) !== 0)
+  if ((flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
     throw new NotARecordError(`its flags ${flags} are unknown`)
   if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is cut off')
   return new SessionRecord(record, {
     tag: record.readUInt8(2),
     permanent: (flags & PERMANENT) !== 0,
-    moved: (flags & MOVED) !== 0,
+    moved: (flags & TOMBSTONE.bit) !== 0,
     schemaVersion: record.readUInt32BE(4),
     createdAt: record.readUIntBE(8, 6),
     counter: record.readUInt32BE(14),
@@ -146,11 +148,13 @@ export class UnsealedRecord {
   seal(header: Header): SessionRecord {
     const { earlier } = header
     const bytes = this.#bytes.subarray(0, this.length + earlier.length * NONCE_BYTES)
-    bytes[0] = MAGIC
+    bytes[0] = FIRST_BYTE
     bytes[1] = earlier.length === 0 ? LAYOUT : LAYOUT_WITH_EARLIER
     bytes[2] = header.tag
     bytes[3] =
-      (header.permanent ? PERMANENT : 0) | (header.moved ? MOVED : 0) | (earlier.length << EARLIER_SHIFT)
+      (header.permanent ? PERMANENT : 0) |
+      (header.moved ? TOMBSTONE.bit : 0) |
+      (earlier.length << EARLIER_SHIFT)
     bytes.writeUInt32BE(header.schemaVersion, 4)
     bytes.writeUIntBE(header.createdAt, 8, 6)
     bytes.writeUInt32BE(header.counter, 14)
@@ -175,7 +179,7 @@ export function revisionOf(bytes: Uint8Array): Buffer {
 
 /** Whether these bytes say only that the session went on under a new id. */
 export function isTombstone(bytes: Uint8Array): boolean {
-  return bytes[0] === MAGIC && ((bytes[3] ?? 0) & MOVED) !== 0
+  return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
 }
 
 /** How many bytes a record takes whose payload takes this many. */

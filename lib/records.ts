@@ -88,7 +88,7 @@ export class Records {
     const key = this.#keyOf(handle)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await (this.#store.end?.(key) ?? this.#store.destroy(key, expected))
+      const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
       if (outcome === 'done' || outcome === 'missing') return 'done'
       if (isTombstone(outcome)) return 'moved'
       expected = revisionOf(outcome)

@@ -2,7 +2,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { MapStore } from '../examples/map-store.js'
 import { within } from '../lib/deadline.js'
+import { GuardedStore } from '../lib/stores/guarded.js'
+import { MemoryStore } from '../lib/stores/memory.js'
+import { RedisStore } from '../lib/stores/redis.js'
+import { later, newKey, recordOf, revision } from './contracts/store.js'
+import { startRedis } from './support/redis-server.js'
 
 const never = new Promise<never>(() => {})
 const soon = () => performance.now() + 20
@@ -61,4 +67,80 @@ t.test('the timer is in nobody’s asynchronous context', async (t) => {
     context.run('second', () => within(soon(), never, () => new Error('late'), told).catch(() => {}))
   ])
   t.same(seen, [undefined, undefined])
+})
+
+/** Keeps the event loop busy, as a long computation does. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end) Math.random()
+}
+
+t.test('a process that was busy takes the answers that came meanwhile', async (t) => {
+  const redis = await startRedis(t)
+  const failures: string[] = []
+  const health = {
+    refuses: () => false,
+    succeeded() {},
+    failed: (operation: string) => failures.push(operation)
+  }
+  const inner = new RedisStore(redis.connect())
+  const key = newKey()
+  await inner.create(key, recordOf(1), later())
+  const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 1_000, health))
+  const reads = stores.map((store) => store.read(key))
+  await new Promise((resolve) => setImmediate(resolve))
+  block(1_300)
+  for (const record of await Promise.all(reads)) t.ok(record?.equals(recordOf(1)))
+  const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
+  t.equal((await Promise.all(updates))[0], 'done', 'and has time left for the next operation')
+  t.same(failures, [], 'nobody takes the store for broken')
+})
+
+t.test('a guarded store ends sessions if the store can, in time', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const health = { refuses: () => false, succeeded() {}, failed() {} }
+  const key = newKey()
+  await memory.create(key, recordOf(1), later())
+  const guarded = new GuardedStore(memory, 1_000, health)
+  t.ok(guarded.canEnd)
+  t.equal(await guarded.end(key), 'done')
+  t.equal(await guarded.end(key), 'missing')
+  t.notOk(new GuardedStore(new MapStore(), 1_000, health).canEnd)
+  const stuck = Object.assign(new MapStore(), { end: () => never })
+  await t.rejects(new GuardedStore(stuck, 20, health).end(key), { code: 'FST_SESSION_UNCERTAIN' })
+})
+
+t.test('what waits for a connection until the time is over is never sent', async (t) => {
+  const failures: string[] = []
+  const health = {
+    refuses: () => false,
+    succeeded() {},
+    failed: (operation: string) => failures.push(operation)
+  }
+  const store = new MapStore()
+  let connect = () => {}
+  const connected = new Promise<void>((resolve) => {
+    connect = resolve
+  })
+  const waiting = Object.assign(store, { ready: () => connected })
+  const key = newKey()
+  const create = new GuardedStore(waiting, 20, health).create(key, recordOf(1), later())
+  await t.rejects(create, { code: 'FST_SESSION_UNAVAILABLE' })
+  t.same(failures, ['create'])
+  connect()
+  t.equal(await new GuardedStore(waiting, 1_000, health).read(key), undefined)
+})
+
+t.test('a process that is busy again and again has deadlines too', async (t) => {
+  let isOver = false
+  const waiting = within(performance.now() + 100, never, () => new Error('late')).finally(() => {
+    isOver = true
+  })
+  waiting.catch(() => {})
+  while (!isOver) {
+    block(70)
+    await new Promise((resolve) => setTimeout(resolve, 0))
+  }
+  await t.rejects(waiting, { message: 'late' })
 })

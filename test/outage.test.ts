@@ -15,6 +15,7 @@ import redisSession, {
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
+import { until } from './support/gate.js'
 import { startRedis } from './support/redis-server.js'
 
 const secret = 'a secret of thirty-two characters, or more'
@@ -256,7 +257,7 @@ t.test('a start without Redis goes on, waits or fails, as the option says', asyn
   await t.resolves(start('go'))
   looks = 0
   const waiting = start('wait')
-  while (looks < 2) await sleep(10)
+  while (looks < 1) await sleep(10)
   await redis.restart()
   await t.resolves(waiting)
 })
@@ -384,4 +385,89 @@ t.test('the message of a commit names the session that it ended', async (t) => {
   const commits = events.filter(({ type }) => type === 'commit')
   t.match(commits, [{ step: 'create' }, { step: 'remove' }])
   t.equal(new Set(commits.map((event) => 'handle' in event && event.handle)).size, 1)
+})
+
+// The server loads a real file of its own; a setting of Redis for its own tests makes it take its time over each key.
+const SLOW = ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024']
+t.test('what was refused while Redis was away or loading is not stored when it is back', async (t) => {
+  const redis = await startRedis(t, ...SLOW)
+  const { client } = redis
+  const { app } = await service(t, { redis: redis.url, timeout: 500 })
+  await client.mset(Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, 'x'.repeat(100)])))
+  await client.config('SET', 'key-load-delay', '2000')
+  const reloaded = redis.connect().call('DEBUG', 'RELOAD')
+  const isLoading = async () => (await client.get('k1').catch(({ message }) => message)).startsWith('LOADING')
+  await until(isLoading)
+  // The next connections have to wait for the data.
+  await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {})
+  const statuses = new Map<string, number>()
+  const count = (code: string) => statuses.set(code, (statuses.get(code) ?? 0) + 1)
+  const login = async () => {
+    const response = await new Browser(app).request('/login')
+    count(response.statusCode === 200 ? 'ok' : response.json().code)
+    return response.statusCode
+  }
+  while (await isLoading()) await Promise.all([login(), login(), login()])
+  await reloaded.catch(() => {})
+  await until(async () => (await login()) === 200)
+  t.ok((statuses.get('FST_SESSION_UNAVAILABLE') ?? 0) > 0)
+  const stored = (await client.keys('session:*')).filter((key) => !key.includes('start-up')).length
+  const uncertain = statuses.get('FST_SESSION_UNCERTAIN') ?? 0
+  const acknowledged = statuses.get('ok') ?? 0
+  t.ok(stored >= acknowledged && stored <= acknowledged + uncertain, `${stored}: ${[...statuses]}`)
+
+  await client.config('SET', 'key-load-delay', '0')
+  await redis.stop()
+  for (const response of await Promise.all(
+    Array.from({ length: 10 }, () => new Browser(app).request('/login'))
+  )) {
+    t.match(response.json(), { code: 'FST_SESSION_UNAVAILABLE', message: `127.0.0.1:${redis.port}` })
+  }
+  await redis.restart()
+  await until(async () => (await login()) === 200)
+  t.equal((await client.keys('session:*')).filter((key) => !key.includes('start-up')).length, 1)
+})
+
+t.test('a short reconnect costs no request', async (t) => {
+  const redis = await startRedis(t)
+  const { app, browser } = await service(t, { redis: redis.url, timeout: 10_000 })
+  await browser.request('/login')
+  for (let round = 0; round < 5; round++) {
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    const responses = [browser.request('/whoami'), new Browser(app).request('/login')]
+    for (const response of await Promise.all(responses)) t.equal(response.statusCode, 200)
+  }
+})
+
+t.test('an outage is one line in the log, not four a second, and names the server', async (t) => {
+  const redis = await startRedis(t)
+  const { app, browser } = await service(t, { redis: redis.url, timeout: 500 })
+  await browser.request('/login')
+  await redis.stop()
+  for (let attempt = 0; attempt < 8; attempt++) t.equal((await browser.request('/whoami')).statusCode, 503)
+  const warnings = app.logLines.filter(({ level }) => level === 40)
+  t.ok(warnings.length > 0)
+  t.equal(new Set(warnings.map(({ redis: kind }) => kind)).size, warnings.length, 'each kind once')
+  for (const { msg } of warnings) t.equal(msg, `the connection to 127.0.0.1:${redis.port} failed`)
+  await redis.restart()
+  await until(async () => (await browser.request('/whoami')).statusCode === 200)
+  await redis.stop()
+  await until(async () => (await browser.request('/whoami')).statusCode === 503)
+  await until(() => app.logLines.filter(({ level }) => level === 40).length > warnings.length)
+})
+
+t.test('what Redis says is passed on by its first word, or more if that is harmless', async (t) => {
+  const redis = await startRedis(t, '--rename-command', 'EVALSHA', '')
+  const message = async (options: RedisSessionOptions) => {
+    const { browser } = await service(t, { redis: redis.url, ...options })
+    await browser.request('/login')
+    return (await browser.request('/count')).json().message as string
+  }
+  t.match(await message({}), /EVALSHA was refused with|EVALSHA failed with ERR unknown command$/)
+  const at = `127.0.0.1:${redis.port}`
+  const elsewhere = await message({ redis: { host: '127.0.0.1', port: redis.port, db: 99 } })
+  t.match(elsewhere, `the connection to ${at} failed with ERR DB index is out of range`)
+  const cluster = await startRedis(t, '--cluster-enabled', 'yes')
+  await cluster.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '1')
+  t.match(await message({ redis: cluster.url }), /failed with (CLUSTERDOWN|MOVED)$/)
 })

@@ -1,35 +1,175 @@
 // What a start says of servers that are not at hand: a client that answers like them stands in for each.
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
 import t from 'tap'
-import { MemoryStore, type RedisClient } from '../lib/index.js'
+import redisSession, { MemoryStore, type RedisClient, type Store } from '../lib/index.js'
 import { checkAtStart } from '../lib/start-up.js'
+import { until } from './support/gate.js'
+import { freePort, startRedis } from './support/redis-server.js'
 
-async function linesFor(client: object): Promise<string> {
-  const store = new MemoryStore()
+async function linesFor(client: object, broken: Partial<Store> = {}): Promise<string> {
+  const memory = new MemoryStore()
+  const store = new Proxy(memory, {
+    get(target, name) {
+      const method = broken[name as keyof Store] ?? Reflect.get(target, name)
+      return typeof method === 'function' ? method.bind(target) : method
+    }
+  })
   const lines: string[] = []
   const line = (_details: object, message: string) => void lines.push(message)
-  const log = { error: line, warn: line, info: line }
   await checkAtStart({
     store,
     client: client as RedisClient,
     prefix: 'session:',
     timeout: 1_000,
     startUp: 'go',
-    log
+    closing: new AbortController().signal,
+    log: { error: line, warn: line, info: line }
   })
-  await store.close()
+  await memory.close()
   return lines.join('\n')
 }
 
 t.test('a server that is too old', async (t) => {
   const info = async () => 'redis_version:6.0.16\r\nmaxmemory_policy:noeviction\r\n'
-  t.equal(await linesFor({ info }), 'Redis 6.0.16 is older than 6.2: sessions may fail')
+  t.equal(await linesFor({ info }), 'Redis 6.0.16 at localhost:6379 is older than 6.2: sessions may fail')
 })
 
 t.test('a Valkey, by its own version', async (t) => {
   const info = async () => 'redis_version:7.2.4\r\nvalkey_version:8.1.1\r\nmaxmemory_policy:volatile-lru\r\n'
-  t.match(await linesFor({ info }), /^sessions are kept in Valkey 8\.1\.1\nRedis evicts .*\(volatile-lru\)/)
+  t.match(
+    await linesFor({ info }),
+    /^sessions are kept in Valkey 8\.1\.1 at localhost:6379\nRedis evicts .*\(volatile-lru\)/
+  )
 })
 
 t.test('a client that cannot ask', async (t) => {
   t.match(await linesFor({}), 'not known')
+})
+
+t.test('a start names the server, and neither its user nor its password', async (t) => {
+  const addresses = {
+    '10.0.0.1:6380': { options: { host: '10.0.0.1', port: 6380, username: 'barley', password: 'barley' } },
+    '[::1]:6379': { options: { host: '::1', port: 6379 } },
+    '/run/redis.sock': { options: { path: '/run/redis.sock', host: 'localhost', port: 6379 } },
+    'sessions of the sentinels at a:26379, b:26380': {
+      options: {
+        sentinels: [
+          { host: 'a', port: 26379 },
+          { host: 'b', port: 26380 }
+        ],
+        name: 'sessions',
+        password: 'barley'
+      }
+    },
+    'the cluster at a:1, b:2, localhost:3 and 2 more': {
+      startupNodes: ['redis://barley:b@rley@a:1/0', { host: 'b', port: 2 }, 3, 'd:4', 'e:5']
+    }
+  }
+  for (const [address, client] of Object.entries(addresses)) {
+    const lines = await linesFor(client)
+    t.ok(lines.includes(`at ${address};`), `${address}: ${lines}`)
+    t.notMatch(lines, 'barley')
+  }
+})
+
+t.test('a clock of Redis that is far off', async (t) => {
+  const at = (milliseconds: number) => ({ time: async () => [String(Math.floor(milliseconds / 1_000)), '0'] })
+  t.match(
+    await linesFor(at(Date.now() + 60_000)),
+    /clocks of this process and of Redis differ by (59|60) seconds/
+  )
+  t.match(
+    await linesFor(at(Date.now() - 60_000)),
+    /clocks of this process and of Redis differ by (59|60) seconds/
+  )
+  t.notMatch(await linesFor(at(Date.now())), 'clocks')
+  t.notMatch(await linesFor({ time: () => Promise.reject(new Error('NOPERM')) }), 'clocks')
+})
+
+// Stand-ins: no server at hand is so wrong.
+t.test('a store that answers wrongly is found out by the start, and not by the first visitor', async (t) => {
+  const text = (bytes: Uint8Array) => Buffer.from(Buffer.from(bytes).toString('utf8'))
+  const broken: [what: string, store: Partial<Store>][] = [
+    ['create never stores a record', { create: async () => false }],
+    ['create never leaves a record alone', { create: async () => true }],
+    ['read never answers with every byte', { read: async () => undefined }],
+    [
+      'update never answers a conflict with the record',
+      {
+        async update(this: MemoryStore, key, revision, record, end) {
+          const outcome = await MemoryStore.prototype.update.call(this, key, revision, record, end)
+          return outcome instanceof Uint8Array ? text(outcome) : outcome
+        }
+      }
+    ],
+    [
+      'update never replaces a record',
+      {
+        async update(this: MemoryStore, key) {
+          return (await this.read(key)) ?? 'missing'
+        }
+      }
+    ],
+    ['touch never patches a record', { touch: async () => 'missing' }],
+    ['destroy never answers a conflict with the record', { destroy: async () => 'missing' }]
+  ]
+  for (const [what, store] of broken) {
+    t.match(await linesFor({}, store), `the session store does not do what it is asked to: ${what}`)
+  }
+})
+
+t.test('a start that fails says which server it could not reach', async (t) => {
+  const port = await freePort()
+  for (const redis of [`redis://barley:barley@127.0.0.1:${port}`, { host: '127.0.0.1', port }]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(cookie)
+    const error = await Promise.resolve(app.register(redisSession, { redis, startUp: 'fail' })).then(
+      () => undefined,
+      (error: Error) => error
+    )
+    t.match(error, {
+      code: 'FST_SESSION_UNAVAILABLE',
+      message: `the connection to 127.0.0.1:${port} failed with ECONNREFUSED`
+    })
+    t.notMatch(error?.message, 'barley')
+  }
+})
+
+t.test('a start that waits for Redis ends with its application, and says its reason once', async (t) => {
+  const redis = await startRedis(t)
+  await redis.stop()
+  const lines: string[] = []
+  const app = Fastify({
+    pluginTimeout: 700,
+    logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line).msg) } }
+  })
+  await app.register(cookie)
+  app.register(redisSession, { redis: redis.url, timeout: 200, startUp: 'wait' })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'FST_ERR_PLUGIN_TIMEOUT' })
+  await app.close()
+  t.equal(lines.filter((line) => line.startsWith('sessions cannot be stored')).length, 1)
+  t.equal(lines.filter((line) => line.startsWith('the connection to')).length, 1)
+  // Had it gone on, it would find this server.
+  await redis.restart()
+  await until(async () => (await redis.client.ping()) === 'PONG')
+  t.equal((await redis.commands()).set, undefined)
+})
+
+t.test('an application that starts with a frozen Redis can be closed at once', async (t) => {
+  const frozen = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
+  await once(frozen, 'listening')
+  t.teardown(() => frozen.close())
+  const { port } = frozen.address() as { port: number }
+  const app = Fastify()
+  await app.register(cookie)
+  app.register(redisSession, { redis: { host: '127.0.0.1', port }, timeout: 100 })
+  await app.close()
+  const connections = () =>
+    new Promise<number>((resolve) => frozen.getConnections((_error, count) => resolve(count)))
+  await until(async () => (await connections()) === 0)
+  t.pass('and nothing of it stays')
 })

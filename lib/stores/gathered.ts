@@ -1,4 +1,5 @@
 // Calls of one turn of the event loop, carried out together: what a command costs is then paid for once for all of them.
+import { setImmediate } from '../clock.js'
 
 /** How many calls one command carries out at the most, so that it does not keep the server from others for long. */
 const MAX_TOGETHER = 64

@@ -1,10 +1,9 @@
 // The store as one request sees it: it answers within the time that the request has for all of it, or fails.
 import type { Buffer } from 'node:buffer'
-import { within } from '../deadline.js'
+import { now } from '../clock.js'
+import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
-import type { Outcome, Store } from './store.js'
-
-type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
+import type { Operation, Outcome, Store } from './store.js'
 
 /** Where it is known whether the store answers at all. */
 export interface HealthRecord {
@@ -18,7 +17,6 @@ export class GuardedStore implements Store {
   readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
-  end?: (key: string) => Promise<Outcome>
   #left: number
 
   /** @param timeout Milliseconds for all operations together. */
@@ -35,68 +33,89 @@ export class GuardedStore implements Store {
   }
 
   /** Waits for what has to end before this request may go on, which takes of its time too. Nothing has been sent so far. */
-  async wait<Result>(earlier: Promise<Result>): Promise<Result> {
-    const startedAt = performance.now()
-    try {
-      return await within(startedAt + this.#left, earlier, () => new UnavailableError('commit', this.#late))
-    } finally {
-      this.#left -= performance.now() - startedAt
-    }
+  wait<Result>(earlier: Promise<Result>): Promise<Result> {
+    return this.#timed('commit', earlier)
   }
 
   read(key: string): Promise<Buffer | undefined> {
-    return this.#refusal('read') ?? this.#guard('read', performance.now(), this.#inner.read(key))
+    return this.#guard('read', () => this.#inner.read(key))
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
-    return (
-      this.#refusal('create') ??
-      this.#guard('create', performance.now(), this.#inner.create(key, record, expiresAt))
-    )
+    return this.#guard('create', () => this.#inner.create(key, record, expiresAt))
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return (
-      this.#refusal('update') ??
-      this.#guard('update', performance.now(), this.#inner.update(key, revision, record, expiresAt))
-    )
+    return this.#guard('update', () => this.#inner.update(key, revision, record, expiresAt))
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return (
-      this.#refusal('touch') ??
-      this.#guard('touch', performance.now(), this.#inner.touch(key, revision, patch, expiresAt))
-    )
+    return this.#guard('touch', () => this.#inner.touch(key, revision, patch, expiresAt))
   }
 
   destroy(key: string, revision: Uint8Array): Promise<Outcome> {
-    return (
-      this.#refusal('destroy') ??
-      this.#guard('destroy', performance.now(), this.#inner.destroy(key, revision))
-    )
+    return this.#guard('destroy', () => this.#inner.destroy(key, revision))
   }
 
-  get #late(): string {
-    return `no answer within ${this.#timeout} ms`
+  /** Whether the store has `end`. */
+  get canEnd(): boolean {
+    return this.#inner.end !== undefined
   }
 
-  #refusal(operation: Operation): Promise<never> | undefined {
+  /** Only if `canEnd`. */
+  end(key: string): Promise<Outcome> {
+    return this.#guard('end', () => (this.#inner as Required<Store>).end(key))
+  }
+
+  #guard<Result>(operation: Operation, send: () => Promise<Result>): Promise<Result> {
     if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
-    if (!this.#health.refuses()) return undefined
-    return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
+    if (this.#health.refuses()) {
+      return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
+    }
+    const ready = this.#inner.ready?.(operation)
+    return ready === undefined ? this.#send(operation, send()) : this.#sendLater(operation, ready, send)
   }
 
-  #guard<Result>(operation: Operation, startedAt: number, answer: Promise<Result>): Promise<Result> {
+  // What gives up waiting has not been sent, and never is.
+  async #sendLater<Result>(
+    operation: Operation,
+    ready: Promise<void>,
+    send: () => Promise<Result>
+  ): Promise<Result> {
+    try {
+      await this.#timed(operation, ready)
+    } catch (error) {
+      this.#health.failed(operation, error as Error)
+      throw error
+    }
+    return this.#send(operation, send())
+  }
+
+  async #timed<Result>(operation: string, promise: Promise<Result>): Promise<Result> {
+    const startedAt = awake()
+    try {
+      return await within(now() + this.#left, promise, () => new UnavailableError(operation, this.#late))
+    } finally {
+      this.#left -= awake() - startedAt
+    }
+  }
+
+  #send<Result>(operation: Operation, answer: Promise<Result>): Promise<Result> {
+    const startedAt = awake()
     const late = () => {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }
-    return within(startedAt + this.#left, answer, late, (error) => {
-      this.#left -= performance.now() - startedAt
+    return within(now() + this.#left, answer, late, (error) => {
+      this.#left -= awake() - startedAt
       if (error === undefined) this.#health.succeeded()
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)
       }
     })
+  }
+
+  get #late(): string {
+    return `no answer within ${this.#timeout} ms`
   }
 }

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import { OptionError, UnavailableError } from '../errors.js'
-import { type Outcome, REVISION, type Store, TOUCH } from './store.js'
+import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 export interface MemoryStoreOptions {
   /** How many sessions to keep at the most, up to 16,777,216. Default 100,000. */
@@ -72,6 +72,14 @@ export class MemoryStore implements Store {
 
   async destroy(key: string, revision: Uint8Array): Promise<Outcome> {
     return this.#when(key, revision, () => this.#records.delete(key))
+  }
+
+  async end(key: string): Promise<Outcome> {
+    const record = this.#records.get(key)
+    if (record === undefined) return 'missing'
+    if (isTombstone(record)) return Buffer.from(record)
+    this.#records.delete(key)
+    return 'done'
   }
 
   async close(): Promise<void> {

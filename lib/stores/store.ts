@@ -2,8 +2,11 @@
 // cookies or serializers.
 import type { Buffer } from 'node:buffer'
 
-/** Where a record holds its revision (18 bytes), and where a touch patches it (10 bytes). */
-export { REVISION, TOUCH } from '../record.js'
+/**
+ * What a store knows of a record: where its revision stands (18 bytes), where a touch patches it (10 bytes), and how a
+ * tombstone looks, whose session has another id now.
+ */
+export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../record.js'
 
 /**
  * What became of a conditional write.
@@ -12,6 +15,8 @@ export { REVISION, TOUCH } from '../record.js'
  * - bytes: the record as it is, since its revision is another than the expected one; nothing was written.
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
+
+export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
 /**
  * Keeps records under keys until they expire. `test/contracts/store.ts` runs over every store.
@@ -24,6 +29,9 @@ export type Outcome = 'done' | 'missing' | Uint8Array
  *
  * What is missing is never an error. An error means that the store failed, and that the operation may or may not
  * have taken place. Every operation ends: a store that cannot reach what it stores in gives up by itself.
+ *
+ * The same write may come again with the same bytes, if the answer to the first one was lost. If the record is then there
+ * byte for byte, `create` may answer true, `update` and `touch` may answer `'done'`.
  */
 export interface Store {
   /** The record, byte for byte; `undefined` where there is none. The bytes are the caller's until it is done. */
@@ -36,4 +44,11 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record that has this revision. What is not there cannot come back: `'missing'` is success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
+  /** Optional. Removes the record, whatever its revision, unless it is a tombstone, with which it answers. */
+  end?(key: string): Promise<Outcome>
+  /**
+   * Optional. If an operation could not be sent now, a promise that resolves as soon as it can be; it rejects if that may
+   * take long. It is awaited within the time of the request, and what is not sent by then never is.
+   */
+  ready?(operation: Operation): Promise<void> | undefined
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { type Outcome, REVISION, type Store, TOUCH } from '../../lib/stores/store.js'
+import { FIRST_BYTE, type Outcome, REVISION, type Store, TOMBSTONE, TOUCH } from '../../lib/stores/store.js'
 import fc from '../support/properties.js'
 
 const HEADER_BYTES = 32
@@ -94,6 +94,22 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(1)))
   })
 
+  t.test('a write that comes again finds its own work done, or the record that it wrote', async (t) => {
+    const key = newKey()
+    await store.create(key, recordOf(1), later())
+    t.type(await store.create(key, recordOf(1), later()), 'boolean')
+    await store.update(key, revision(1), recordOf(2), later())
+    const updated = await store.update(key, revision(1), recordOf(2), later())
+    t.ok(updated === 'done' || isRecord(updated, recordOf(2)))
+    const patch = Buffer.alloc(TOUCH.length, 1)
+    await store.touch(key, revision(2), patch, later())
+    const touched = recordOf(2)
+    patch.copy(touched, TOUCH.offset)
+    const again = await store.touch(key, revision(2), patch, later())
+    t.ok(again === 'done' || isRecord(again, touched))
+    t.ok((await store.read(key))?.equals(touched))
+  })
+
   t.test('of two creations the first one stays, with its expiry', async (t) => {
     const key = newKey()
     t.equal(await store.create(key, recordOf(1, 'first'), later()), true)
@@ -136,8 +152,9 @@ export function storeContract(t: Test, open: () => Store): void {
       patch.copy(expected, TOUCH.offset)
       t.ok((await store.read(key))?.equals(expected))
       const patched = expected.subarray(REVISION.offset, REVISION.offset + REVISION.length)
+      const other = Buffer.alloc(TOUCH.length, 9)
       t.ok(
-        isRecord(await store.touch(key, revision(1), patch, later()), expected),
+        isRecord(await store.touch(key, revision(1), other, later()), expected),
         'its revision is another now'
       )
       t.equal(await store.update(key, patched, recordOf(2), later()), 'done')
@@ -185,6 +202,37 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok(isRecord(await store.destroy(key, revision(1)), recordOf(2)))
     t.ok((await store.read(key))?.equals(recordOf(2)))
   })
+
+  if (store.end !== undefined) {
+    const end = (key: string) => (store as Required<Store>).end(key)
+    t.test('a session is ended whatever its revision, but not what goes on under another id', async (t) => {
+      for (const record of [recordOf(1), recordOf(2, 'more'), Buffer.alloc(0), Buffer.from([FIRST_BYTE])]) {
+        const key = newKey()
+        await store.create(key, record, later())
+        t.equal(await end(key), 'done')
+        t.equal(await store.read(key), undefined)
+        t.equal(await end(key), 'missing')
+        t.equal(await store.read(key), undefined)
+      }
+      const tombstone = recordOf(1)
+      tombstone[0] = FIRST_BYTE
+      tombstone[TOMBSTONE.offset] = TOMBSTONE.bit | 1
+      const key = newKey()
+      await store.create(key, tombstone, later())
+      t.ok(isRecord(await end(key), tombstone))
+      t.ok((await store.read(key))?.equals(tombstone))
+      for (const [at, byte] of [
+        [0, 0x7b],
+        [TOMBSTONE.offset, 0xff & ~TOMBSTONE.bit]
+      ] as const) {
+        const other = Buffer.from(tombstone)
+        other[at] = byte
+        const otherKey = newKey()
+        await store.create(otherKey, other, later())
+        t.equal(await end(otherKey), 'done')
+      }
+    })
+  }
 
   t.test('records under different keys know nothing of each other', async (t) => {
     const base = newKey()
@@ -376,10 +424,17 @@ function pick<Value>(values: readonly Value[], index: number): Value {
 type State = string | undefined
 type Answer = string | boolean | undefined
 
+interface Transition {
+  state: State
+  answer: Answer
+  /** What a store may answer as well, to a write that finds its own record. */
+  orElse?: Answer
+}
+
 class Operation {
   readonly name: string
   readonly run: (store: Store, key: string) => Promise<Outcome | Buffer | boolean | undefined>
-  readonly model: (state: State) => { state: State; answer: Answer }
+  readonly model: (state: State) => Transition
 
   constructor(name: string, run: Operation['run'], model: Operation['model']) {
     this.name = name
@@ -392,12 +447,17 @@ class Operation {
   }
 }
 
-function conditional(expected: Buffer, write: (record: Buffer) => State): Operation['model'] {
+function conditional(
+  expected: Buffer,
+  write: (record: Buffer) => State,
+  isOwn: (record: Buffer) => boolean = () => false
+): Operation['model'] {
   return (state) => {
     if (state === undefined) return { state, answer: 'missing' }
     const record = Buffer.from(state, 'hex')
     const isExpected = record.subarray(REVISION.offset, REVISION.offset + REVISION.length).equals(expected)
-    return isExpected ? { state: write(record), answer: 'done' } : { state, answer: state }
+    if (!isExpected) return { state, answer: state, orElse: isOwn(record) ? 'done' : undefined }
+    return { state: write(record), answer: 'done' }
   }
 }
 
@@ -417,8 +477,11 @@ const operations: fc.Arbitrary<Operation> = fc.oneof(
     return new Operation(
       `create ${number}${payload}`,
       (store, key) => store.create(key, record, later()),
-      (state) =>
-        state === undefined ? { state: record.toString('hex'), answer: true } : { state, answer: false }
+      (state) => {
+        const hex = record.toString('hex')
+        if (state === undefined) return { state: hex, answer: true }
+        return { state, answer: false, orElse: state === hex ? true : undefined }
+      }
     )
   }),
   fc.tuple(revisions, revisions, payloads).map(([expected, number, payload]) => {
@@ -426,7 +489,11 @@ const operations: fc.Arbitrary<Operation> = fc.oneof(
     return new Operation(
       `update ${expected} to ${number}${payload}`,
       (store, key) => store.update(key, revision(expected), record, later()),
-      conditional(revision(expected), () => record.toString('hex'))
+      conditional(
+        revision(expected),
+        () => record.toString('hex'),
+        (there) => there.equals(record)
+      )
     )
   }),
   fc.tuple(revisions, revisions).map(([expected, number]) => {
@@ -434,10 +501,18 @@ const operations: fc.Arbitrary<Operation> = fc.oneof(
     return new Operation(
       `touch ${expected} to ${number}`,
       (store, key) => store.touch(key, revision(expected), patch, later()),
-      conditional(revision(expected), (record) => {
-        patch.copy(record, TOUCH.offset)
-        return record.toString('hex')
-      })
+      conditional(
+        revision(expected),
+        (record) => {
+          patch.copy(record, TOUCH.offset)
+          return record.toString('hex')
+        },
+        (there) => {
+          const patched = revision(expected)
+          patch.copy(patched, TOUCH.offset - REVISION.offset)
+          return there.subarray(REVISION.offset, HEADER_BYTES).equals(patched)
+        }
+      )
     )
   }),
   revisions.map(
@@ -464,7 +539,9 @@ function explanations(
   const ends = batch.flatMap((operation, index) => {
     const next = states
       .map(operation.model)
-      .filter(({ answer }) => answer === answers[index])
+      .filter(({ answer, orElse }) => {
+        return answer === answers[index] || (orElse !== undefined && orElse === answers[index])
+      })
       .map(({ state }) => state)
     if (next.length === 0) return []
     return explanations(

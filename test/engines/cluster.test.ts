@@ -117,6 +117,50 @@ t.test('sessions live in a cluster', async (t) => {
     t.same(await browser.json('/'), { userId: 1, count: answered }, 'no change was lost, none happened twice')
   })
 
+  await t.test('slots move while many sessions of one node share its pipelines', async (t) => {
+    const { primaries } = cluster
+    for (const { client } of primaries) await client.flushall()
+    const app = await serve(t, cluster)
+    const browsers: Browser[] = []
+    for (let index = 0; index < 12; index++) browsers.push(await login(t, app))
+    const failures: unknown[] = []
+    const counts = browsers.map(() => 0)
+    let isOver = false
+    const load = browsers.map(async (browser, index) => {
+      while (!isOver) {
+        const response = await post(browser, '/count')
+        if (response.statusCode === 200) counts[index] = (counts[index] ?? 0) + 1
+        else failures.push(failure(response))
+      }
+    })
+    const total = () => counts.reduce((sum, count) => sum + count, 0)
+    const more = async () => {
+      const before = total()
+      await until(() => total() >= before + 60)
+    }
+    await more()
+    const [from, to] = primaries
+    if (from === undefined || to === undefined) throw new Error('no other node')
+    const keys = (await from.client.keys('session:*')).concat(await to.client.keys('session:*'))
+    for (const key of keys.slice(0, 8)) {
+      const slot = await cluster.slotOf(key)
+      const owner = await cluster.ownerOf(slot)
+      const target = primaries.find((node) => node !== owner) ?? to
+      const move = await cluster.beginMove(slot, target)
+      await more()
+      await move.moveKeys()
+      await more()
+      await move.finish()
+    }
+    await more()
+    isOver = true
+    await Promise.all(load)
+    t.same(failures, [])
+    for (const [index, browser] of browsers.entries()) {
+      t.same(await browser.json('/'), { userId: 1, count: counts[index] })
+    }
+  })
+
   await t.test('a user with the least rights', async (t) => {
     // ioredis warns of what it is not allowed to ask.
     t.capture(console, 'warn', () => {})

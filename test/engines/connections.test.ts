@@ -180,7 +180,13 @@ t.test('sessions of a user with the least rights', async (t) => {
       const redis = { ...as('more'), db: 3 }
       const app = await createService(t, { redis, replicas: 1, replicaTimeout: 5_000, timeout: 20_000 })
       if (missing === 'nothing') await liveWholeLife(t, app)
-      else isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+      else if (missing === 'select') {
+        isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
+      } else {
+        const response = await post(new Browser(app), '/login')
+        isHarmless(t, response, 503, 'FST_SESSION_NOT_REPLICATED')
+        t.match(response.json().message, 'WAIT failed with NOPERM')
+      }
     }
   })
 

@@ -80,8 +80,8 @@ export function isHarmless(
 /** What sessions do to their keys. */
 export const COMMANDS = ['get', 'mget', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
 
-/** What a client would like to say or to know as it connects, and does without. */
-export const NOT_INSISTED_ON = ['info', 'client|setinfo', 'client|setname']
+/** What a client would like to say or to know as it connects, and the check at the start, and both do without. */
+export const NOT_INSISTED_ON = ['info', 'time', 'client|setinfo', 'client|setname']
 
 /** The fields of an answer by name, whichever protocol it came by. */
 export function fields(entry: unknown): Record<string, unknown> {

@@ -1,0 +1,78 @@
+// Fake timers of a test stop neither reads nor deadlines.
+
+import { mock } from 'node:test'
+import t from 'tap'
+import { MemoryStore } from '../lib/index.js'
+import { createApp } from './support/app.js'
+import { Browser } from './support/browser.js'
+import { startRedis } from './support/redis-server.js'
+
+type Timers = Pick<typeof globalThis, 'setImmediate' | 'setInterval' | 'setTimeout' | 'performance'>
+
+// What sinon and vitest do, by hand.
+function replaceTimers(): () => void {
+  const names = ['setImmediate', 'setInterval', 'setTimeout', 'performance'] as const
+  const real = Object.fromEntries(names.map((name) => [name, globalThis[name]])) as unknown as Timers
+  const never = () => ({ unref() {}, ref() {} })
+  Object.assign(globalThis, { setImmediate: never, setInterval: never, setTimeout: never })
+  Object.defineProperty(globalThis, 'performance', {
+    value: { now: () => 0 },
+    configurable: true,
+    writable: true
+  })
+  return () => Object.assign(globalThis, real)
+}
+
+const FAKES: Record<string, () => () => void> = {
+  'node:test': () => {
+    mock.timers.enable({ apis: ['setImmediate', 'setInterval', 'setTimeout'] })
+    return () => mock.timers.reset()
+  },
+  'timers replaced by hand': replaceTimers
+}
+
+for (const [name, fake] of Object.entries(FAKES)) {
+  t.test(`sessions are read and written with the fake timers of ${name}`, async (t) => {
+    const redis = await startRedis(t)
+    const app = await createApp(t, { redis: redis.url })
+    app.get('/count', async ({ session }) => {
+      session.count = (session.count ?? 0) + 1
+      return { count: session.count }
+    })
+    const browser = new Browser(app)
+    await browser.request('/count')
+    const restore = fake()
+    try {
+      t.same(await browser.json('/count'), { count: 2 })
+      const tabs = await Promise.all([browser.request('/count'), browser.request('/count')])
+      for (const tab of tabs) t.equal(tab.statusCode, 200)
+      t.equal((await new Browser(app).request('/count')).statusCode, 200, 'a new session')
+    } finally {
+      restore()
+    }
+  })
+
+  t.test(`a store that does not answer is given up with the fake timers of ${name}`, async (t) => {
+    const memory = new MemoryStore()
+    t.teardown(() => memory.close())
+    const store = {
+      read: () => new Promise<never>(() => {}),
+      create: memory.create.bind(memory),
+      update: memory.update.bind(memory),
+      touch: memory.touch.bind(memory),
+      destroy: memory.destroy.bind(memory)
+    }
+    const app = await createApp(t, { store, timeout: 50 })
+    app.get('/login', async ({ session }) => session.set('userId', 1))
+    app.get('/', async ({ session }) => session.data())
+    const browser = new Browser(app)
+    await browser.request('/login')
+    const restore = fake()
+    try {
+      const response = await browser.request('/')
+      t.equal(response.json().code, 'FST_SESSION_UNAVAILABLE')
+    } finally {
+      restore()
+    }
+  })
+}

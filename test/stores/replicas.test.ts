@@ -1,0 +1,95 @@
+// Writes that wait for replicas: what is done already waits as well, and what has been written is never called refused.
+import t, { type Test } from 'tap'
+import { RedisStore } from '../../lib/stores/redis.js'
+import { TOUCH } from '../../lib/stores/store.js'
+import { later, newKey, recordOf, revision } from '../contracts/store.js'
+import { until } from '../support/gate.js'
+import { type RedisServer, startRedis } from '../support/redis-server.js'
+
+const PATCH = recordOf(5).subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
+const NOT_REPLICATED = { code: 'FST_SESSION_NOT_REPLICATED' }
+
+interface Pair {
+  primary: RedisServer
+  /** Stops the replica, which stays connected, for this work. */
+  frozen(work: () => Promise<unknown>): Promise<void>
+  /** A store whose connection has written nothing yet. */
+  fresh(replicaTimeout: number): RedisStore
+}
+
+async function startPair(t: Test): Promise<Pair> {
+  const primary = await startRedis(t, '--repl-diskless-sync-delay', '0')
+  const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(primary.port))
+  await until(async () => (await primary.client.info('replication')).includes('state=online'))
+  await until(async () => (await replica.client.info('replication')).includes('master_link_status:up'))
+  const pid = Number(/^process_id:(\d+)/m.exec(await replica.client.info('server'))?.[1])
+  return {
+    primary,
+    async frozen(work) {
+      process.kill(pid, 'SIGSTOP')
+      try {
+        await work()
+      } finally {
+        process.kill(pid, 'SIGCONT')
+      }
+    },
+    fresh: (replicaTimeout) => new RedisStore(primary.connect(), { replicas: 1, replicaTimeout })
+  }
+}
+
+t.test('what an earlier try has done is done when replicas have it', async (t) => {
+  const { primary, frozen, fresh } = await startPair(t)
+  const direct = new RedisStore(primary.connect())
+  const [updated, touched, created, removed, ended] = [newKey(), newKey(), newKey(), newKey(), newKey()]
+  const tries = {
+    update: (store: RedisStore) => store.update(updated, revision(1), recordOf(2), later()),
+    touch: (store: RedisStore) => store.touch(touched, revision(1), PATCH, later()),
+    create: (store: RedisStore) => store.create(created, recordOf(1), later()),
+    destroy: (store: RedisStore) => store.destroy(removed, revision(1)),
+    end: (store: RedisStore) => store.end(ended)
+  }
+  for (const key of [updated, touched, removed, ended]) await direct.create(key, recordOf(1), later())
+  await frozen(async () => {
+    for (const [name, again] of Object.entries(tries)) {
+      await again(direct)
+      await t.rejects(
+        Promise.resolve<unknown>(again(fresh(50))),
+        { ...NOT_REPLICATED, message: /0 of 1 replicas/ },
+        name
+      )
+    }
+  })
+  const outcomes = []
+  for (const again of Object.values(tries)) outcomes.push(await again(fresh(20_000)))
+  t.same(outcomes, ['done', 'done', true, 'missing', 'missing'])
+  t.equal(await primary.client.exists(removed, ended), 0, 'and what is gone leaves nothing')
+  const conflict = await fresh(50).update(touched, revision(9), recordOf(3), later())
+  t.type(conflict, Uint8Array, 'what others have done waits for nobody')
+})
+
+t.test('a write is stored whatever becomes of the wait for replicas', async (t) => {
+  const { primary, frozen, fresh } = await startPair(t)
+  await frozen(async () => {
+    const key = newKey()
+    const writing = fresh(20_000).create(key, recordOf(1), later())
+    writing.catch(() => {})
+    let waiting: string | undefined
+    await until(async () => {
+      const clients = String(await primary.client.client('LIST'))
+      waiting = /^id=(\d+).*cmd=wait/m.exec(clients)?.[1]
+      return waiting !== undefined
+    })
+    // As a primary does that becomes a replica.
+    await primary.client.client('UNBLOCK', Number(waiting), 'ERROR')
+    await t.rejects(writing, { ...NOT_REPLICATED, message: /WAIT failed with UNBLOCKED/ })
+    t.equal(await primary.client.exists(key), 1)
+
+    const other = newKey()
+    const cut = fresh(20_000).create(other, recordOf(1), later())
+    cut.catch(() => {})
+    await until(async () => (await primary.client.exists(other)) === 1)
+    await until(async () => String(await primary.client.client('LIST')).includes('cmd=wait'))
+    await primary.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await t.rejects(cut, { ...NOT_REPLICATED, message: /WAIT failed with the connection/ })
+  })
+})
