@@ -445,7 +445,7 @@ export class Ledger {
       this.#claim(account, !cookie, 'sent a cookie with a session that it does not have')
       this.#claim(
         account,
-        account.writes === 0 || account.hasEnded,
+        account.writes === 0 || detached !== 'moved',
         'said that its changes are lost, and has stored them'
       )
       return
