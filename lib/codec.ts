@@ -1,10 +1,24 @@
 // Between the data of a session and the payload of its record: the serializers, and the bounds around them.
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
-import { EncodeError, TooLargeError } from './errors.js'
+import { Budget, isEqual } from './equal.js'
+import { EncodeError, TooLargeError, TooManyError } from './errors.js'
+import { printKey, printKeys } from './key-names.js'
 import { recordBytes, UnsealedRecord } from './record.js'
+import { isDictionary, OverweightError, Scale } from './weight.js'
 
 /** Why a payload cannot be decoded; the message holds nothing of it. */
 export class PayloadError extends Error {}
+
+/** Data in the encoding that keeps it: the writer's, or that of the record that is there. */
+export interface EncodedLike {
+  record: UnsealedRecord
+  /** Of the serializer that encoded it. */
+  tag: number
+  /** Whether that is the record's own, since the writer cannot keep what the record holds. */
+  kept: boolean
+  /** The top-level keys that the writer cannot keep. */
+  keys: readonly string[]
+}
 
 export class Codec {
   readonly #byTag: Map<number, Serializer>
@@ -19,6 +33,11 @@ export class Codec {
     this.writer = writer
     this.#byTag = new Map([...readers, writer].map((serializer) => [serializer.tag, serializer]))
     this.#maxRecordBytes = maxRecordBytes
+  }
+
+  /** The name of the serializer of this tag, the writer's if there is none. */
+  nameOf(tag: number): string {
+    return (this.#byTag.get(tag) ?? this.writer).name
   }
 
   /** Whether payloads of this tag can be decoded at once; if not, await `load` first. */
@@ -40,26 +59,60 @@ export class Codec {
     this.#loaded.add(serializer)
   }
 
+  /** What one request may spend on comparing and merging sessions of this size. */
+  newBudget(): Budget {
+    return Budget.forRecords(this.#maxRecordBytes)
+  }
+
   /**
    * A record with the payload of this data.
    * @param tag Another serializer than the writer, to compare with what that one wrote.
    * @throws {EncodeError} naming the keys that the serializer refuses, with their types.
    * @throws {TooLargeError} naming size, limit and the largest keys.
+   * @throws {TooManyError} naming what there is too much of, and the largest keys.
    */
   encode(data: Dictionary, tag = this.writer.tag): UnsealedRecord {
     const serializer = this.#byTag.get(tag) ?? this.writer
-    const record = this.#encode(data, serializer)
-    if (record === undefined) throw this.#tooLarge(`more than ${this.#maxRecordBytes}`, data, serializer)
+    let record: UnsealedRecord
+    try {
+      record = this.#encode(data, serializer)
+    } catch (error) {
+      if (isTooMuch(error)) throw this.#tooMuch(error, data, serializer)
+      throw this.#refusal(data, serializer)
+    }
     if (record.length > this.#maxRecordBytes) throw this.#tooLarge(String(record.length), data, serializer)
     return record
   }
 
-  /** A record with the payload of this data, by the serializer of this tag if the writer would lose what that one keeps. */
-  encodeLike(data: Dictionary, _tag: number): { record: UnsealedRecord; tag: number; kept: boolean } {
-    return { record: this.encode(data), tag: this.writer.tag, kept: false }
+  /**
+   * A record in place of one that another serializer wrote. The writer encodes it, unless that would lose what the
+   * other serializer keeps: then that one does.
+   * @param tag The serializer of the record that is there.
+   * @throws {EncodeError | TooLargeError | TooManyError} as `encode`.
+   */
+  encodeLike(data: Dictionary, tag: number): EncodedLike {
+    const { writer } = this
+    const own = this.#byTag.get(tag) ?? writer
+    const byOwn = own === writer ? undefined : this.#roundTrip(data, own)
+    if (byOwn === undefined) return { record: this.encode(data), tag: writer.tag, kept: false, keys: [] }
+    const byWriter = this.#roundTrip(data, writer)
+    const budget = this.newBudget()
+    const keys = byWriter
+      ? Object.keys(data).filter((key) => {
+          const back = byWriter.back[key]
+          return !isEqual(back, data[key], budget) && !isEqual(back, byOwn.back[key], budget)
+        })
+      : this.#refusedKeys(data, writer)
+    if (byWriter !== undefined && keys.length === 0) {
+      return { record: byWriter.record, tag: writer.tag, kept: false, keys }
+    }
+    return { record: byOwn.record, tag, kept: true, keys }
   }
 
-  /** @throws {PayloadError} when it cannot be decoded; what the serializer says of it may quote it, and is dropped. */
+  /**
+   * @throws {PayloadError} when it cannot be decoded, or decodes to more than may be stored. What the serializer says of
+   * it may quote it, and is dropped.
+   */
   decode(tag: number, payload: Uint8Array): Dictionary {
     const serializer = this.#byTag.get(tag)
     if (serializer === undefined) throw new PayloadError(`no serializer has its tag ${tag}`)
@@ -75,93 +128,138 @@ export class Codec {
     }
     if (!isDictionary(data))
       throw new PayloadError(`serializer ${serializer.name} finds no object in its payload`)
+    // Before anybody compares or copies it: a kilobyte may decode to a graph that doubles at every level.
+    try {
+      new Scale(this.#maxRecordBytes).weigh(data)
+    } catch (error) {
+      throw new PayloadError(`it decodes to ${(error as OverweightError).message}`)
+    }
     return data
   }
 
-  // `undefined`: so large that nobody should try. A graph with shared parts can take exponentially long to encode,
-  // so its weight is taken first.
-  #encode(data: Dictionary, serializer: Serializer): UnsealedRecord | undefined {
+  // Weighed first: a graph with shared parts can take exponentially long to encode.
+  #encode(data: Dictionary, serializer: Serializer): UnsealedRecord {
+    const scale = new Scale(this.#maxRecordBytes)
+    scale.weigh(data)
+    const record = new UnsealedRecord(serializer.encode(data))
+    // Such as more than may be decoded, or a reference to a function that is not there.
+    if (scale.isUncertain && record.length <= this.#maxRecordBytes) {
+      this.decode(serializer.tag, record.payload)
+    }
+    return record
+  }
+
+  // What comes back; `undefined` for what cannot be stored.
+  #roundTrip(data: Dictionary, { tag }: Serializer) {
     try {
-      if (weigh(data, this.#maxRecordBytes, new Set()) < 0) return undefined
-      return new UnsealedRecord(serializer.encode(data))
+      const record = this.encode(data, tag)
+      return { record, back: this.decode(tag, record.payload) }
     } catch {
-      const keys = Object.entries(data)
-      const refused = keys.filter(([key, value]) => !this.#accepts({ [key]: value }, serializer))
-      const named = refused.length > 0 ? refused : keys
-      throw new EncodeError(
-        serializer.name,
-        named.map(([key, value]) => `${key} (${typeName(value)})`).join(', ')
-      )
+      return undefined
     }
   }
 
-  #accepts(data: Dictionary, serializer: Serializer): boolean {
-    try {
-      return weigh(data, this.#maxRecordBytes, new Set()) < 0 || serializer.encode(data) !== undefined
-    } catch {
-      return false
-    }
+  #refusal(data: Dictionary, serializer: Serializer): Error {
+    const refused = this.#refusedKeys(data, serializer)
+    const named = refused.length > 0 ? refused : Object.keys(data)
+    const list = printKeys(named, (key) => `${printKey(key)} (${typeName(data[key])})`)
+    return new EncodeError(serializer.name, list)
+  }
+
+  #refusedKeys(data: Dictionary, serializer: Serializer): string[] {
+    return this.#weights(data)
+      .slice(0, MAX_TRIED)
+      .map(({ key }) => key)
+      .filter((key) => {
+        try {
+          this.#encode({ [key]: data[key] }, serializer)
+          return false
+        } catch (error) {
+          return !isTooMuch(error)
+        }
+      })
+  }
+
+  #tooMuch({ what, limit }: OverweightError, data: Dictionary, serializer: Serializer): Error {
+    if (what === 'bytes') return this.#tooLarge(`more than ${limit}`, data, serializer)
+    return new TooManyError(limit, what, this.#largest(data, serializer))
   }
 
   #tooLarge(size: string, data: Dictionary, serializer: Serializer): Error {
-    const largest = Object.entries(data)
-      .map(([key, value]) => ({
-        key,
-        bytes: this.#encode({ [key]: value }, serializer)?.payload.length ?? Infinity
-      }))
+    return new TooLargeError(size, this.#maxRecordBytes, this.#largest(data, serializer))
+  }
+
+  // By their weight; of the few that may be named the bytes are counted.
+  #largest(data: Dictionary, serializer: Serializer): string {
+    const sizes = this.#weights(data)
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, 2 * NAMED)
+      .map(({ key, bytes, excess }) => {
+        if (excess !== undefined) return { key, bytes, text: excess }
+        const size = this.#sizeOf({ [key]: data[key] }, serializer) ?? bytes
+        return { key, bytes: size, text: String(size) }
+      })
+    return sizes
       .sort((a, b) => b.bytes - a.bytes || a.key.localeCompare(b.key))
-      .slice(0, 3)
-      .map(({ key, bytes }) => `${key} (${bytes === Infinity ? `more than ${this.#maxRecordBytes}` : bytes})`)
-    return new TooLargeError(size, this.#maxRecordBytes, largest.join(', '))
+      .slice(0, NAMED)
+      .map(({ key, text }) => `${printKey(key)} (${text})`)
+      .join(', ')
+  }
+
+  #sizeOf(data: Dictionary, serializer: Serializer): number | undefined {
+    try {
+      return this.#encode(data, serializer).payload.length
+    } catch {
+      return undefined
+    }
+  }
+
+  // For a message: of many keys, or of keys that share what is large, as many as take no longer than a few sessions.
+  #weights(data: Dictionary): { key: string; bytes: number; excess: string | undefined }[] {
+    const weights = []
+    let left = SESSIONS_WEIGHED * this.#maxRecordBytes
+    for (const key of Object.keys(data)) {
+      const scale = new Scale(this.#maxRecordBytes)
+      let excess: string | undefined
+      try {
+        scale.weigh(data[key])
+      } catch (error) {
+        if (isTooMuch(error)) excess = error.message
+      }
+      weights.push({ key, bytes: excess === undefined ? scale.bytes : Infinity, excess })
+      left -= KEY_WEIGHED + scale.bytes
+      if (left < 0) break
+    }
+    return weights
   }
 }
 
-function isDictionary(value: unknown): value is Dictionary {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+/** How many keys a message about size names. */
+const NAMED = 3
+/** How many keys are tried one by one to find those that a serializer refuses. */
+const MAX_TRIED = 500
+const SESSIONS_WEIGHED = 4
+/** What weighing a key costs at least, in bytes that could be weighed meanwhile. */
+const KEY_WEIGHED = 16
+
+// What is nested too deep is refused by its key, as what a serializer has no word for.
+function isTooMuch(error: unknown): error is OverweightError {
+  return error instanceof OverweightError && error.what !== 'levels'
 }
+
+const CLASS_NAME = /^[\p{L}\p{N}_$]{1,60}$/u
 
 /** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
-  // Of the prototype: a key `constructor` of the value itself is data.
-  return Object.getPrototypeOf(value)?.constructor?.name ?? 'object'
-}
-
-const MAX_DEPTH = 2_000
-
-// What remains of a budget of bytes after these values, each as often as it occurs; below 0 when it is spent.
-// A byte for every value, and the length of texts and binary data: no encoding takes less. A value inside itself
-// counts once: to take cycles or to refuse them is the serializer's business. What is shared counts each time, also
-// where the serializer would store it once: another one may have to write it tomorrow.
-function weigh(value: unknown, budget: number, ancestors: Set<object>): number {
-  if (typeof value === 'string') return budget - value.length
-  if (typeof value !== 'object' || value === null) return budget - 1
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return budget - value.byteLength
-  if (ancestors.has(value) || ('toJSON' in value && typeof value.toJSON === 'function')) return budget - 1
-  if (ancestors.size === MAX_DEPTH) throw new RangeError('nested too deep')
-  ancestors.add(value)
-  let left = budget - 1
-  if (isDictionary(value)) {
-    // Most of a session is dictionaries: lists of their values would take longer than all else here.
-    for (const key in value) {
-      left = weigh(value[key], left, ancestors)
-      if (left < 0) break
-    }
-  } else {
-    for (const inner of valuesOf(value)) {
-      left = weigh(inner, left, ancestors)
-      if (left < 0) break
-    }
+  try {
+    // Of the prototype: a key `constructor` of the value itself is data.
+    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
+    // A class may have a `name` that is anything else.
+    return typeof name === 'string' && CLASS_NAME.test(name) ? name : 'object'
+  } catch {
+    // A revoked proxy, say.
+    return 'object'
   }
-  ancestors.delete(value)
-  return left
-}
-
-function valuesOf(value: object): Iterable<unknown> {
-  if (value instanceof Map) return [...value].flat()
-  // A list with gaps counts as long as it is: JSON writes every gap.
-  return value instanceof Set || Array.isArray(value) ? value : Object.values(value)
 }

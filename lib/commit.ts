@@ -1,9 +1,10 @@
 // Carries out what a request wants stored: attempt, conflict, again. A write whose answer is lost is sent again, and
 // recognised by its nonce, so that it takes place once, or fails as uncertain.
+import type { Budget } from './equal.js'
 import { ConflictError, HeadersSentError, isRefusal, UncertainError, UndecodableError } from './errors.js'
 import { type Log, report, reportEnd, reportRollback } from './events.js'
 import { cookieExpiry, isExtendable, newHeader, touched } from './expiry.js'
-import type { FidelityCheck } from './fidelity.js'
+import type { FidelityCheck, KeptReport } from './fidelity.js'
 import type { Held } from './held.js'
 import { includes, isSame, type Lineage } from './lineage.js'
 import { type Plan, type PlanContext, planOf, takeMerged } from './plan.js'
@@ -32,6 +33,7 @@ export interface CommitContext extends PlanContext {
   replicas: number
   /** Undefined in production. */
   fidelity: FidelityCheck | undefined
+  keptReport: KeptReport
 }
 
 /** The commits of one request. */
@@ -54,6 +56,8 @@ export class Committer {
   #tombstones: SessionRecord[] = []
   /** A write of this request is stored, and its replicas have not confirmed it. */
   #isUnconfirmed = false
+  /** For all merges of the request. */
+  readonly #budget: Budget
   /** How often the current commit has been tried. */
   tries = 0
 
@@ -71,6 +75,7 @@ export class Committer {
     this.#records = records
     this.#cookie = cookie
     this.#log = log
+    this.#budget = context.codec.newBudget()
   }
 
   /** Carries out this plan, and what becomes of it when others were faster. */
@@ -81,9 +86,11 @@ export class Committer {
     try {
       await this.#change(plan, mayTouch)
     } catch (error) {
+      const isUncertain = this.#isUncertain
+      await this.#giveUpMove()
       if (plan.step === 'touch') this.#reportUntouched(error)
       // A refusal of this try says nothing of an earlier one.
-      else throw this.#isUncertain ? this.#uncertainty : error
+      else throw isUncertain ? this.#uncertainty : error
     }
   }
 
@@ -128,11 +135,11 @@ export class Committer {
       while (this.tries++ < MAX_TRIES && held.detached === undefined) {
         const { draft } = held
         const seen = draft.snapshot()
-        const current: Plan = plan ?? planOf(held, mayTouch, this.#context)
+        const current: Plan = plan ?? planOf(held, mayTouch, this.#context, this.#budget)
         plan = undefined
         const outcome = await this.#attempt(current, mayTouch)
         if (outcome === 'done') {
-          takeMerged(draft, seen, current, this.#context)
+          takeMerged(held, seen, current, this.#context, this.#budget)
           draft.settle(seen)
           if (held.stored !== undefined && held.handle === handle) left = held.stored.bytes
           return
@@ -158,8 +165,12 @@ export class Committer {
     let { step } = plan
     // A touch writes something that replicas confirm together with what came before it.
     if (step === 'nothing' && this.#isUnconfirmed) step = 'touch'
-    if (stored === undefined || step === 'nothing') return 'done'
+    if (stored === undefined || step === 'nothing') {
+      held.base = stored
+      return 'done'
+    }
     if (step === 'remove') {
+      await this.#dropSuccessor()
       const outcome = await this.#send(() => records.remove(handle, stored.revision))
       if (outcome === 'done') {
         held.leave()
@@ -187,19 +198,11 @@ export class Committer {
     const held = this.#held
     await this.#place(record)
     const tombstone = this.#records.tombstoneOf(stored)
-    let outcome: Outcome
-    try {
-      outcome = await this.#send(
-        () => this.#records.update(held.handle, stored.revision, tombstone),
-        tombstone,
-        this.#tombstones
-      )
-    } catch (error) {
-      if (this.#tombstones.length === 0) await this.#dropSuccessor()
-      // The browser keeps the old id, and takes the new one if the old one leads nowhere.
-      else this.#cookie.offer(held.nextId, cookieExpiry(record.header, this.#context.lifetimes))
-      throw error
-    }
+    const outcome = await this.#send(
+      () => this.#records.update(held.handle, stored.revision, tombstone),
+      tombstone,
+      this.#tombstones
+    )
     if (outcome === 'done') this.#finishMove()
     else if (outcome === 'missing') await this.#dropSuccessor()
     return outcome
@@ -219,8 +222,7 @@ export class Committer {
         throw new ConflictError(nextHandle, 'its record was changed before anybody knew its id')
       this.#successor = record
     } catch (error) {
-      await this.#dropSuccessor()
-      this.#held.renew()
+      if (this.#successor === undefined) this.#held.renew()
       throw error
     }
   }
@@ -231,13 +233,23 @@ export class Committer {
     this.#tombstones = []
   }
 
+  async #giveUpMove(): Promise<void> {
+    const successor = this.#successor
+    if (successor === undefined) return
+    if (this.#tombstones.length === 0) return this.#dropSuccessor()
+    // The browser keeps the old id, and takes the new one if the old one leads nowhere.
+    this.#cookie.offer(this.#held.nextId, cookieExpiry(successor.header, this.#context.lifetimes))
+  }
+
   // Nobody has this id: if its record cannot be removed, it ends by itself.
   async #dropSuccessor(): Promise<void> {
     const successor = this.#successor
-    this.#successor = undefined
     if (successor === undefined) return
+    const { nextHandle } = this.#held
+    this.#successor = undefined
+    this.#held.renew()
     try {
-      await this.#records.remove(this.#held.nextHandle, successor.revision)
+      await this.#records.remove(nextHandle, successor.revision)
     } catch {}
   }
 
@@ -272,10 +284,11 @@ export class Committer {
 
   #seal({ encoded }: Plan, header: Header): SessionRecord {
     const { stored, draft } = this.#held
-    const { codec, fidelity } = this.#context
+    const { codec, fidelity, keptReport } = this.#context
     if (encoded === undefined && stored !== undefined) return new UnsealedRecord(stored.payload).seal(header)
-    const { record, tag } = encoded as NonNullable<typeof encoded>
+    const { record, tag, keys = [] } = encoded as NonNullable<typeof encoded>
     if (tag === codec.writer.tag) fidelity?.check(draft.data, record.payload, codec, this.#log)
+    else keptReport.tell(keys, tag, draft.data, codec, this.#log)
     header.tag = tag
     return record.seal(header)
   }
@@ -311,12 +324,15 @@ export class Committer {
     } else if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
     const { codec } = this.#context
     const { draft } = held
-    const { permanent, tag } = theirs.header
+    const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
+    const base = held.base?.header
     const isRead = !draft.written && !draft.handedOut
-    if (isRead) draft.showInstead(permanent, () => codec.decode(tag, theirs.payload))
-    if (isRead || (held.base !== undefined && isSame(held.base.header, theirs.header)))
-      held.base = held.stored
+    if (isRead) {
+      const permanent = draft.permanent === base?.permanent ? theirs.header.permanent : draft.permanent
+      draft.showInstead(permanent, () => codec.decode(tag, theirs.payload))
+    }
+    if (isRead || (base !== undefined && isSame(base, theirs.header))) held.base = held.stored
   }
 
   /**
@@ -343,7 +359,7 @@ export class Committer {
     if (own !== undefined) {
       // The new id has what this request has sent. Nothing is lost unless it has changed more since then.
       held.base = held.stored = own
-      if (planOf(held, false, this.#context).step === 'nothing') return
+      if (planOf(held, false, this.#context, this.#budget).step === 'nothing') return
     }
     held.detach('moved')
   }

@@ -61,6 +61,13 @@ export const TooLargeError = createError<[string, number, string]>(
   500
 )
 
+/** The session holds too much to store, whatever its size. Arguments: the limit, of what, the largest keys. */
+export const TooManyError = createError<[number, string, string]>(
+  'FST_SESSION_TOO_LARGE',
+  'the session holds more than %d %s; largest keys: %s',
+  500
+)
+
 /** The stored record cannot be decoded. Arguments: the handle, why. */
 export const UndecodableError = createError<[string, string]>(
   'FST_SESSION_UNDECODABLE',

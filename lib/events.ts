@@ -18,6 +18,7 @@ export type SessionEvent =
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
+  | { type: 'kept'; key: string; valueType: string; serializer: string; recordSerializer: string }
 
 /** What is used of a logger, pino's in Fastify. */
 export interface Log {

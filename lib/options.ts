@@ -37,7 +37,7 @@ export interface RedisSessionOptions {
   touchAfter?: number
   /** Whether use extends a permanent session, cookie and record alike. Default true. */
   rolling?: boolean
-  /** How large a record may be, in bytes. Default 1,048,576. */
+  /** How large a record may be, in bytes. Default 65,536. What one request may cost grows with it. */
   maxRecordBytes?: number
   /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
   saveOn5xx?: boolean
@@ -106,7 +106,7 @@ const DEFAULTS = {
   permanentLifetime: 31 * 86_400,
   touchAfter: 60,
   rolling: true,
-  maxRecordBytes: 1_048_576,
+  maxRecordBytes: 65_536,
   saveOn5xx: false,
   decorator: 'session',
   graceAfterRegenerate: 30,

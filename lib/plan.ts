@@ -1,8 +1,8 @@
 // What a commit is to do, and the data that it is to store. Nothing is done here.
-import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../serializers/serializer.js'
 import { type Codec, PayloadError } from './codec.js'
 import { type Draft, type Keep, kept, type Snapshot } from './draft.js'
+import { type Budget, isEqual } from './equal.js'
 import { ConflictError, UndecodableError } from './errors.js'
 import { isExtendable, isTouchDue, type Lifetimes } from './expiry.js'
 import type { Held } from './held.js'
@@ -24,6 +24,8 @@ export interface Encoded {
   record: UnsealedRecord
   /** The tag of its serializer. */
   tag: number
+  /** The keys that the writer cannot keep: the serializer of the stored record goes on. */
+  keys?: readonly string[]
 }
 
 /** The data after a merge, this request's part of it as it would come back, and the tag of the serializer that says so. */
@@ -42,7 +44,12 @@ export interface PlanContext {
 const NOTHING: Plan = { step: 'nothing', encoded: undefined, permanent: false, merged: undefined }
 
 /** @param mayTouch Whether the request counts as use of the session. */
-export function planOf(held: Held, mayTouch: boolean, context: PlanContext): Plan {
+export function planOf(
+  held: Held,
+  mayTouch: boolean,
+  context: PlanContext,
+  budget = context.codec.newBudget()
+): Plan {
   const { base, draft, stored } = held
   if (isBlocked(held)) return NOTHING
   const { permanent } = draft
@@ -54,11 +61,11 @@ export function planOf(held: Held, mayTouch: boolean, context: PlanContext): Pla
   const plan: Plan =
     base === stored
       ? { step: 'nothing', encoded: undefined, permanent, merged: undefined }
-      : mergedPlan(held, base, stored, context)
+      : mergedPlan(held, base, stored, context, budget)
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
     if (plan.merged === undefined && (draft.written || draft.handedOut)) {
-      plan.encoded = encodeChanged(draft.data, stored, context.codec)
+      plan.encoded = encodeChanged(draft.data, stored, context.codec, budget)
     }
     if (draft.keep !== undefined) plan.step = 'move'
     else if (plan.encoded !== undefined || plan.permanent !== stored.header.permanent) plan.step = 'update'
@@ -88,19 +95,29 @@ function isTouched(
 }
 
 // What this data encodes to, if that is not what is stored.
-function encodeChanged(data: Dictionary, stored: SessionRecord, codec: Codec): Encoded | undefined {
+function encodeChanged(
+  data: Dictionary,
+  stored: SessionRecord,
+  codec: Codec,
+  budget: Budget
+): Encoded | undefined {
   const { tag } = stored.header
-  if (tag !== codec.writer.tag && isAsWritten(data, stored, codec)) return undefined
+  if (tag !== codec.writer.tag && isAsWritten(data, stored, codec, budget)) return undefined
   const encoded = codec.encodeLike(data, tag)
   return encoded.tag === tag && stored.payload.equals(encoded.record.payload) ? undefined : encoded
 }
 
 // If another serializer wrote the record, nothing counts as changed because of that alone, and nothing as unchanged
 // because that one cannot tell it apart.
-function isAsWritten(data: Dictionary, { header: { tag }, payload }: SessionRecord, codec: Codec): boolean {
+function isAsWritten(
+  data: Dictionary,
+  { header: { tag }, payload }: SessionRecord,
+  codec: Codec,
+  budget: Budget
+): boolean {
   try {
     return (
-      payload.equals(codec.encode(data, tag).payload) && isDeepStrictEqual(codec.decode(tag, payload), data)
+      payload.equals(codec.encode(data, tag).payload) && isEqual(codec.decode(tag, payload), data, budget)
     )
   } catch {
     return false
@@ -113,10 +130,12 @@ function mergedPlan(
   { draft, handle }: Held,
   base: SessionRecord,
   stored: SessionRecord,
-  { codec, merge }: PlanContext
+  { codec, merge }: PlanContext,
+  budget: Budget
 ): Plan {
-  const permanent = draft.permanent === base.header.permanent ? stored.header.permanent : draft.permanent
   const keep = draft.keep ?? true
+  const isSet = draft.permanent !== base.header.permanent || keep !== true
+  const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = codec.decode(tag, record.payload)
   let decoded: Dictionary | undefined = mine
@@ -128,7 +147,7 @@ function mergedPlan(
   const theirs = decodeKept(stored, keep, handle, codec)
   const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
   const data = mergeOrConflict(handle, () =>
-    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, normalize)
+    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, normalize, budget)
   )
   if (others !== theirs) {
     for (const key of Object.keys(theirs)) {
@@ -137,7 +156,8 @@ function mergedPlan(
   }
   return {
     step: 'nothing',
-    encoded: keep === true ? encodeChanged(data, stored, codec) : codec.encodeLike(data, stored.header.tag),
+    encoded:
+      keep === true ? encodeChanged(data, stored, codec, budget) : codec.encodeLike(data, stored.header.tag),
     permanent,
     merged: { data, mine, tag }
   }
@@ -178,18 +198,29 @@ function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
   }
 }
 
-/** Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes. */
+/**
+ * Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes.
+ * @throws {ConflictError} FST_SESSION_CONFLICT if they cannot be merged: they are dropped.
+ */
 export function takeMerged(
-  draft: Draft,
+  { draft, handle }: Held,
   seen: Snapshot,
-  { permanent, merged }: Plan,
-  { codec, merge }: PlanContext
+  plan: Plan,
+  { codec, merge }: PlanContext,
+  budget: Budget
 ): void {
-  if (merged === undefined) return
-  const { data, mine, tag } = merged
+  if (plan.merged === undefined) return
+  const { data, mine, tag } = plan.merged
+  const permanent = draft.permanent === seen.permanent ? plan.permanent : draft.permanent
+  const since = draft.data
   const isAsSeen = draft.changes === seen.changes && !draft.handedOut
-  draft.rebase(
-    draft.permanent === seen.permanent ? permanent : draft.permanent,
-    isAsSeen ? data : mergeLive(mine, draft.data, data, merge, (values) => comeBack(values, tag, codec))
-  )
+  let live = data
+  try {
+    if (isAsSeen) return
+    live = mergeOrConflict(handle, () =>
+      mergeLive(mine, since, data, merge, (values) => comeBack(values, tag, codec), budget)
+    )
+  } finally {
+    draft.rebase(permanent, live)
+  }
 }

@@ -8,7 +8,7 @@ import { Codec } from './codec.js'
 import { type Cookie, findCookie } from './cookie.js'
 import { NotLoadedError, OptionError } from './errors.js'
 import type { Log } from './events.js'
-import { FidelityCheck } from './fidelity.js'
+import { FidelityCheck, KeptReport } from './fidelity.js'
 import { Health } from './health.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
@@ -66,7 +66,8 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     codec,
     ids: new SessionIds(settings.secrets),
     turns: new Turns(),
-    fidelity: production ? undefined : new FidelityCheck()
+    fidelity: production ? undefined : new FidelityCheck(),
+    keptReport: new KeptReport()
   }
   addHooks(fastify, settings, context)
 }

@@ -1,6 +1,6 @@
 // The records of sessions in a store: where they stand, how long, and what the answers of the store mean.
 import { Buffer } from 'node:buffer'
-import { ConflictError } from './errors.js'
+import { ConflictError, UncertainError } from './errors.js'
 import { type Lifetimes, remaining } from './expiry.js'
 import {
   followed,
@@ -16,7 +16,8 @@ import type { Outcome } from './stores/store.js'
 
 /** How often the end of a session is tried that other requests change all the time. */
 const MAX_TRIES = 100
-const NO_REVISION = Buffer.alloc(0)
+/** No record has it: it is longer than a revision. */
+const NO_REVISION = Buffer.alloc(19)
 
 export interface RecordsOptions {
   prefix: string
@@ -44,7 +45,9 @@ export class Records {
     const { bytes, header } = record
     if (await this.#store.create(this.#keyOf(handle), bytes, this.#endOf(header))) return 'done'
     // A write that is sent again meets its own record.
-    const there = await this.read(handle)
+    const there = await this.read(handle).catch(({ code, name }) => {
+      throw new UncertainError('create', code ?? name)
+    })
     if (!there?.equals(bytes)) throw new ConflictError(handle, 'there is another record under its new id')
     return 'done'
   }

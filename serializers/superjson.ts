@@ -1,7 +1,7 @@
 // superjson: JSON with a note of the types it has no word for, and of objects that occur twice.
 import { Buffer } from 'node:buffer'
 import type { SuperJSON, SuperJSONResult } from 'superjson'
-import { type Dictionary, type Serializer, textOf } from './serializer.js'
+import { type Dictionary, MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES, type Serializer, textOf } from './serializer.js'
 
 let instance: SuperJSON
 
@@ -42,6 +42,9 @@ class Reader {
   readonly #document: Document
   readonly #holder: { json: unknown }
   readonly #elements = new Map<unknown, unknown[]>()
+  #depth = 0
+  #entries = 0
+  #costly = 0
 
   constructor(document: Document) {
     this.#document = document
@@ -63,10 +66,14 @@ class Reader {
   }
 
   #annotate([parent, key]: Place, annotation: Annotation): void {
-    const [type, inside] = Array.isArray(annotation) ? annotation : [undefined, annotation]
-    for (const [path, inner] of Object.entries(inside ?? {})) {
+    const [type, inside = {}] = Array.isArray(annotation) ? annotation : [undefined, annotation]
+    // A text would have its characters for paths, and each of them itself again.
+    if (!isObject(inside)) throw new TypeError('types that are no object')
+    if (++this.#depth > MAX_DEPTH) throw new RangeError('types nested too deep')
+    for (const [path, inner] of Object.entries(inside)) {
       this.#annotate(this.#find([parent, key], path), inner)
     }
+    this.#depth--
     if (type !== undefined) parent[key] = this.#revive(parent[key], type)
   }
 
@@ -75,9 +82,14 @@ class Reader {
     if (!isPlainJson(value)) throw new TypeError('a value with two types')
     if (type === 'set' || type === 'map') {
       if (!Array.isArray(value)) throw new TypeError('a collection that is no list')
+      this.#entries += 1 + value.length
+      if (this.#entries > MAX_ENTRIES) throw new RangeError('too many entries')
       const collection = type === 'set' ? new Set() : new Map()
       this.#elements.set(collection, value)
       return collection
+    }
+    if ((type === 'Error' || type === 'regexp' || type === 'URL') && ++this.#costly > MAX_COSTLY) {
+      throw new RangeError('too many Errors, regular expressions and URLs')
     }
     // Typed arrays as the library writes them may ask for gigabytes in 90 bytes. We write base64 (below).
     if (type[0] === 'typed-array') throw new TypeError('a typed array of unbounded length')
@@ -123,8 +135,12 @@ function keysOf(path: string): string[] {
   return keys
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 function isPlainJson(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return true
+  if (!isObject(value) || Array.isArray(value)) return true
   return Object.getPrototypeOf(value) === Object.prototype
 }
 

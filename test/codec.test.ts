@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Codec, PayloadError, typeName } from '../lib/codec.js'
+import { Budget, isEqual } from '../lib/equal.js'
 import { recordBytes } from '../lib/record.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { v8 } from './contracts/v8.js'
-import { nest } from './contracts/values.js'
+import { nest, samples } from './contracts/values.js'
+import fc from './support/properties.js'
 
 const all: Serializer[] = [...Object.values(serializers), v8]
 const { json, superjson, msgpack } = serializers
@@ -48,7 +50,7 @@ for (const serializer of all) {
     for (const levels of [24, 64, 1_000]) {
       t.throws(() => codec.encode({ small: 1, graph: graph(levels) }), {
         code: 'FST_SESSION_TOO_LARGE',
-        message: /takes more than 1048576 bytes.*largest keys: graph \(more than 1048576\), small/
+        message: /holds more than 131072 objects; largest keys: graph \(more than 131072 objects\), small/
       })
     }
     t.same(codec.decode(serializer.tag, codec.encode({ graph: graph(8) }).payload), { graph: graph(8) })
@@ -96,7 +98,7 @@ t.test('the limit counts binary data before it is encoded', async (t) => {
   })) {
     t.throws(() => codec.encode({ [key]: value }), {
       code: 'FST_SESSION_TOO_LARGE',
-      message: `${key} (more than 1000)`
+      message: `${key} (more than 1000 bytes)`
     })
   }
 })
@@ -108,6 +110,116 @@ t.test('a list with gaps counts as long as it is', async (t) => {
     const codec = await codecFor(serializer)
     t.throws(() => codec.encode({ gaps }), { code: 'FST_SESSION_TOO_LARGE' }, serializer.name)
   }
+})
+
+/** Data beyond one of the bounds, within a record of 64 KB. */
+const tooMuch: Record<string, () => unknown> = {
+  '8192 objects': () => Array.from({ length: 8_192 }, () => []),
+  '8192 objects, of what JSON has no word for': () => Array.from({ length: 8_192 }, () => undefined),
+  '4096 entries of Maps and Sets': () => new Set(Array.from({ length: 4_096 }, (_, n) => n)),
+  '4096 entries of Maps and Sets, all in all': () =>
+    Array.from(
+      { length: 1_366 },
+      () =>
+        new Map([
+          [1, 2],
+          [3, 4]
+        ])
+    ),
+  '4096 entries of Maps and Sets, empty ones too': () => Array.from({ length: 4_097 }, () => new Set()),
+  '1024 Errors, RegExps and URLs': () =>
+    Array.from({ length: 1_025 }, (_, n) => [new Error('x'), /x/, new URL('http://a')][n % 3]),
+  '1048576 characters of keys': () => {
+    const shared = { ['k'.repeat(1_000)]: 1 }
+    return Array.from({ length: 1_049 }, () => shared)
+  },
+  '65536 bytes': () => Array(1_000).fill('x'.repeat(66)),
+  '65536 bytes, in digits': () => Array(20).fill(1n << 40_000n)
+}
+
+t.test('a session holds no more than is cheap to decode, to compare and to encode', async (t) => {
+  for (const serializer of [superjson, msgpack, v8]) {
+    const codec = await codecFor(serializer, 65_536)
+    for (const [name, create] of Object.entries(tooMuch)) {
+      const [what] = name.split(',')
+      t.throws(
+        () => codec.encode({ small: 1, big: create() }),
+        {
+          code: 'FST_SESSION_TOO_LARGE',
+          message: new RegExp(`more than ${what}.*largest keys: big \\(.*\\), small \\(`)
+        },
+        `${serializer.name}: ${name}`
+      )
+    }
+    const most = {
+      objects: Array.from({ length: 8_000 - 4_200 }, () => []),
+      set: new Set(Array.from({ length: 4_000 }, (_, n) => n))
+    }
+    t.same(codec.decode(serializer.tag, codec.encode(most).payload), most)
+  }
+})
+
+t.test('what an error was caused by is weighed as well', async (t) => {
+  for (const serializer of all) {
+    const codec = await codecFor(serializer, 65_536)
+    t.throws(() => codec.encode({ error: new Error('x', { cause: graph(40) }) }), {
+      code: 'FST_SESSION_TOO_LARGE'
+    })
+  }
+})
+
+t.test('what decodes to more than may be stored is refused before anybody looks at it', async (t) => {
+  for (const [name, create] of Object.entries(tooMuch)) {
+    const codec = await codecFor({ ...v8, decode: () => ({ big: create() }) }, 65_536)
+    const [what] = name.split(',')
+    t.throws(
+      () => codec.decode(v8.tag, Buffer.alloc(1)),
+      { message: `it decodes to more than ${what}` },
+      name
+    )
+  }
+  const codec = await codecFor({ ...v8, decode: () => ({ deep: nest(5_000) }) }, 65_536)
+  t.throws(() => codec.decode(v8.tag, Buffer.alloc(1)), { message: 'it decodes to more than 2000 levels' })
+})
+
+t.test('a value that says of itself that it is too much is refused by its key', async (t) => {
+  const codec = await codecFor(json)
+  t.throws(() => codec.encode({ fine: 1, odd: { toJSON: () => nest(5_000) } }), {
+    message: 'serializer json cannot encode odd (Object)'
+  })
+})
+
+t.test('a function that occurs twice leaves no record that cannot be decoded', async (t) => {
+  const run = (): number => 1
+  for (const serializer of all) {
+    const codec = await codecFor(serializer)
+    try {
+      codec.decode(serializer.tag, codec.encode({ run, again: [run], symbol: [Symbol.iterator] }).payload)
+      t.pass(`${serializer.name} loses it`)
+    } catch (error) {
+      t.match(error, { code: 'FST_SESSION_ENCODE' }, serializer.name)
+    }
+  }
+})
+
+t.test('messages about keys stay short and cheap, whatever the number of keys', async (t) => {
+  const codec = await codecFor(json, 65_536)
+  const shared = Array.from({ length: 1_000 }, (_, n) => ({ n }))
+  const many = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`k${n}`, n % 7 ? 1 : shared]))
+  t.throws(() => codec.encode(many), { message: /^the session holds more than .{1,200}$/ })
+  let calls = 0
+  const refusing = await codecFor({
+    ...json,
+    encode() {
+      calls++
+      throw new Error('never')
+    }
+  })
+  const odd = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`k\n${n}`, 1]))
+  t.throws(() => refusing.encode(odd), {
+    message: /^serializer json cannot encode "k\\u\{a\}0" \(number\), .{1,300} and 490 more$/
+  })
+  t.ok(calls < 1_000, `${calls} calls`)
 })
 
 t.test('three keys are named, the largest first', async (t) => {
@@ -236,6 +348,17 @@ t.test('an error of a serializer does not show through', async (t) => {
 
 t.test('types have the names that people call them by, and no name that is data', async (t) => {
   class Money {}
+  class Invoice {
+    readonly total = 1
+    static name(): string {
+      return 'canary'
+    }
+  }
+  class Line {}
+  Object.defineProperty(Line, 'name', { value: 'a\nforged line' })
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  for (const value of [new Invoice(), new Line(), proxy]) t.equal(typeName(value), 'object')
   const named = {
     null: null,
     number: 1,
@@ -248,4 +371,91 @@ t.test('types have the names that people call them by, and no name that is data'
   for (const [name, value] of Object.entries(named)) t.equal(typeName(value), name)
   t.equal(typeName(Object.create(null)), 'object')
   t.equal(typeName({ constructor: { name: 'canary' } }), 'Object')
+})
+
+async function codecOf(writer: Serializer): Promise<Codec> {
+  const codec = new Codec(writer, all, 65_536)
+  for (const { tag } of all) await codec.load(tag)
+  return codec
+}
+
+t.test('a process that writes with another serializer loses nothing of what a record holds', async (t) => {
+  const some = samples.filter(({ name }) => !name.startsWith('10,000'))
+  for (const before of all) {
+    const old = await codecOf(before)
+    for (const after of all) {
+      const young = await codecOf(after)
+      for (const { name, value } of some) {
+        let record: Buffer
+        try {
+          record = old.encode({ value }).payload
+        } catch {
+          continue
+        }
+        // What it holds, then a change by the new process, by the old one, and by the new one again.
+        const held = old.decode(before.tag, record)
+        let tag = before.tag
+        for (const [n, codec] of [young, old, young].entries()) {
+          const written = codec.encodeLike({ ...codec.decode(tag, record), [`change${n}`]: n }, tag)
+          ;({ tag } = written)
+          record = written.record.payload
+        }
+        const { value: back, ...changes } = old.decode(tag, record)
+        t.ok(isEqual(back, held.value, new Budget()), `${name} in ${before.name}, changed with ${after.name}`)
+        t.same(changes, { change0: 0, change1: 1, change2: 2 })
+      }
+    }
+  }
+})
+
+t.test('whatever a record holds, it is the same after a deployment and back', async (t) => {
+  const pairs = all.flatMap((before) => all.map((after) => [before, after] as const))
+  const codecs = new Map<Serializer, Codec>()
+  for (const serializer of all) codecs.set(serializer, await codecOf(serializer))
+  const value = fc
+    .constantFrom(...samples.filter(({ name }) => !name.startsWith('10,000')))
+    .map((s) => s.value)
+  const documents = fc.dictionary(
+    fc.constantFrom('a', 'b', 'c'),
+    fc.oneof(value, fc.array(value, { maxLength: 2 })),
+    {
+      noNullPrototype: true
+    }
+  )
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.constantFrom(...pairs), documents, ([before, after], document) => {
+        const [old, young] = [codecs.get(before) as Codec, codecs.get(after) as Codec]
+        let record: Buffer
+        try {
+          record = old.encode(document).payload
+        } catch {
+          return true
+        }
+        const held = old.decode(before.tag, record)
+        const there = young.encodeLike({ ...held, change: 1 }, before.tag)
+        const back = old.encodeLike(old.decode(there.tag, there.record.payload), there.tag)
+        return isEqual(old.decode(back.tag, back.record.payload), { ...held, change: 1 }, new Budget())
+      }),
+      { numRuns: 500 }
+    )
+  )
+})
+
+t.test('a record moves to the serializer of the writer as soon as that keeps all of it', async (t) => {
+  const codec = await codecOf(json)
+  const { tag } = msgpack
+  t.match(codec.encodeLike({ n: 1 }, tag), { tag: json.tag, kept: false, keys: [] })
+  t.match(codec.encodeLike({ n: 1, at: new Date(0) }, tag), { tag, kept: true, keys: ['at'] })
+  t.match(codec.encodeLike({ n: 1, big: 1n }, tag), { tag, kept: true, keys: ['big'] })
+  t.match(codec.encodeLike({ n: 1 }, 77), { tag: json.tag, kept: false }, 'of an unknown one')
+  t.match(codec.encodeLike({ n: 1 }, json.tag), { tag: json.tag, kept: false }, 'of its own')
+})
+
+t.test('what the old serializer never kept does not hold a record back', async (t) => {
+  const codec = await codecOf(msgpack)
+  const { tag } = json
+  t.match(codec.encodeLike({ at: new Date(0), big: 1n }, tag), { tag: msgpack.tag, kept: false })
+  t.match(codec.encodeLike({ run: () => 1 }, tag), { tag: msgpack.tag, kept: false }, 'both lose it')
+  t.throws(() => codec.encodeLike({ symbol: Symbol('s'), big: 1n }, tag), { code: 'FST_SESSION_ENCODE' })
 })

@@ -1,6 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
+import { Codec } from '../lib/codec.js'
+import { FidelityCheck, KeptReport } from '../lib/fidelity.js'
 import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
+import { serializers } from '../serializers/index.js'
+import type { Serializer } from '../serializers/serializer.js'
 import { createApp, type TestApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 
@@ -138,6 +142,100 @@ t.test('what a serializer cannot decode again is not stored', async (t) => {
   t.match(message, 'serializer broken cannot encode name: it does not decode what it encodes')
   t.equal(store.size, 0)
 })
+
+t.test('keys within a value neither forge a line of the log nor fill it', async (t) => {
+  const { app, set } = await appFor(t, 'json')
+  const long = 'x'.repeat(5_000)
+  await set({
+    map: { 'a\nb': { [long]: new Map() } },
+    'evil\r\nkey': new Map(),
+    [long]: new Map(),
+    deep: Array.from({ length: 5 }).reduce<unknown>((inner) => ({ [long]: inner }), new Map())
+  })
+  const lines = warnings(app)
+  t.equal(lines.length, 4)
+  t.match(lines[0], `session key map."a\\u{a}b".${'x'.repeat(60)}…: `)
+  t.match(lines[1], 'session key "evil\\u{d}\\u{a}key": ')
+  for (const line of lines) t.ok(!line.includes('\n') && line.length < 500)
+  for (const { session } of app.logLines) t.notMatch(JSON.stringify(session) ?? '', 'x'.repeat(100))
+})
+
+t.test('ever new keys do not warn for ever', async (t) => {
+  const { app, set } = await appFor(t, 'json')
+  for (let n = 0; n < 30; n++) {
+    await set(Object.fromEntries(Array.from({ length: 5 }, (_, k) => [`k${n}-${k}`, new Set()])))
+  }
+  t.equal(warnings(app).length, 100)
+})
+
+t.test('what is too much to compare is stored without a warning', async (t) => {
+  const { app, set } = await appFor(t, 'superjson')
+  const list = Array.from({ length: 1_000 }, (_, n) => ({ n }))
+  const moody = new Set(list)
+  t.equal(await set({ moody, map: new Map(list.map((item) => [item, 1])) }), 200)
+  t.same(warnings(app), [])
+  const check = new FidelityCheck()
+  const { codec, log, lines } = await codecWith(serializers.superjson)
+  const payload = codec.encode({ set: new Set([...list].reverse()) }).payload
+  check.check({ set: moody }, payload, codec, log)
+  t.same(lines, [])
+})
+
+t.test('an error of the data itself shows', async (t) => {
+  const { codec, log } = await codecWith(serializers.json)
+  const failing = {
+    get value() {
+      throw new TypeError('oops')
+    }
+  }
+  const { payload } = codec.encode({ a: { value: 1 } })
+  t.throws(() => new FidelityCheck().check({ a: failing }, payload, codec, log), { message: 'oops' })
+})
+
+t.test(
+  'a record that stays with its serializer is reported once for each key, in production too',
+  async (t) => {
+    const events: unknown[] = []
+    const listen = (message: unknown): void => {
+      events.push(message)
+    }
+    subscribe('fastify-ioredis-session', listen)
+    t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
+    const { codec, log, lines } = await codecWith(serializers.json)
+    const { tag } = serializers.msgpack
+    const report = new KeptReport()
+    const data = { n: 1, at: new Date(0), 'a\nb': new Map([['canary', 'canary']]) }
+    for (let n = 0; n < 3; n++) {
+      const { keys, kept } = codec.encodeLike(data, tag)
+      t.ok(kept)
+      report.tell(keys, tag, data, codec, log)
+    }
+    t.same(lines, [
+      'session key at: serializer json cannot keep this Date, so its record stays with msgpack',
+      'session key "a\\u{a}b": serializer json cannot keep this Map, so its record stays with msgpack'
+    ])
+    t.same(events[0], {
+      type: 'kept',
+      key: 'at',
+      valueType: 'Date',
+      serializer: 'json',
+      recordSerializer: 'msgpack'
+    })
+    t.equal(codec.nameOf(99), 'json')
+    for (let n = 0; n < 200; n++) report.tell([`k${n}`], tag, { [`k${n}`]: new Map() }, codec, log)
+    t.equal(lines.length, 100, 'and not for ever')
+  }
+)
+
+async function codecWith(writer: Serializer) {
+  const codec = new Codec(writer, Object.values(serializers), 65_536)
+  for (const { tag } of Object.values(serializers)) await codec.load(tag)
+  const lines: string[] = []
+  const line = (_: object, message: string): void => {
+    lines.push(message)
+  }
+  return { codec, lines, log: { error: line, warn: line, info: line } }
+}
 
 t.test('not in production', async (t) => {
   const { NODE_ENV } = process.env

@@ -1,6 +1,7 @@
 // The rules that come with the package, for keys that two requests change at once.
-
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { Budget, spending } from '../lib/equal.js'
 import { append, larger, sum, union } from '../lib/merge-rules.js'
 import fc from './support/properties.js'
 
@@ -12,7 +13,27 @@ t.test('sum adds what each side added', async (t) => {
   t.equal(sum(5, 6, undefined), 1, 'and the other way round')
   t.equal(sum(10n, 12n, 15n), 17n)
   t.equal(sum(undefined, 12n, undefined), 12n)
-  t.throws(() => sum('1', 'x', '3'), SyntaxError)
+  t.equal(sum(0.5, 1.5, 2), 3)
+  t.equal(sum(undefined, 12n, 1), 13n, 'a number and a bigint')
+})
+
+t.test('sum fails rather than store a wrong number', async (t) => {
+  const { MAX_SAFE_INTEGER: most } = Number
+  t.equal(sum(-most, 0, 0), most, 'right to the last one, whatever stands between')
+  t.equal(sum(most, most, -1), -1)
+  t.equal(sum(2 ** 32 - 1, 2 ** 32, 2 ** 32), 2 ** 32 + 1)
+  for (const [base, mine, theirs] of [
+    [0, most, 1],
+    [Infinity, Infinity, 1],
+    [0, Number.NaN, 1],
+    [0, 1.5, 1n],
+    ['1', '2', '3'],
+    [0, true, 1],
+    [null, 1, 2],
+    [0, new Date(0), 1]
+  ]) {
+    t.throws(() => sum(base, mine, theirs), String([base, mine, theirs]))
+  }
 })
 
 t.test('larger keeps the larger one', async (t) => {
@@ -24,6 +45,11 @@ t.test('larger keeps the larger one', async (t) => {
   t.equal(larger(1, undefined, undefined), undefined)
   t.same(larger(new Date(1), new Date(2), new Date(3)), new Date(3))
   t.equal(larger('2026-01-01', '2026-01-02', '2026-01-03'), '2026-01-03')
+  t.equal(larger(1, Number.NaN, 2), 2, 'what is no number is not larger')
+  t.equal(larger(1, 2, Number.NaN), 2)
+  t.same(larger(1, new Date(Number.NaN), new Date(2)), new Date(2))
+  t.ok(Number.isNaN(larger(1, Number.NaN, undefined)))
+  t.throws(() => larger([1], [2], [3]), /neither a primitive value nor a Date/)
 })
 
 t.test(
@@ -80,4 +106,123 @@ t.test('however many changes meet, in whatever order, each counts once', async (
     }),
     { numRuns: 50 }
   )
+})
+
+// As they were when they compared each item with each other one.
+const quadratic = {
+  append(base: unknown, mine: unknown, theirs: unknown): unknown[] {
+    const listOf = (value: unknown): unknown[] => [...((value ?? []) as Iterable<unknown>)]
+    const without = (items: unknown[], others: unknown[]): unknown[] => {
+      const left = [...others]
+      return items.filter((item) => {
+        const at = left.findIndex((other) => isDeepStrictEqual(other, item))
+        if (at >= 0) left.splice(at, 1)
+        return at < 0
+      })
+    }
+    const [before, own, others] = [listOf(base), listOf(mine), listOf(theirs)]
+    return [...without(others, without(before, own)), ...without(own, before)]
+  },
+  union(base: unknown, mine: unknown, theirs: unknown): unknown {
+    const merged = quadratic.append(base, mine, theirs)
+    if (mine instanceof Set || theirs instanceof Set) return new Set(merged)
+    return merged.filter((item, at) => merged.findIndex((other) => isDeepStrictEqual(other, item)) === at)
+  }
+}
+
+const run = (): string => 'run'
+const { item: items } = fc.letrec<{ item: unknown }>((tie) => ({
+  item: fc.oneof(
+    { withCrossShrink: true },
+    fc.constantFrom<unknown>(
+      0,
+      -0,
+      1,
+      '1',
+      1n,
+      'n1',
+      Number.NaN,
+      null,
+      undefined,
+      true,
+      run,
+      Symbol.for('s')
+    ),
+    fc
+      .constantFrom<() => unknown>(
+        () => new Date(0),
+        () => new Date(1),
+        () => /a/,
+        () => new Error('a'),
+        () => Buffer.from('a'),
+        () => Object.create(null)
+      )
+      .map((create) => create()),
+    fc.array(tie('item'), { maxLength: 9 }),
+    fc.dictionary(fc.constantFrom(...'abcdefghij'), tie('item'), { noNullPrototype: true }),
+    fc.array(tie('item'), { maxLength: 3 }).map((list) => new Set(list)),
+    fc.array(fc.tuple(tie('item'), tie('item')), { maxLength: 3 }).map((list) => new Map(list))
+  )
+}))
+/** Three lists or Sets that have much in common. */
+const triples = fc.array(items, { minLength: 1, maxLength: 5 }).chain((pool) => {
+  const list = fc.array(fc.constantFrom(...pool), { maxLength: 8 })
+  const side = fc.oneof(
+    list,
+    list.map((values) => new Set(values)),
+    fc.constant(undefined)
+  )
+  return fc.tuple(side, side, side)
+})
+
+t.test('append and union find the same as by comparing each item with each other one', async (t) => {
+  for (const [name, rule] of Object.entries({ append, union })) {
+    t.doesNotThrow(
+      () =>
+        fc.assert(
+          fc.property(triples, (sides) => {
+            const [is, should] = [rule(...sides), quadratic[name as 'append'](...sides)].map((value) => [
+              ...(value as Iterable<unknown>)
+            ])
+            // The very objects, in their order.
+            return is?.length === should?.length && is?.every((item, at) => Object.is(item, should?.[at]))
+          }),
+          { numRuns: 400 }
+        ),
+      name
+    )
+  }
+})
+
+/** The steps that this takes. */
+function steps(work: () => unknown): number {
+  const budget = new Budget(1e9)
+  spending(budget, work)
+  return 1e9 - budget.left
+}
+
+t.test('long lists are merged in time that grows with their length, not with its square', async (t) => {
+  const kinds: Record<string, (n: number) => unknown> = {
+    numbers: (n) => n,
+    texts: (n) => `text ${n}`,
+    objects: (n) => ({ sku: n, name: `article ${n}`, price: n / 100 })
+  }
+  for (const [name, kind] of Object.entries(kinds)) {
+    const listOf = (length: number) => Array.from({ length }, (_, n) => kind(n))
+    const work = (length: number) => () => {
+      const [base, mine, theirs] = [listOf(length), listOf(length).reverse(), listOf(length)]
+      for (const rule of [append, union]) rule(base, [...mine, kind(-1)], [...theirs.slice(5), kind(-2)])
+      union(new Set(base), new Set(mine.slice(0, 1_000)), new Set())
+    }
+    const [short, long] = [steps(work(500)), steps(work(4_000))]
+    t.ok(long < short * 10, `${name}: ${short} steps, ${long} for eight times as many`)
+  }
+})
+
+t.test('items that can only be told apart by comparing all of them are too much', async (t) => {
+  const items = Array.from({ length: 3_000 }, (_, n) => [[[[n]]]])
+  t.throws(() => append(items, [...items].reverse(), items.slice(1)), { message: 'too much to compare' })
+  const numbers = Array.from({ length: 3_000 }, (_, n) => n)
+  const others = new Set(numbers.map((n) => n + 3_000))
+  t.throws(() => union([], new Set(numbers), others), { message: 'too many entries' })
 })

@@ -1,6 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { Budget, BudgetError } from '../lib/equal.js'
 import { MergeConflict, type MergeRules, merge, mergeLive } from '../lib/merge.js'
+import { append } from '../lib/merge-rules.js'
 import type { Dictionary } from '../serializers/serializer.js'
 import fc from './support/properties.js'
 
@@ -198,4 +201,100 @@ t.test('values are compared as they come back, not as they are held', async (t) 
   t.equal(merged.at, at, 'a Date that JSON knows as a text has not changed')
   const theirs = { at: 'later', n: 1 }
   t.same(mergeLive(base, { at, n: 2 }, theirs, { at: 'conflict' }, json), { at: 'later', n: 2 })
+})
+
+function conflictOf(work: () => unknown): MergeConflict {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof MergeConflict) return error
+    throw error
+  }
+  throw new Error('it was merged')
+}
+
+t.test('a rule that fails is a conflict of its key, and says nothing of the values', async (t) => {
+  const failing = (): never => {
+    throw new Error('canary')
+  }
+  const error = conflictOf(() =>
+    merge({ a: 1, b: 1 }, { a: 2, b: 2 }, { a: 3, b: 3 }, { a: failing, b: 'conflict' })
+  )
+  t.same(error.keys, ['a', 'b'])
+  t.equal(error.message, 'two requests changed a (its rule failed), b')
+})
+
+t.test('an async rule is a conflict, and one that rejects does not end the process', async (t) => {
+  const unhandled: unknown[] = []
+  const listen = (reason: unknown): void => {
+    unhandled.push(reason)
+  }
+  process.on('unhandledRejection', listen)
+  t.teardown(() => process.off('unhandledRejection', listen))
+  const rules: unknown[] = [
+    async () => Promise.reject(new Error('canary')),
+    async () => 5,
+    // biome-ignore lint/suspicious/noThenProperty: what some libraries return instead of a promise
+    () => ({ then: (_: unknown, reject: (reason: unknown) => void) => reject(new Error('canary')) })
+  ]
+  for (const rule of rules) {
+    const { message } = conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule } as MergeRules))
+    t.equal(message, 'two requests changed a (its rule is async)')
+  }
+  // Twice: Node reports what was not handled when a turn has ended.
+  await setImmediate()
+  await setImmediate()
+  t.same(unhandled, [])
+})
+
+t.test('keys that a visitor chose neither forge a line of the message nor fill it', async (t) => {
+  const names = ['a\nb', 'x'.repeat(1_000), '\u202eltr', 'žluť "1"', ...'cdefghijkl']
+  const data = (value: number): Dictionary => Object.fromEntries(names.map((name) => [name, value]))
+  const rules: MergeRules = Object.fromEntries(names.map((name) => [name, 'conflict' as const]))
+  const { message, keys } = conflictOf(() => merge(data(1), data(2), data(3), rules))
+  t.same(keys, names)
+  t.equal(
+    message,
+    `two requests changed "a\\u{a}b", ${'x'.repeat(60)}…, "\\u{202e}ltr", žluť "1", c, d, e, f, g, h and 4 more`
+  )
+})
+
+t.test('what is too much to compare is a conflict of its key', async (t) => {
+  const list = Array.from({ length: 300 }, (_, n) => ({ n }))
+  const [base, mine] = [new Set(list), new Set(structuredClone(list).reverse())]
+  const { keys, message } = conflictOf(() =>
+    merge({ fine: 1, set: base }, { fine: 2, set: mine }, {}, {}, undefined, new Budget(1_000))
+  )
+  t.same(keys, ['set'])
+  t.equal(message, 'too much to merge: key set')
+  const rule = (): never => {
+    throw new BudgetError('a rule of this package, within one of the application')
+  }
+  t.equal(
+    conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule })).message,
+    'too much to merge: key a'
+  )
+})
+
+t.test('one merge has one budget, however many keys it has', async (t) => {
+  const list = Array.from({ length: 100 }, (_, n) => n)
+  const data = (last: number) => Object.fromEntries(['a', 'b', 'c', 'd'].map((key) => [key, [...list, last]]))
+  const rules: MergeRules = { a: append, b: (...sides) => append(...sides), c: append, d: append }
+  const steps = (keys: number): number => {
+    const budget = new Budget()
+    const { left } = budget
+    const some = (all: Dictionary) => Object.fromEntries(Object.entries(all).slice(0, keys))
+    merge(some(data(1)), some(data(2)), some(data(3)), rules, undefined, budget)
+    return left - budget.left
+  }
+  t.equal(steps(4), 4 * steps(1))
+})
+
+t.test('an error of the data itself shows', async (t) => {
+  const failing = {
+    get value() {
+      throw new TypeError('oops')
+    }
+  }
+  t.throws(() => merge({ a: failing }, { a: { value: 1 } }, {}, {}), { message: 'oops' })
 })

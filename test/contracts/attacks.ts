@@ -19,6 +19,9 @@ const bytes = (...parts: (string | number | readonly number[] | Uint8Array)[]): 
   )
 /** A msgpack map of one key, `a`, and what follows. */
 const map = (...parts: Parameters<typeof bytes>): Buffer => bytes(0x81, [0xa1, 0x61], ...parts)
+/** A msgpack object of one key, `a`, and what follows: a session, if that is a value. */
+const object = (...parts: Parameters<typeof bytes>): Buffer =>
+  bytes(0xd4, 0x72, 0x40, 0x91, [0xa1, 0x61], ...parts)
 const HUGE = [0xff, 0xff, 0xff, 0xff] as const
 
 /** Of other systems: none of it is a session. */
@@ -128,6 +131,49 @@ export const hostile: Attack[] = [
     name: 'types deep down',
     text: `{"json":{"a":${'['.repeat(90_000)}${repeat(20_000, () => '0')}${']'.repeat(90_000)}},"meta":{"values":{"a${'.0'.repeat(89_999)}":{${repeat(20_000, (n) => `"${n}":["undefined"]`)}}},"v":1}}`
   },
+  ...[24, 40, 1_000].map((levels) => ({
+    name: `objects that double at each of ${levels} levels`,
+    text: superjson(
+      Object.fromEntries(range(levels).map((n) => [`k${n}`, { l: 0, r: 0 }])),
+      {},
+      Object.fromEntries(range(levels - 1).map((n) => [`k${n}`, [`k${n + 1}.l`, `k${n + 1}.r`]]))
+    )
+  })),
+  ...['ab', '0', ['set', 'a'], [['set'], '0'], 5, null, [null], [5], ['set', 5]].map((type) => ({
+    name: `${JSON.stringify(type)} in place of types`,
+    text: superjson({ a: [[[[[]]]]] }, { a: type })
+  })),
+  {
+    name: 'a text in place of types, and lists to go down for ever',
+    text: `{"json":${'['.repeat(20_000)}${']'.repeat(20_000)},"meta":{"values":"0"}}`
+  },
+  { name: 'a Set of 100,000 numbers', text: superjson({ a: range(100_000) }, { a: ['set'] }) },
+  {
+    name: '9,000 errors, 9,000 regular expressions, 9,000 URLs',
+    text: superjson(
+      {
+        a: range(9_000).map(() => ({ name: 'valueOf', message: '' })),
+        b: range(9_000).map(() => '/a/'),
+        c: []
+      },
+      {
+        a: Object.fromEntries(range(9_000).map((n) => [n, ['Error']])),
+        b: Object.fromEntries(range(9_000).map((n) => [n, ['regexp']]))
+      }
+    )
+  },
+  ...['valueOf', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'AggregateError'].flatMap(
+    (name) => [
+      { name: `a type ${name}`, text: superjson({ a: 1, b: {} }, { a: [name], b: [name] }) },
+      {
+        name: `an error ${name}`,
+        text: superjson(
+          { a: { name, message: [[]], cause: { name } } },
+          { a: ['Error', { cause: ['Error'] }] }
+        )
+      }
+    ]
+  ),
   {
     name: 'many names of one element',
     text: superjson(
@@ -211,7 +257,43 @@ export const hostile: Attack[] = [
   { name: 'arrays 500,000 deep', bytes: map(Buffer.alloc(500_000, 0x91)) },
   { name: 'Sets 200,000 deep', bytes: map(times(200_000, bytes(0xd4, 0x73, 0))) },
   { name: 'a regexp of nothing', bytes: map(0xd4, 0x78, 0, 0x92, 1, 2) },
-  { name: 'an error of nothing', bytes: map(0xd4, 0x65, 0, 0x90) }
+  { name: 'an error of nothing', bytes: map(0xd4, 0x65, 0, 0x90) },
+  { name: 'an error of nothing in an object', bytes: object(0xd4, 0x65, 0, 0x90) },
+  { name: 'an error of a number', bytes: object(0xd4, 0x65, 0, 5) },
+  { name: 'an error of errors', bytes: object(times(5_000, bytes(0xd4, 0x65, 0, 0x91))) },
+  ...['valueOf', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'AggregateError', ''].map(
+    (name) => ({
+      name: `an error ${name}`,
+      bytes: object(0xd4, 0x65, 0, 0x93, 0xa0 + name.length, name, [0xa1, 0x78], 0xc0)
+    })
+  ),
+  ...['bin', 'read', 'read0', 'isShared', 'highByte', 'length', 'sharedLength', '__keys__'].map((key) => ({
+    name: `a structure with a key ${key}`,
+    bytes: object(recordOf(key, 5))
+  })),
+  { name: 'a structure named bin', bytes: bytes(0xd5, 0x72, 0x62, 0x69, 0x91, [0xa1, 0x61], 1) },
+  { name: 'a structure of two bytes', bytes: bytes(0xd5, 0x72, 0x40, 0, 0x91, [0xa1, 0x61], 1) },
+  { name: 'a structure of another number', bytes: bytes(0xd4, 0x72, 0x80, 0x91, [0xa1, 0x61], 1) },
+  { name: 'what is no value', bytes: object(0xc1) },
+  { name: 'what is no value, twice', bytes: object(0x92, 0xc1, 0xc1) },
+  { name: 'empty Maps', bytes: object(0xdd, [0, 0, 0xea, 0x60], Buffer.alloc(60_000, 0x80)) },
+  { name: 'empty objects', bytes: object(0xdd, [0, 0, 0xea, 0x60], Buffer.alloc(60_000, 0x40)) },
+  { name: 'empty Sets', bytes: object(0xdd, [0, 0, 0x3a, 0x98], times(15_000, bytes(0xd4, 0x73, 0, 0x90))) },
+  { name: 'a Set of a number', bytes: object(0xd4, 0x73, 0, 5) },
+  { name: 'a Map of too much', bytes: object(0xde, [0xff, 0xff], Buffer.alloc(140_000, 1)) },
+  {
+    name: '7,000 errors',
+    bytes: object(0xdd, [0, 0, 0x1b, 0x58], times(7_000, bytes(0xd4, 0x65, 0, 0x93, 0xa0, 0xa0, 0xc0)))
+  },
+  { name: 'binary data of an unknown type', bytes: object(0xc7, 2, 0x74, 99, 0) },
+  { name: 'binary data of half a number', bytes: object(0xc7, 2, 0x74, 3, 0) },
+  { name: 'binary data of nothing', bytes: object(0xc7, 0, 0x74) },
+  { name: 'a bigint of nothing', bytes: object(0xc7, 0, 0x42) },
+  { name: 'a time of two bytes', bytes: object(0xd5, 0xff, 0, 0) },
+  { name: 'a time beyond all', bytes: object(0xc7, 12, 0xff, HUGE, HUGE, HUGE) },
+  { name: 'an extension of two bytes', bytes: object(0xd5, 0x73, 0, 0x90) },
+  { name: 'an extension with data', bytes: object(0xd4, 0x73, 1, 0x90) },
+  { name: 'an unknown extension', bytes: object(0xd4, 0x20, 0) }
 ].map((attack) => ('text' in attack ? { name: attack.name, bytes: Buffer.from(attack.text) } : attack))
 
 function range(count: number): number[] {

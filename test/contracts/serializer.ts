@@ -10,7 +10,8 @@ import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import fc, { type Arbitrary } from '../support/properties.js'
 import { foreign, native } from './attacks.js'
-import { isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
+import { v8 } from './v8.js'
+import { inCommon, isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
 import type { Report } from './victim.js'
 
 /** What becomes of the values of `values.ts`; all others are kept. */
@@ -158,6 +159,26 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     }
   })
 
+  t.test(
+    `${name}: nothing that it decodes is shared with another session, or with the process`,
+    async (t) => {
+      const errors = ['valueOf', 'toString', 'constructor', '__proto__', 'TypeError'].map((name) =>
+        Object.assign(new Error('x', { cause: { id: 1 } }), { name })
+      )
+      for (const { name, value } of [
+        ...samples,
+        { name: 'errors of names that objects have', value: errors }
+      ]) {
+        if (isEncoded({ value, again: [value] })) {
+          const bytes = encode({ value, again: [value] })
+          const common = inCommon(decode(bytes), decode(bytes))
+          // Node's own deserializer takes memory from the pool of all Buffers.
+          t.ok(common === undefined || (serializer === v8 && common instanceof ArrayBuffer), name)
+        }
+      }
+    }
+  )
+
   t.test(`${name}: what other systems store is refused`, async (t) => {
     for (const { name, bytes } of [...foreign, ...othersThan(serializer)]) {
       t.ok(
@@ -199,6 +220,14 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
       t.ok(isClean && megabytes < MEMORY, `${attack}: ${outcome}, ${Math.round(megabytes)} MB`)
     }
   })
+
+  function isEncoded(data: Dictionary): boolean {
+    try {
+      return encode(data) !== undefined
+    } catch {
+      return false
+    }
+  }
 
   function becomes(sample: Sample): 'kept' | 'lost' | 'error' {
     let bytes: Uint8Array

@@ -128,6 +128,28 @@ export function isKept(sample: Sample, back: unknown): boolean {
   return sample.isKept === undefined ? isDeepStrictEqual(sample.value, back) : sample.isKept(back)
 }
 
+/** An object that two decoded values have in common, whether as a value, behind a hidden property or as memory. */
+export function inCommon(one: unknown, other: unknown): object | undefined {
+  const [first, second] = [objectsIn(one), objectsIn(other)]
+  return [...first].find((object) => second.has(object))
+}
+
+function objectsIn(value: unknown): Set<object> {
+  const found = new Set<object>()
+  const open = [value]
+  while (open.length > 0) {
+    const object = open.pop()
+    if (object === null || (typeof object !== 'object' && typeof object !== 'function') || found.has(object))
+      continue
+    found.add(object)
+    if (object instanceof Map) for (const entry of object) open.push(...entry)
+    if (object instanceof Set) for (const item of object) open.push(item)
+    if (ArrayBuffer.isView(object)) open.push(object.buffer)
+    else for (const key of Reflect.ownKeys(object)) open.push(Reflect.get(object, key))
+  }
+  return found
+}
+
 const item = (n: number) => ({
   sku: `SKU-${1000 + n}`,
   name: `Article number ${n}`,

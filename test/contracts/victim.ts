@@ -5,7 +5,7 @@ import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Attack, foreign, hostile, native } from './attacks.js'
 import { v8 } from './v8.js'
-import { sessions } from './values.js'
+import { inCommon, sessions } from './values.js'
 
 /** What became of one attack; `megabytes`: how much larger the process has been since it started. */
 export interface Report {
@@ -29,15 +29,17 @@ const before = megabytes()
 function suffer({ name, bytes }: Attack): Report {
   let outcome: Report['outcome'] = 'refused'
   let error: string | undefined
+  let isShared = false
   try {
     const data = codec.decode(serializer.tag, bytes)
     outcome = 'decoded'
     // What decodes is worked with: it is stored again, by another serializer too after the next deployment.
+    isShared = inCommon(data, codec.decode(serializer.tag, bytes)) !== undefined
     for (const tag of [1, 3, serializer.tag]) codec.encode({ ...data }, tag)
   } catch (cause) {
     error = `${(cause as Error).constructor.name} ${(cause as Error).message}`
   }
-  return { name, outcome, error, isClean: isClean(), megabytes: megabytes() - before }
+  return { name, outcome, error, isClean: isClean() && !isShared, megabytes: megabytes() - before }
 }
 
 // Nothing is left behind in what all objects share, nor in the serializer.

@@ -38,8 +38,11 @@ export class Intent {
     if (!keep.includes('log')) this.log.length = 0
     if (!keep.includes('tags')) this.tags.length = 0
     if (!keep.includes('best')) this.best = undefined
-    // Who comes next does not stay signed in for as long as who was there before.
-    this.permanent = false
+  }
+
+  /** Whoever drops data decides for itself; otherwise what is there already is no change. */
+  remember(permanent: boolean): void {
+    this.permanent = permanent === this.base.permanent && this.keep === undefined ? undefined : permanent
   }
 
   /** What is there after this request, if this is there before it. */

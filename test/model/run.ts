@@ -246,7 +246,7 @@ class Request implements Caller {
         break
       case 'permanent':
         session.permanent = step.value
-        account.intent.permanent = step.value === account.intent.base.permanent ? undefined : step.value
+        account.intent.remember(step.value)
         break
       case 'regenerate':
         await this.#regenerate(session, step.keep)
@@ -297,7 +297,9 @@ class Request implements Caller {
     await session.regenerate(kept)
     const { intent } = this.account
     intent.regenerate = true
-    if (kept !== true) intent.drop(kept === false ? [] : KEEP_SOME)
+    if (kept === true) return
+    intent.drop(kept === false ? [] : KEEP_SOME)
+    intent.permanent = false
   }
 }
 

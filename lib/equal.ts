@@ -1,0 +1,215 @@
+// Deep equality of session data at a bounded cost: a small record can decode to a graph that doubles at every level.
+import { isDeepStrictEqual, types } from 'node:util'
+
+/** The budget of a comparison or a merge is spent. */
+export class BudgetError extends Error {}
+
+/** Steps that one request may spend on comparing and merging; about 50 ms on a slow machine. */
+const STEPS = 400_000
+/** A pair of objects takes about ten times as long as one of other values. */
+const PAIR_OF_OBJECTS = 10
+/** A step for each of so many characters or bytes. */
+const CHUNK = 64
+
+/** What is left to spend. A step is a pair of values, or 64 characters or bytes of one; a pair of objects is ten. */
+export class Budget {
+  #left: number
+
+  constructor(steps = STEPS) {
+    this.#left = steps
+  }
+
+  /** The budget for data of records of this size: a record may be compared several times in one merge. */
+  static forRecords(maxRecordBytes: number): Budget {
+    return new Budget(Math.max(STEPS, 6 * maxRecordBytes))
+  }
+
+  get left(): number {
+    return this.#left
+  }
+
+  /** @throws {BudgetError} */
+  spend(steps = 1): void {
+    this.#left -= steps
+    if (this.#left < 0) throw new BudgetError('too much to compare')
+  }
+}
+
+let shared: Budget | undefined
+
+/** Runs a rule of the application: the rules of this package, wherever it calls them, spend this budget. */
+export function spending<Result>(budget: Budget, rule: () => Result): Result {
+  shared = budget
+  try {
+    return rule()
+  } finally {
+    shared = undefined
+  }
+}
+
+/** The budget of the merge that runs; one of its own for who calls a rule outside of any. */
+export function currentBudget(): Budget {
+  return shared ?? new Budget()
+}
+
+/**
+ * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it; except that invalid Dates are
+ * equal. The time is linear in the objects that it
+ * visits, however often they occur.
+ * @throws {BudgetError}
+ */
+export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
+  try {
+    return new Comparison(budget).areEqual(a, b)
+  } catch (error) {
+    // Sets within Sets, a thousand deep, need more stack than there is.
+    throw error instanceof RangeError ? new BudgetError('too deep to compare') : error
+  }
+}
+
+// Node compares the causes of errors since version 22.
+const HIDDEN_IN_ERRORS = isDeepStrictEqual(new Error('', { cause: 1 }), new Error('', { cause: 2 }))
+  ? ['message', 'name']
+  : ['message', 'name', 'cause', 'errors']
+
+class Comparison {
+  readonly #budget: Budget
+  // Objects that were found equal, or are being compared, form trees: two of one tree need not be compared again. This
+  // ends cycles, and it makes the cost linear (Hopcroft and Karp, for automata).
+  readonly #parents = new Map<object, object>()
+  /** The objects that have a parent, in the order in which they got it. */
+  readonly #joined: object[] = []
+
+  constructor(budget: Budget) {
+    this.#budget = budget
+  }
+
+  areEqual(a: unknown, b: unknown): boolean {
+    // A list instead of calls within calls: data may be deeper than the stack.
+    const pairs: Pair[] = [[a, b]]
+    for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
+      if (!this.#matches(pair[0], pair[1], pairs)) return false
+    }
+    return true
+  }
+
+  // Whether they are equal provided that all pairs are that this adds to the list.
+  #matches(a: unknown, b: unknown, pairs: Pair[]): boolean {
+    this.#budget.spend()
+    if (typeof a === 'string' && typeof b === 'string') {
+      if (a.length !== b.length) return false
+      this.#budget.spend(Math.floor(a.length / CHUNK))
+      return a === b
+    }
+    if (Object.is(a, b)) return true
+    if (!isObject(a) || !isObject(b)) return false
+    this.#budget.spend(PAIR_OF_OBJECTS)
+    const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
+    if (rootOfA === rootOfB) return true
+    this.#parents.set(rootOfB, rootOfA)
+    this.#joined.push(rootOfB)
+    return this.#areSameObjects(a, b, pairs)
+  }
+
+  #rootOf(value: object): object {
+    let root = value
+    for (let parent = this.#parents.get(root); parent !== undefined; parent = this.#parents.get(root)) {
+      this.#budget.spend()
+      root = parent
+    }
+    return root
+  }
+
+  // One attempt among several: if it fails, what it took for equal is forgotten.
+  #mayBeEqual(a: unknown, b: unknown): boolean {
+    const before = this.#joined.length
+    if (this.areEqual(a, b)) return true
+    for (const joined of this.#joined.splice(before)) this.#parents.delete(joined)
+    return false
+  }
+
+  #areSameObjects(a: object, b: object, pairs: Pair[]): boolean {
+    if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || tagOf(a) !== tagOf(b)) return false
+    if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && haveSameKeys(a, b, pairs)
+    if (types.isSet(a) && types.isSet(b)) return this.#areSameSets(a, b) && haveSameKeys(a, b, pairs)
+    if (types.isMap(a) && types.isMap(b)) return this.#areSameMaps(a, b, pairs) && haveSameKeys(a, b, pairs)
+    if (a instanceof Error && b instanceof Error) {
+      for (const name of HIDDEN_IN_ERRORS)
+        pairs.push([(a as object as Named)[name], (b as object as Named)[name]])
+      return haveSameKeys(a, b, pairs)
+    }
+    if (tagOf(a) === '[object Object]') return haveSameKeys(a, b, pairs)
+    if (types.isDate(a) && types.isDate(b))
+      return Object.is(a.getTime(), b.getTime()) && haveSameKeys(a, b, pairs)
+    // All other types hold no further values.
+    if (ArrayBuffer.isView(a)) this.#budget.spend(Math.floor(a.byteLength / CHUNK))
+    return isDeepStrictEqual(a, b)
+  }
+
+  #areSameSets(a: Set<unknown>, b: Set<unknown>): boolean {
+    if (a.size !== b.size) return false
+    const objects = new Set<unknown>()
+    for (const item of a) {
+      this.#budget.spend()
+      if (isObject(item)) objects.add(item)
+      else if (!b.has(item)) return false
+    }
+    for (const item of b) {
+      if (isObject(item) && !this.#take(objects, (other) => this.#mayBeEqual(other, item))) return false
+    }
+    return objects.size === 0
+  }
+
+  #areSameMaps(a: Map<unknown, unknown>, b: Map<unknown, unknown>, pairs: Pair[]): boolean {
+    if (a.size !== b.size) return false
+    const objects = new Set<unknown>()
+    for (const [key, value] of a) {
+      if (isObject(key)) objects.add(key)
+      else if (b.has(key)) pairs.push([value, b.get(key)])
+      else return false
+    }
+    for (const [key, value] of b) {
+      if (!isObject(key)) continue
+      const isSame = (other: unknown) => this.#mayBeEqual([other, a.get(other)], [key, value])
+      if (!this.#take(objects, isSame)) return false
+    }
+    return objects.size === 0
+  }
+
+  // Objects in Sets and Maps have no name: each is compared with those that are left, in their order.
+  #take(objects: Set<unknown>, isSame: (object: unknown) => boolean): boolean {
+    for (const object of objects) if (isSame(object)) return objects.delete(object)
+    return false
+  }
+}
+
+type Pair = readonly [unknown, unknown]
+type Named = Record<string | symbol, unknown>
+
+function haveSameKeys(a: object, b: object, pairs: Pair[]): boolean {
+  const keys: (string | symbol)[] = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  const symbols = symbolsOf(a)
+  if (symbols.length !== symbolsOf(b).length) return false
+  for (const key of keys.concat(symbols)) {
+    if (!isOwn(b, key)) return false
+    pairs.push([(a as Named)[key], (b as Named)[key]])
+  }
+  return true
+}
+
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value)
+}
+
+function symbolsOf(value: object): symbol[] {
+  return Object.getOwnPropertySymbols(value).filter((symbol) => isOwn(value, symbol))
+}
+
+function isOwn(value: object, key: string | symbol): boolean {
+  return Object.prototype.propertyIsEnumerable.call(value, key)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
