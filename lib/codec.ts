@@ -2,7 +2,7 @@
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { Budget, isEqual } from './equal.js'
 import { EncodeError, TooLargeError, TooManyError } from './errors.js'
-import { printKey, printKeys } from './key-names.js'
+import { keyName, keyNames } from './key-names.js'
 import { recordBytes, UnsealedRecord } from './record.js'
 import { isDictionary, OverweightError, Scale } from './weight.js'
 
@@ -162,7 +162,7 @@ export class Codec {
   #refusal(data: Dictionary, serializer: Serializer): Error {
     const refused = this.#refusedKeys(data, serializer)
     const named = refused.length > 0 ? refused : Object.keys(data)
-    const list = printKeys(named, (key) => `${printKey(key)} (${typeName(data[key])})`)
+    const list = keyNames(named, (key) => `${keyName(key)} (${typeName(data[key])})`)
     return new EncodeError(serializer.name, list)
   }
 
@@ -202,7 +202,7 @@ export class Codec {
     return sizes
       .sort((a, b) => b.bytes - a.bytes || a.key.localeCompare(b.key))
       .slice(0, NAMED)
-      .map(({ key, text }) => `${printKey(key)} (${text})`)
+      .map(({ key, text }) => `${keyName(key)} (${text})`)
       .join(', ')
   }
 
@@ -247,19 +247,17 @@ function isTooMuch(error: unknown): error is OverweightError {
   return error instanceof OverweightError && error.what !== 'levels'
 }
 
-const CLASS_NAME = /^[\p{L}\p{N}_$]{1,60}$/u
-
-/** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. */
+/** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. It never fails, and shows no value. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
   try {
-    // Of the prototype: a key `constructor` of the value itself is data.
-    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
-    // A class may have a `name` that is anything else.
-    return typeof name === 'string' && CLASS_NAME.test(name) ? name : 'object'
+    // Of the prototype: a key `constructor` of the value itself is data, and so is a static method `name`.
+    const type: unknown = Object.getPrototypeOf(value)?.constructor
+    const name = typeof type === 'function' ? type.name : undefined
+    return typeof name === 'string' && name !== '' ? keyName(name) : 'object'
   } catch {
-    // A revoked proxy, say.
+    // A revoked proxy, or a getter that throws.
     return 'object'
   }
 }

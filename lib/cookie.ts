@@ -12,7 +12,7 @@ export interface CookieOptions {
   path?: string
   /** `'auto'`: on requests over https (`trustProxy` behind a proxy). Default true. */
   secure?: boolean | 'auto'
-  /** Default `'lax'`. */
+  /** Default `'lax'`. `'none'` with `secure: 'auto'`: `'lax'` on requests over plain http. */
   sameSite?: 'lax' | 'strict' | 'none'
   /** A separate cookie for each top-level site (CHIPS). Default false. */
   partitioned?: boolean
@@ -32,7 +32,16 @@ export interface Cookie {
   sameSite: 'lax' | 'strict' | 'none'
   partitioned: boolean
   httpOnly: true
+  /** In production it must not be sent without Secure. */
+  production: boolean
 }
+
+/** What the cookies of a session are for. The last two are companions of the first. */
+export type Purpose = 'id' | 'next' | 'seen'
+
+/** What follows the session cookie's name; a prefix such as `__Host-` thus stays first. */
+const SUFFIXES: Readonly<Record<Purpose, string>> = { id: '', next: '-next', seen: '-seen' }
+export const PURPOSES = Object.keys(SUFFIXES) as Purpose[]
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i
@@ -40,6 +49,8 @@ const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/
 const RESPONSE_NAMES = ['secure', 'sameSite']
 const IDENTITY_NAMES = ['domain', 'path', 'partitioned']
 const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES, ...IDENTITY_NAMES]
+/** What plugins pass to session.options() beside attributes: @fastify/csrf-protection the options of its token. */
+const FOREIGN_NAMES = ['userInfo']
 
 /**
  * The cookie with its defaults.
@@ -49,13 +60,7 @@ const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES, ...IDENTITY_NAMES]
 export function resolveCookie(options: CookieOptions, baseName: string, production: boolean): Cookie {
   if (typeof options !== 'object' || options === null) throw new OptionError('cookie', 'must be an object')
   for (const name of Object.keys(options)) {
-    if (name === 'maxAge' || name === 'expires') {
-      refuse(name, 'follows from the lifetime of the session: set permanentLifetime and session.permanent')
-    }
-    if (!NAMES.includes(name)) refuse(name, `is not one of ${NAMES.join(', ')}`)
-  }
-  if (production && options.secure === false) {
-    refuse('secure', "must not be false in production: use 'auto' if some requests come over plain http")
+    if (!NAMES.includes(name)) refuseUnknown(name, NAMES)
   }
   const { path = '/', secure = true, domain } = options
   const hostOnly = domain === undefined && path === '/' && secure === true
@@ -66,27 +71,55 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
     secure,
     sameSite: options.sameSite ?? 'lax',
     partitioned: options.partitioned ?? false,
-    httpOnly: options.httpOnly ?? true
+    httpOnly: options.httpOnly ?? true,
+    production
   })
 }
 
 /**
- * The cookie with the attributes that one response gives it; checked like the options. What is no attribute is left
- * alone: plugins pass their own options along.
+ * The name of one of the session's cookies. All of them have the attributes of the session cookie.
+ */
+export function nameFor(purpose: Purpose, name: string): string {
+  return name + SUFFIXES[purpose]
+}
+
+/**
+ * The cookie with the attributes that one response gives it; checked like the options.
+ * @throws {OptionError} FST_SESSION_OPTION
  */
 export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cookie {
-  const given = Object.entries(attributes)
-  const own = { ...cookie, ...Object.fromEntries(given.filter(([name]) => RESPONSE_NAMES.includes(name))) }
-  for (const [name, value] of given) {
-    if (IDENTITY_NAMES.includes(name) && value !== cookie[name as 'path']) {
+  const own: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(attributes)) {
+    if (RESPONSE_NAMES.includes(name)) own[name] = value
+    else if (FOREIGN_NAMES.includes(name)) continue
+    else if (!NAMES.includes(name)) refuseUnknown(name, RESPONSE_NAMES)
+    else if (value !== cookie[name as keyof Cookie]) {
       refuse(name, 'cannot differ in one response: the browser would keep two cookies of one name')
     }
   }
-  return checkCookie(own)
+  return checkCookie({ ...cookie, ...own })
+}
+
+/** The attributes of the cookie on a request over https, or over plain http. */
+export function attributesOn(
+  isHttps: boolean,
+  cookie: Cookie
+): Pick<Cookie, 'sameSite'> & { secure: boolean } {
+  const secure = cookie.secure === 'auto' ? isHttps : cookie.secure
+  return { secure, sameSite: cookie.sameSite === 'none' && !secure ? 'lax' : cookie.sameSite }
+}
+
+/**
+ * The cookie that a browser keeps beside this one if `domain`, `path` or `partitioned` were set later; `undefined` if
+ * there can be no such cookie.
+ */
+export function hostOnlyVariant({ domain, ...rest }: Cookie): Cookie | undefined {
+  if (domain === undefined && rest.path === '/' && !rest.partitioned) return undefined
+  return { ...rest, path: '/', partitioned: false }
 }
 
 function checkCookie(cookie: Cookie): Cookie {
-  const { name, domain, path, secure, sameSite, partitioned, httpOnly } = cookie
+  const { name, domain, path, secure, sameSite, partitioned, httpOnly, production } = cookie
   if (typeof name !== 'string' || !TOKEN.test(name)) refuse('name', 'must be a token of RFC 6265')
   if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain)))
     refuse('domain', 'must be a domain name')
@@ -94,11 +127,13 @@ function checkCookie(cookie: Cookie): Cookie {
     refuse('path', 'must begin with / and be free of ; and of control characters')
   if (secure !== true && secure !== false && secure !== 'auto')
     refuse('secure', "must be true, false or 'auto'")
+  if (production && secure === false)
+    refuse('secure', "must not be false in production: use 'auto' if some requests come over plain http")
   if (!['lax', 'strict', 'none'].includes(sameSite)) refuse('sameSite', "must be 'lax', 'strict' or 'none'")
   if (typeof partitioned !== 'boolean') refuse('partitioned', 'must be true or false')
   if (httpOnly !== true) refuse('httpOnly', 'must be true: no script needs to read a session id')
-  if (sameSite === 'none' && secure !== true)
-    refuse('sameSite', "'none' needs secure: true, browsers reject it otherwise")
+  if (sameSite === 'none' && secure === false)
+    refuse('sameSite', "'none' needs secure: true or 'auto', browsers reject it otherwise")
   if (partitioned && secure !== true)
     refuse('partitioned', 'needs secure: true, browsers reject it otherwise')
   const prefixed = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase()
@@ -112,25 +147,49 @@ function refuse(name: string, why: string): never {
   throw new OptionError(`cookie.${name}`, why)
 }
 
+function refuseUnknown(name: string, known: readonly string[]): never {
+  if (name !== 'maxAge' && name !== 'expires') refuse(name, `is not one of ${known.join(', ')}`)
+  refuse(name, 'follows from the lifetime of the session: set permanentLifetime and session.permanent')
+}
+
+/** Why browsers do not share a cookie over this domain, as far as that can be told without a list of public suffixes. */
+export function whyUnusable(domain: string | undefined): string | undefined {
+  if (domain === undefined) return undefined
+  const labels = domain.replace(/^\./, '').split('.')
+  if (/^\d+$/.test(labels.at(-1) ?? '')) return 'is an IP address'
+  return labels.length === 1 ? 'has a single label' : undefined
+}
+
+/** Whether a browser sends a cookie with this path to this URL (RFC 6265, section 5.1.4). */
+export function isOnPath(url: string, path: string): boolean {
+  if (path === '/') return true
+  const pathname = url.split(/[?#]/, 1)[0] as string
+  if (!pathname.startsWith(path)) return false
+  return pathname.length === path.length || path.endsWith('/') || pathname[path.length] === '/'
+}
+
+/** The values of a session's cookies in the order of the header, by purpose. */
+export type CookieValues = Record<Purpose, string[]>
+
 /**
- * The value of the cookie of this name in a Cookie header. `undefined` where there is none, and where there are
- * several: one of them was planted by another host or path, and nobody can tell which.
+ * The values of the session cookie of this name, and of its companions, in a Cookie header; `undefined` if there are none.
+ * A browser may hold several cookies of one name, of other domains and paths.
  */
-export function findCookie(header: string | undefined, name: string): string | undefined {
+export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
-  const assignment = `${name}=`
-  let value: string | undefined
-  for (
-    let at = header.indexOf(assignment);
-    at >= 0;
-    at = header.indexOf(assignment, at + assignment.length)
-  ) {
+  let found: CookieValues | undefined
+  for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
-    if (value !== undefined) return undefined
-    const end = header.indexOf(';', at)
-    value = header.slice(at + assignment.length, end < 0 ? undefined : end).trim()
+    const rest = at + name.length
+    const purpose = PURPOSES.find((each) => header.startsWith(`${SUFFIXES[each]}=`, rest))
+    if (purpose === undefined) continue
+    found ??= { id: [], next: [], seen: [] }
+    const end = header.indexOf(';', rest)
+    const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
+    // RFC 6265, section 4.1.1: a value may stand in double quotes.
+    found[purpose].push(/^".*"$/.test(value) ? value.slice(1, -1) : value)
   }
-  return value
+  return found
 }
 
 function beginsPair(header: string, at: number): boolean {

@@ -142,7 +142,7 @@ export class Draft {
       this.delete(key)
       return
     }
-    if (typeof key !== 'string') throw new KeyError(String(key), 'is not a string')
+    if (typeof key !== 'string') throw new KeyError(key, 'is not a string')
     if (key === '__proto__')
       throw new KeyError(key, 'is refused: it would change the prototype of what holds it')
     this.#observer.beforeChange()

@@ -1,35 +1,43 @@
 // Every error of this package. The README lists each code with its cause and its cure.
 // Messages name options, keys, handles and sizes; never a session id, a secret or a value of a session.
 import createError from '@fastify/error'
+import { keyName } from './key-names.js'
+
+// Named, as all classes here: loggers print the name of the class as the type of an error.
+function nameError(code: string, message: string) {
+  return class FastifyError extends createError<[string, string]>(code, message, 500, TypeError) {
+    constructor(name: unknown, why: string) {
+      super(keyName(name), why)
+    }
+  }
+}
 
 /** An option that cannot be used, found at start-up. Arguments: the option's name, what is wrong with it. */
-export const OptionError = createError<[string, string]>(
-  'FST_SESSION_OPTION',
-  'option %s: %s',
-  500,
-  TypeError
-)
+export const OptionError = nameError('FST_SESSION_OPTION', 'option %s: %s')
 
 /** A key that a session does not take. Arguments: the key, why not. */
-export const KeyError = createError<[string, string]>(
-  'FST_SESSION_KEY',
-  'session key "%s" %s',
-  500,
-  TypeError
-)
+export const KeyError = nameError('FST_SESSION_KEY', 'session key "%s" %s')
 
-/** A callback where a promise is returned. Argument: the method's name. */
-export const CallbackError = createError<[string]>(
+/** A callback, or more arguments than a method takes. Arguments: the method's name, what it does instead. */
+export const CallbackError = createError<[string, string]>(
   'FST_SESSION_CALLBACK',
-  'session.%s takes no callback: it returns a promise',
+  'session.%s() %s',
   500,
   TypeError
 )
 
-/** The session was looked at before the plugin's onRequest hook loaded it. Argument: the decorator's name. */
+/** Something was assigned to the request's property. Argument: the decorator's name. */
+export const AssignError = createError<[string]>(
+  'FST_SESSION_ASSIGN',
+  'request.%s cannot be replaced: destroy() ends the session, set() and delete() change it',
+  500,
+  TypeError
+)
+
+/** The session was changed before the plugin's onRequest hook loaded it. Argument: the decorator's name. */
 export const NotLoadedError = createError<[string]>(
   'FST_SESSION_NOT_LOADED',
-  'request.%s is not loaded yet: register the plugin before the hook that looks at it',
+  'request.%s is not loaded yet: register the plugin before the hook that changes it',
   500
 )
 
@@ -82,7 +90,7 @@ export const ConflictError = createError<[string, string]>('FST_SESSION_CONFLICT
 const RETRY_AFTER = 1
 
 function storeError(code: string, message: string, status: number) {
-  return class extends createError<[string, string]>(code, message, status) {
+  return class FastifyError extends createError<[string, string]>(code, message, status) {
     /** Fastify sends them with the error. */
     readonly headers: Record<string, number> = status === 503 ? { 'retry-after': RETRY_AFTER } : {}
   }

@@ -17,6 +17,7 @@ export type SessionEvent =
   | { type: 'untouched'; handle: string; reason: string }
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
+  | { type: 'refused'; reason: 'malformed' | 'signature' }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
   | { type: 'kept'; key: string; valueType: string; serializer: string; recordSerializer: string }
 
@@ -64,6 +65,11 @@ export function reportAmbiguous(registration: object, log: Log, handles: readonl
       'Change cookie.name whenever domain, path or partitioned change, so that old cookies do not count'
     report(log, 'warn', event, message)
   }
+}
+
+/** Reports what is worth no line in the log, since any visitor can cause it with every request. */
+export function announce(event: SessionEvent): void {
+  events.publish(event)
 }
 
 /** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */

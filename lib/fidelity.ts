@@ -4,7 +4,7 @@ import { type Codec, typeName } from './codec.js'
 import { type Budget, BudgetError, isEqual } from './equal.js'
 import { EncodeError } from './errors.js'
 import { type Log, report } from './events.js'
-import { printKey, printKeys } from './key-names.js'
+import { keyName, keyNames } from './key-names.js'
 
 /** About how many keys one process warns: a visitor may bring new ones for ever. */
 const MAX_WARNED = 100
@@ -42,7 +42,7 @@ export class FidelityCheck {
     for (const [key, value] of Object.entries(data)) {
       if (this.#warned.has(key) || isSame(value, back[key], budget)) continue
       this.#warned.isDue(key)
-      const loss = findLoss(printKey(key), value, back[key], budget)
+      const loss = findLoss(keyName(key), value, back[key], budget)
       report(
         log,
         'warn',
@@ -66,7 +66,7 @@ export class KeptReport {
     const serializer = codec.writer.name
     const recordSerializer = codec.nameOf(tag)
     for (const name of keys) {
-      const key = printKey(name)
+      const key = keyName(name)
       if (!this.#warned.isDue(`${serializer} ${recordSerializer} ${key}`)) continue
       const valueType = typeName(data[name])
       report(
@@ -85,7 +85,7 @@ function decodeOwn(payload: Uint8Array, codec: Codec, data: Dictionary): Diction
   } catch {
     throw new EncodeError(
       codec.writer.name,
-      `${printKeys(Object.keys(data))}: it does not decode what it encodes`
+      `${keyNames(Object.keys(data))}: it does not decode what it encodes`
     )
   }
 }
@@ -101,7 +101,7 @@ function findLoss(path: string, value: unknown, back: unknown, budget: Budget): 
     for (const key of Object.keys(value)) {
       const [inner, innerBack] = [value[key], back[key]]
       if (isSame(inner, innerBack, budget)) continue
-      const name = printKey(key)
+      const name = keyName(key)
       return findLoss(Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, inner, innerBack, budget)
     }
   }

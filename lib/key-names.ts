@@ -1,22 +1,24 @@
-// Keys as messages print them. A visitor may have chosen a key: it must not forge a line of the log, nor fill it.
+// Keys as messages show them. A visitor may have chosen a key: it must not forge a line of the log, nor fill it.
 
-const MAX_CHARACTERS = 60
+/** The longest name that a message repeats. */
+const MAX_NAME = 60
 const MAX_KEYS = 10
-const PLAIN = /^[\p{L}\p{N}\p{P}\p{S} ]*$/u
 
-/** A key, cut off after 60 characters; one with other characters than visible ones is quoted and escaped. */
-export function printKey(key: string): string {
-  const start = key.length > MAX_CHARACTERS ? `${key.slice(0, MAX_CHARACTERS)}…` : key
-  if (PLAIN.test(start)) return start
-  return `"${start.replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, escaped)}"`
+/**
+ * A key, an option or another name as a message shows it: at most 60 characters of it, on one line, with all that could
+ * deceive a reader escaped. Of what is no text only the type is shown.
+ */
+export function keyName(key: unknown): string {
+  if (typeof key !== 'string') return typeof key === 'symbol' ? keyName(String(key)) : `[${typeof key}]`
+  const shown = key.length > MAX_NAME ? `${key.slice(0, MAX_NAME)}…` : key
+  return shown.replace(/["\\\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    if (character === '"' || character === '\\') return `\\${character}`
+    return `\\u{${character.codePointAt(0)?.toString(16)}}`
+  })
 }
 
 /** Up to ten keys, and how many more there are. */
-export function printKeys(keys: readonly string[], print = printKey): string {
+export function keyNames(keys: readonly string[], show: (key: string) => string = keyName): string {
   const rest = keys.length - MAX_KEYS
-  return keys.slice(0, MAX_KEYS).map(print).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
-}
-
-function escaped(character: string): string {
-  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+  return keys.slice(0, MAX_KEYS).map(show).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
 }

@@ -1,7 +1,7 @@
 // What becomes of a session that two requests changed at once: a three-way merge, top-level key by top-level key.
 import type { Dictionary } from '../serializers/serializer.js'
 import { Budget, BudgetError, isEqual, spending } from './equal.js'
-import { printKey, printKeys } from './key-names.js'
+import { keyName, keyNames } from './key-names.js'
 
 /**
  * Merges one key that both sides changed. Each value is `undefined` where the key is missing on that side.
@@ -55,17 +55,17 @@ export function merge(
       } else if (isEqual(was, other, budget)) {
         assign(merged, key, is)
       } else if (rule === 'conflict') {
-        if (!isEqual(is, other, budget)) conflicts.set(key, printKey(key))
+        if (!isEqual(is, other, budget)) conflicts.set(key, keyName(key))
       } else {
         // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
         const value = attempt(rule, was, own(given(), key), other, budget)
-        if (value instanceof Failure) conflicts.set(key, `${printKey(key)} (${value.message})`)
+        if (value instanceof Failure) conflicts.set(key, `${keyName(key)} (${value.message})`)
         else assign(merged, key, value)
       }
     })
   }
   if (conflicts.size > 0) {
-    const names = printKeys([...conflicts.keys()], (key) => conflicts.get(key) as string)
+    const names = keyNames([...conflicts.keys()], (key) => conflicts.get(key) as string)
     throw new MergeConflict([...conflicts.keys()], `two requests changed ${names}`)
   }
   return merged
@@ -105,7 +105,7 @@ function bounded<Result>(key: string, work: () => Result): Result {
     return work()
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error
-    throw new MergeConflict([key], `too much to merge: key ${printKey(key)}`)
+    throw new MergeConflict([key], `too much to merge: key ${keyName(key)}`)
   }
 }
 

@@ -5,7 +5,9 @@ import type { Serializer } from '../serializers/serializer.js'
 import { type Cookie, type CookieOptions, resolveCookie } from './cookie.js'
 import { OptionError } from './errors.js'
 import type { Lifetimes } from './expiry.js'
+import { foreignOptions } from './foreign-names.js'
 import type { CircuitBreaker } from './health.js'
+import { keyName } from './key-names.js'
 import type { MergeRules } from './merge.js'
 import type { Secret } from './session-id.js'
 import { CLIENT_METHODS, type RedisClient } from './stores/redis.js'
@@ -17,7 +19,10 @@ export interface RedisSessionOptions {
   redis?: RedisClient | string | RedisOptions
   /** A store instead of Redis. */
   store?: Store
-  /** What every key in the store begins with. Default: the decorator's name and a colon, `session:`. */
+  /**
+   * What every key in the store begins with. Default: the decorator's name and a colon, `session:`. One that begins with
+   * `/` is the prefix of routes, which Fastify and @fastify/autoload pass to every plugin, and is not used.
+   */
   prefix?: string
   /** What new records are written with: `'json'`, `'superjson'`, `'msgpack'` or your own. Default `'json'`. */
   serializer?: SerializerName | Serializer
@@ -122,10 +127,10 @@ const DEFAULTS = {
 
 const NAMES: readonly string[] = [
   ...Object.keys(DEFAULTS),
-  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge'],
-  // Fastify's own, which it passes on to every plugin.
-  ...['logLevel', 'logSerializers']
+  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge']
 ]
+/** Of Fastify, fastify-cli and @fastify/autoload, which pass their own on to every plugin. */
+const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
 /** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
 const MAX_COOKIE_AGE = 400 * 86_400
 /** What the header of a record has room for: about 136 years. */
@@ -141,9 +146,8 @@ const OWN_TAGS = 31
 
 /** @throws {OptionError} FST_SESSION_OPTION, naming the first option that cannot be used. */
 export function resolveOptions(options: RedisSessionOptions, production: boolean): Settings {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new OptionError(name, `is not one of ${NAMES.join(', ')}`)
-  }
+  for (const name of Object.keys(options)) refuseUnknown(name)
+  refuseUnset(options)
   if (options.redis !== undefined && options.store !== undefined) {
     throw new OptionError('store', 'excludes the option redis: a session has one store')
   }
@@ -156,7 +160,6 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   }
   const {
     redis = DEFAULTS.redis,
-    prefix = `${decorator}:`,
     serializer = DEFAULTS.serializer,
     readSerializers = [],
     cookie = {},
@@ -193,7 +196,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   return {
     redis: options.store === undefined ? checkRedis(redis) : undefined,
     store: checkStore(options.store),
-    prefix: text('prefix', prefix),
+    prefix: resolvePrefix(options.prefix, decorator),
     serializer: checkSerializer(serializer),
     readSerializers: checkReaders(readSerializers, serializer),
     secrets: secretsOf(options.secret),
@@ -220,6 +223,32 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge)
   }
+}
+
+function refuseUnknown(name: string): void {
+  if (NAMES.includes(name) || IGNORED.includes(name)) return
+  throw new OptionError(name, foreignOptions.get(name) ?? `is not one of ${NAMES.join(', ')}`)
+}
+
+// Left out these mean a Redis on localhost and cookies without a signature: not what a missing variable should lead to.
+function refuseUnset(options: RedisSessionOptions): void {
+  const { redis, store } = options
+  const unset = 'is undefined: its environment variable is probably not set; leave the option out to'
+  if ('redis' in options && redis === undefined && store === undefined) {
+    throw new OptionError('redis', `${unset} use ${DEFAULTS.redis}`)
+  }
+  if ('secret' in options && options.secret === undefined) {
+    throw new OptionError('secret', `${unset} send ids that are not signed`)
+  }
+  if (typeof redis !== 'object' || redis === null || isRedisClient(redis)) return
+  if ('host' in redis && redis.host === undefined && !redis.path && !redis.sentinels) {
+    throw new OptionError('redis.host', `${unset} use localhost`)
+  }
+}
+
+function resolvePrefix(value: string | undefined, decorator: string): string {
+  if (value !== undefined && typeof value !== 'string') throw new OptionError('prefix', 'must be a string')
+  return value === undefined || value === '' || value.startsWith('/') ? `${decorator}:` : value
 }
 
 /** Whether this is a client rather than the options of one. */
@@ -263,7 +292,7 @@ function checkSerializer(value: SerializerName | Serializer): Serializer {
   if (!Object.hasOwn(serializers, value)) {
     throw new OptionError(
       'serializer',
-      `${value} is not one of ${Object.keys(serializers).join(', ')}, nor an object`
+      `${keyName(value)} is not one of ${Object.keys(serializers).join(', ')}, nor an object`
     )
   }
   return serializers[value]
@@ -317,7 +346,7 @@ function checkBreaker(value: NonNullable<RedisSessionOptions['circuitBreaker']>)
   if (value !== true && (typeof value !== 'object' || value === null)) {
     throw new OptionError('circuitBreaker', 'must be true, false or an object')
   }
-  const { failures, openFor } = { ...BREAKER, ...(value === true ? {} : value) }
+  const { failures = BREAKER.failures, openFor = BREAKER.openFor } = value === true ? {} : value
   return {
     failures: whole('circuitBreaker.failures', failures, 1, Number.MAX_SAFE_INTEGER),
     openFor: whole('circuitBreaker.openFor', openFor, 1, MAX_TIMER)

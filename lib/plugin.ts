@@ -1,19 +1,26 @@
 // The plugin: decorators and hooks. The only module that knows Fastify.
+import { setImmediate } from 'node:timers'
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RedisOptions } from 'ioredis'
 import { serializers } from '../serializers/index.js'
 import { Codec } from './codec.js'
-import { type Cookie, findCookie } from './cookie.js'
-import { NotLoadedError, OptionError } from './errors.js'
+import { attributesOn, type Cookie, isOnPath, nameFor, PURPOSES, whyUnusable } from './cookie.js'
+import { AssignError, OptionError } from './errors.js'
 import type { Log } from './events.js'
 import { FidelityCheck, KeptReport } from './fidelity.js'
 import { Health } from './health.js'
+import { Hints } from './hints.js'
+import { keyName } from './key-names.js'
+import { NotLoaded } from './not-loaded.js'
 import { isRedisClient, type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { createClient } from './redis-client.js'
-import { createSession, type Session } from './session.js'
-import { type Seen, SessionIds } from './session-id.js'
+import { ResponseCookies, varyByCookie } from './response-cookies.js'
+import { checkRoute, type SessionRouteConfig } from './route-config.js'
+import { createSession, type Session, type SessionHost } from './session.js'
+import { CookieMemory, type Sending } from './session-cookie.js'
+import { type Received, SessionIds } from './session-id.js'
 import { checkAtStart } from './start-up.js'
 import { MemoryStore } from './stores/memory.js'
 import { type Connection, type RedisClient, RedisStore } from './stores/redis.js'
@@ -23,21 +30,21 @@ import { Turns } from './turns.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
+    // By its file: an application may declare an interface Session in this module, as other libraries tell it to.
     /** The session of this request: see the README of fastify-ioredis-session. */
-    session: Session
+    session: import('./session.js').Session
   }
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
      * the option of the plugin.
      */
-    session?: RouteConfig
+    session?: import('./route-config.js').SessionRouteConfig
   }
 }
 
-type RouteConfig = false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
-
-const registrations = Symbol('fastify-ioredis-session.registrations')
+/** What is registered at each server, wherever in the tree of its plugins. */
+const registrations = new WeakMap<object, Registration[]>()
 
 /**
  * Gives every request a server-side session, `request.session`.
@@ -47,6 +54,18 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
   refuseOverlap(fastify, settings)
+  const { domain, name } = settings.cookie
+  const why = whyUnusable(domain)
+  if (why !== undefined) {
+    fastify.log.warn(
+      `cookie.domain ${domain} ${why}: browsers share no cookie there; leave cookie.domain out`
+    )
+  }
+  if (options.prefix?.startsWith('/')) {
+    fastify.log.info(
+      `option prefix: ${keyName(options.prefix)} is taken for a prefix of routes; keys begin with ${settings.prefix}`
+    )
+  }
   const store = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
@@ -61,40 +80,50 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   await codec.load(settings.serializer.tag)
   const context: Context = {
     ...settings,
+    ids: new SessionIds(name, settings.secrets),
     store,
     health: new Health(settings.circuitBreaker, fastify.log),
     codec,
-    ids: new SessionIds(settings.secrets),
     turns: new Turns(),
     fidelity: production ? undefined : new FidelityCheck(),
     keptReport: new KeptReport()
   }
-  addHooks(fastify, settings, context)
+  addHooks(fastify, settings, context, production ? undefined : new Hints())
 }
 
 function addHooks(
   fastify: FastifyInstance,
-  { cookie, decorator, onUnavailable, saveOn5xx, secrets }: Settings,
-  context: Context
+  { decorator, onUnavailable, saveOn5xx }: Settings,
+  context: Context,
+  hints: Hints | undefined
 ): void {
-  const ids = new SessionIds(secrets)
+  const memory = new CookieMemory()
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
-  type Slotted = FastifyRequest & { [slot]: RequestSession | null }
+  type Slotted = FastifyRequest & { [slot]: RequestSession | NotLoaded | null }
 
   fastify.decorateRequest(slot, null)
   fastify.decorateRequest(decorator, {
     getter(this: FastifyRequest): Session {
-      const current = (this as Slotted)[slot]
-      if (current === null) throw new NotLoadedError(decorator)
-      return current.session
+      const request = this as Slotted
+      request[slot] ??= new NotLoaded(decorator)
+      return request[slot].session
+    },
+    setter() {
+      throw new AssignError(decorator)
     }
   })
+  fastify.addHook('onRoute', checkRoute)
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const current = new RequestSession(context, ids, request, reply)
+    const failure = (request as Slotted)[slot]?.failure
+    if (failure !== undefined) {
+      done(failure)
+      return
+    }
+    const current = new RequestSession(context, memory, hints, request, reply)
     ;(request as Slotted)[slot] = current
-    const value = findCookie(request.headers.cookie, cookie.name)
-    const loading = value === undefined ? undefined : current.load(value, onUnavailable)
+    const received = context.ids.receive(request.headers.cookie)
+    const loading = received === undefined ? undefined : current.load(received, onUnavailable)
     if (loading === undefined) done()
     else {
       loading.then(
@@ -113,40 +142,52 @@ function addHooks(
 }
 
 /** The session of one request, and the response as its transaction sees it. */
-class RequestSession implements Response {
+class RequestSession implements Response, SessionHost {
   readonly #context: Context
-  readonly #ids: SessionIds
+  readonly memory: CookieMemory
+  readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   #transaction: Transaction | undefined
   #session: Session | undefined
-  #config: RouteConfig | undefined
+  #config: SessionRouteConfig | undefined
+  #cookies: ResponseCookies | undefined
+  #isAnswering = false
   #isEnding = false
   #commit: Promise<void> | undefined
+  /** What the request is to fail with. */
+  failure: Error | undefined
 
-  constructor(context: Context, ids: SessionIds, request: FastifyRequest, reply: FastifyReply) {
+  constructor(
+    context: Context,
+    memory: CookieMemory,
+    hints: Hints | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ) {
     this.#context = context
-    this.#ids = ids
+    this.memory = memory
+    this.#hints = hints
     this.#request = request
     this.#reply = reply
   }
 
-  /** Loads the session that this cookie names; nothing where it names none, and where the route has none. */
-  load(cookie: string, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+  /** Loads the session that these cookies lead to. A route or path without sessions loads nothing. */
+  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     const config = this.#routeConfig
-    if (config === false) return undefined
-    const received = this.#ids.verify(cookie)
-    return (
-      received &&
-      this.transaction.load(
-        { ids: [received], next: undefined, came: true },
-        config.onUnavailable ?? onUnavailable
-      )
-    )
+    if (config === false || this.#pathProblem !== undefined) return undefined
+    return this.transaction.load(received, config.onUnavailable ?? onUnavailable)
+  }
+
+  // The browser would not send the cookie there, so a new session would replace the one of the other pages.
+  get #pathProblem(): string | undefined {
+    const { path } = this.#context.cookie
+    if (isOnPath(this.#request.originalUrl, path)) return undefined
+    return `disabled: the request is outside of cookie.path ${path}`
   }
 
   // Asked once: Fastify makes an object to hold it each time.
-  get #routeConfig(): RouteConfig {
+  get #routeConfig(): SessionRouteConfig {
     this.#config ??= this.#request.routeOptions.config?.session ?? {}
     return this.#config
   }
@@ -154,30 +195,61 @@ class RequestSession implements Response {
   get transaction(): Transaction {
     if (this.#transaction === undefined) {
       this.#transaction = new Transaction(this.#context, this)
-      if (this.#routeConfig === false) this.#transaction.disable()
+      const problem = this.#pathProblem
+      if (this.#routeConfig === false || problem !== undefined) this.#transaction.disable(problem)
     }
     return this.#transaction
   }
 
   get session(): Session {
-    this.#session ??= createSession(this.transaction)
+    this.#session ??= createSession(this.transaction, this)
     return this.#session
   }
 
   /** Commits, or discards where the response says that the request failed. */
   end(saveOn5xx: boolean): Promise<void> | undefined {
-    if (this.#session !== undefined) varyByCookie(this.#reply)
+    this.#isAnswering = true
+    if (this.#session !== undefined) {
+      const fields = [this.#reply.getHeader('vary') ?? []].flat().join(', ')
+      this.#reply.header('vary', varyByCookie(fields))
+    }
     if (this.#transaction === undefined) return undefined
     // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
     if (this.#commit !== undefined) return this.#commit.catch(() => {})
-    if (this.#reply.statusCode >= 500 && !saveOn5xx) {
-      this.#transaction.discard(this.#reply.statusCode)
-      return undefined
+    const isFailed = this.#reply.statusCode >= 500
+    if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
+      this.#transaction.discard(
+        isFailed ? `the response has status ${this.#reply.statusCode}` : 'the request failed'
+      )
+      if (this.failure === undefined || isFailed) return undefined
+      this.#commit = Promise.reject(this.failure)
+      return this.#commit
     }
     this.#isEnding = true
     const config = this.#routeConfig
     this.#commit = this.#transaction.commit(config === false || config.touch !== false)
     return this.#commit
+  }
+
+  // If the answer was to come from a callback, none would come. If it has gone, as for a socket, the log has the error.
+  fail(error: Error): void {
+    if (this.#isAnswered) {
+      this.log.error({ err: error }, error.message)
+      return
+    }
+    this.failure ??= error
+    setImmediate(() => {
+      if (!this.#isAnswered) this.#reply.send(error)
+    })
+  }
+
+  get #isAnswered(): boolean {
+    const reply = this.#reply
+    return this.#isAnswering || reply.sent || reply.raw.headersSent
+  }
+
+  hint(name: string, advice: string): void {
+    this.#hints?.give(this.log, name, advice)
   }
 
   get log(): Log {
@@ -190,16 +262,26 @@ class RequestSession implements Response {
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
   }
 
-  setCookie(cookie: Cookie, id: string, maxAge: number | undefined, seen: Seen | undefined): void {
-    this.#sendCookie(cookie, this.#ids.sign(id, seen), maxAge)
+  setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
+    const request = this.#request
+    const { name, domain, path, partitioned, httpOnly } = cookie
+    const attributes = attributesOn(request.protocol === 'https', cookie)
+    if (attributes.secure && !cookie.production) warnOfPlainHttp(request)
+    const header = this.#reply.server.serializeCookie(name, value, {
+      ...(domain === undefined ? {} : { domain }),
+      ...(maxAge === undefined ? {} : { maxAge }),
+      ...(maxAge === 0 ? { expires: new Date(0) } : {}),
+      path,
+      partitioned,
+      httpOnly,
+      ...attributes
+    })
+    this.#cookies ??= new ResponseCookies(this.#reply.raw)
+    this.#cookies.set(keyOf(cookie), name, header, withheld)
   }
 
-  clearCookie(cookie: Cookie): void {
-    this.#sendCookie(cookie, '', 0)
-  }
-
-  withdrawCookie({ name }: Cookie): void {
-    this.#setCookies(this.#otherCookies(name))
+  withdrawCookie(cookie: Cookie): void {
+    this.#cookies?.delete(keyOf(cookie))
   }
 
   onceClosed(callback: () => void): void {
@@ -209,41 +291,30 @@ class RequestSession implements Response {
       if (reply.sent || reply.raw.headersSent) callback()
     })
   }
+}
 
-  // In the header at once, where a hijacked reply finds it too, and in place of an earlier one of the same response.
-  #sendCookie({ name, ...attributes }: Cookie, value: string, maxAge: number | undefined): void {
-    const reply = this.#reply
-    const secure = attributes.secure === 'auto' ? this.#request.protocol === 'https' : attributes.secure
-    const lifetime = maxAge === undefined ? {} : maxAge === 0 ? { maxAge, expires: new Date(0) } : { maxAge }
-    const header = reply.server.serializeCookie(name, value, { ...attributes, secure, ...lifetime })
-    this.#setCookies([...this.#otherCookies(name), header])
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-  }
+// What makes it one cookie to a browser.
+function keyOf({ name, domain, path, partitioned }: Cookie): string {
+  return `${name};${domain};${path};${partitioned}`
+}
 
-  #otherCookies(name: string): string[] {
-    return [this.#reply.getHeader('set-cookie') ?? []]
-      .flat()
-      .map(String)
-      .filter((header) => !header.startsWith(`${name}=`))
-  }
+let hasWarned = false
 
-  #setCookies(headers: string[]): void {
-    this.#reply.removeHeader('set-cookie')
-    const [first = '', ...rest] = headers
-    if (headers.length > 0) this.#reply.header('set-cookie', rest.length === 0 ? first : headers)
-  }
+// Nobody would find out: the browser drops the cookie without a word, and the next request has no session.
+function warnOfPlainHttp({ headers, hostname, log, protocol }: FastifyRequest): void {
+  if (hasWarned || protocol === 'https' || headers['x-forwarded-proto'] === 'https') return
+  if (/^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i.test(hostname)) return
+  hasWarned = true
+  log.warn(
+    "a Secure session cookie was set over plain http, where browsers drop it: set cookie: { secure: 'auto' }, or " +
+      'trustProxy in Fastify if a proxy ends TLS'
+  )
 }
 
 // Fastify's own error handler sends the headers of an error, another one may not.
 function withHeaders(error: Error & { headers?: Record<string, number> }, reply: FastifyReply): Error {
   if (error.headers !== undefined) reply.headers(error.headers)
   return error
-}
-
-function varyByCookie(reply: FastifyReply): void {
-  const fields = reply.getHeader('vary')
-  if (fields === undefined || fields === '') reply.header('vary', 'Cookie')
-  else if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(String(fields))) reply.header('vary', `${fields}, Cookie`)
 }
 
 async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
@@ -265,26 +336,26 @@ async function openStore(fastify: FastifyInstance, settings: Settings): Promise<
   return store
 }
 
-// Two kinds of sessions must not read each other's records, nor overwrite each other's cookies.
-function refuseOverlap(fastify: FastifyInstance, { cookie, prefix, redis, store }: Settings): void {
-  const registered = fastify as FastifyInstance & { [registrations]?: readonly Registration[] }
-  const earlier = registered[registrations] ?? []
-  const where = store ?? redis
+// Two kinds of sessions must not read each other's records, nor overwrite each other's cookies. Beside each other, too:
+// the browser sends both cookies, whatever their domain and path, and two clients may lead to one Redis.
+function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: Settings): void {
+  const earlier = registrations.get(server) ?? []
+  const names = PURPOSES.map((purpose) => nameFor(purpose, cookie.name))
   for (const other of earlier) {
-    if (other.name === cookie.name)
-      throw new OptionError('cookie.name', `${cookie.name} belongs to another registration`)
-    if (other.where === where && other.prefix === prefix) {
-      throw new OptionError('prefix', `${prefix} belongs to another registration on the same store`)
-    }
+    if (names.some((name) => other.names.includes(name)))
+      throw new OptionError(
+        'cookie.name',
+        `${cookie.name} belongs to another registration: set decorator or cookie.name`
+      )
+    if (other.prefix === prefix)
+      throw new OptionError('prefix', `${prefix} belongs to another registration: set decorator or prefix`)
   }
-  // A property of this very instance: what encloses it and what stands beside it do not see the registration.
-  registered[registrations] = [...earlier, { name: cookie.name, prefix, where }]
+  registrations.set(server, [...earlier, { names, prefix }])
 }
 
 interface Registration {
-  name: string
+  names: readonly string[]
   prefix: string
-  where: Settings['redis'] | Store
 }
 
 /** The plugin, with the metadata by which Fastify checks its versions and that @fastify/cookie comes before it. */

@@ -7,7 +7,7 @@ import type { Cookie, ResponseCookie } from './cookie.js'
 import { Draft, type DraftObserver, type Keep } from './draft.js'
 import { ConflictError, DetachedError, UndecodableError } from './errors.js'
 import { type Log, report, reportAmbiguous, reportEnd, reportRollback, timed } from './events.js'
-import { cookieExpiry, isTooOld } from './expiry.js'
+import { cookieExpiry, isExtendable, isTooOld } from './expiry.js'
 import { Held } from './held.js'
 import { type Commit, includes } from './lineage.js'
 import { type Plan, planOf } from './plan.js'
@@ -51,6 +51,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   #received: Received | undefined
   /** An error of `regenerate` or `destroy`: an answer that hides it would be wrong. */
   #failure: { error: unknown } | undefined
+  /** Whether it was reported that the record cannot be decoded. */
+  #isReported = false
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
@@ -99,11 +101,11 @@ export class Transaction implements SessionOwner, DraftObserver {
    * Reads the session that the browser names. If there is none, the session is a new one, and will have an id of its own.
    * @param onUnavailable What follows if the store does not answer: an error, or an empty session.
    */
-  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> {
+  load(received: Received, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     this.#received = received
     this.#cookie.receive(received)
-    const { handle } = received.ids[0] ?? received.next ?? {}
-    if (handle === undefined) return Promise.resolve()
+    const [{ handle } = received.next ?? {}] = received.ids
+    if (handle === undefined) return undefined
     return timed(
       () => this.#find(received),
       (ms) => ({ type: 'load', handle, found: !this.isNew, ms })
@@ -156,8 +158,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   /** Ends the transaction without a commit. */
-  discard(status: number): void {
-    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(`the response has status ${status}`)
+  discard(reason: string): void {
+    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(reason)
     this.#phase = 'over'
   }
 
@@ -228,6 +230,11 @@ export class Transaction implements SessionOwner, DraftObserver {
     }
   }
 
+  touch(): boolean {
+    this.draft.touch = true
+    return isExtendable(this.draft.permanent, this.#context.lifetimes)
+  }
+
   setCookie(attributes: ResponseCookie): void {
     this.#cookie.setAttributes(attributes)
   }
@@ -255,7 +262,10 @@ export class Transaction implements SessionOwner, DraftObserver {
       return this.#take(chosen)
     }
     const offered = next && (await this.#look(next))
-    if (offered !== undefined && isLiving(offered)) return this.#take(offered)
+    if (offered !== undefined && isLiving(offered)) {
+      this.#cookie.hold(offered.received)
+      return this.#take(offered)
+    }
     const unusable = found.find(({ state }) => state !== 'missing')
     if (unusable !== undefined) this.#takeUnusable(unusable)
     else this.#cookie.ended()
@@ -303,6 +313,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const there = held.stored?.header
     if (there !== undefined && includes(there, seen) !== false) return
     held.rolledBack = true
+    if (!this.#context.ids.isFirstAlarm(handle, seen)) return
     reportRollback(this.#response.log, handle, seen, there)
   }
 
@@ -317,12 +328,15 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // Reported when the session is looked at: requests that never read it are not affected.
   #refuseUndecodable(reason: string): Dictionary {
+    if (this.#isReported) return {}
+    this.#isReported = true
     const held = this.#held
     const { handle } = held
     held.detach('undecodable')
     const error = new UndecodableError(handle, reason)
     report(this.#response.log, 'error', { type: 'undecodable', handle, reason }, error.message)
-    if (this.#context.onUndecodable === 'error') throw error
+    // Not after the response: a log serializer that looks would end the process.
+    if (this.#context.onUndecodable === 'error' && this.#phase === 'open') throw error
     return {}
   }
 

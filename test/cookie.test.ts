@@ -1,13 +1,22 @@
 // The cookie's name and attributes, option by option, and how it is found in a request.
 
 import t from 'tap'
-import { type CookieOptions, findCookie, resolveCookie, withAttributes } from '../lib/cookie.js'
+import {
+  attributesOn,
+  type CookieOptions,
+  findCookies,
+  hostOnlyVariant,
+  isOnPath,
+  resolveCookie,
+  whyUnusable,
+  withAttributes
+} from '../lib/cookie.js'
 import fc from './support/properties.js'
 
 const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false, httpOnly: true }
 
 t.test('the name has the prefix __Host- where the attributes allow it', (t) => {
-  t.same(resolveCookie({}, 'session', true), { name: '__Host-session', ...defaults })
+  t.same(resolveCookie({}, 'session', true), { name: '__Host-session', ...defaults, production: true })
   const names: [CookieOptions, string][] = [
     [{ domain: 'example.com' }, 'session'],
     [{ path: '/app' }, 'session'],
@@ -24,7 +33,6 @@ t.test('the name has the prefix __Host- where the attributes allow it', (t) => {
 t.test('what browsers reject or OWASP forbids is refused by name', (t) => {
   const refused: [object, string][] = [
     [{ sameSite: 'none', secure: false }, 'sameSite'],
-    [{ sameSite: 'none', secure: 'auto' }, 'sameSite'],
     [{ sameSite: true }, 'sameSite'],
     [{ partitioned: true, secure: 'auto' }, 'partitioned'],
     [{ partitioned: 1 }, 'partitioned'],
@@ -75,47 +83,132 @@ t.test('one response may have attributes of its own, under the same rules', (t) 
       'but not be another cookie'
     )
   }
-  t.same(withAttributes(host, { path: '/' } as object), host)
+  t.same(withAttributes(host, { path: '/', httpOnly: true } as object), host)
   t.same(
-    withAttributes(host, { userInfo: 'x', name: 'y', httpOnly: false } as object),
+    withAttributes(host, { userInfo: 'x' } as object),
     host,
-    'others are not taken'
+    'what a plugin passes along is no attribute'
   )
+  t.throws(() => withAttributes(host, { secure: false }), { message: /cookie\.secure: .*production/ })
+  const development = resolveCookie({ secure: 'auto', sameSite: 'none' }, 'session', false)
+  t.throws(() => withAttributes(development, { secure: false }), { message: /cookie\.sameSite/ })
+  t.equal(withAttributes(development, { secure: false, sameSite: 'lax' }).secure, false)
+  t.end()
+})
+
+t.test('an attribute that is not known is refused by name, and a lifetime says where it comes from', (t) => {
+  const host = resolveCookie({}, 'session', true)
+  const refused: [object, RegExp][] = [
+    [{ maxAge: 60 }, /cookie\.maxAge: follows from .* permanentLifetime/],
+    [{ expires: new Date() }, /cookie\.expires: follows from/],
+    [{ samesite: 'lax' }, /cookie\.samesite: is not one of secure, sameSite/],
+    [{ signed: true }, /cookie\.signed: is not one of/],
+    [{ name: 'y' }, /cookie\.name: cannot differ/],
+    [{ httpOnly: false }, /cookie\.httpOnly: cannot differ/]
+  ]
+  for (const [attributes, message] of refused) {
+    t.throws(() => withAttributes(host, attributes), { code: 'FST_SESSION_OPTION', message })
+  }
+  t.end()
+})
+
+t.test("sameSite: 'none' with secure: 'auto' is 'lax' over plain http", (t) => {
+  const cookie = resolveCookie({ sameSite: 'none', secure: 'auto' }, 'session', true)
+  t.same(attributesOn(true, cookie), { secure: true, sameSite: 'none' })
+  t.same(attributesOn(false, cookie), { secure: false, sameSite: 'lax' })
+  const strict = resolveCookie({ sameSite: 'strict' }, 'session', true)
+  t.same(attributesOn(false, strict), { secure: true, sameSite: 'strict' })
+  t.end()
+})
+
+t.test('a domain that browsers accept nowhere is told apart', (t) => {
+  const domains: [string | undefined, RegExp | undefined][] = [
+    [undefined, undefined],
+    ['example.com', undefined],
+    ['.example.com', undefined],
+    ['localhost', /single label/],
+    ['com', /single label/],
+    ['127.0.0.1', /IP address/]
+  ]
+  for (const [domain, why] of domains) {
+    if (why === undefined) t.equal(whyUnusable(domain), undefined, String(domain))
+    else t.match(whyUnusable(domain), why, String(domain))
+  }
+  t.end()
+})
+
+t.test('a path is that of the browser or not (RFC 6265, 5.1.4)', (t) => {
+  const paths: [string, string, boolean][] = [
+    ['/anything', '/', true],
+    ['/app', '/app', true],
+    ['/app?x=/', '/app', true],
+    ['/app/', '/app', true],
+    ['/app/x?y', '/app', true],
+    ['/application', '/app', false],
+    ['/App', '/app', false],
+    ['/', '/app', false],
+    ['/other?/app', '/app', false],
+    ['/app', '/app/', false],
+    ['/app/x', '/app/', true]
+  ]
+  for (const [url, path, isOn] of paths) t.equal(isOnPath(url, path), isOn, `${url} on ${path}`)
+  t.end()
+})
+
+t.test('the cookie from before domain, path or partitioned were set is known', (t) => {
+  const variants: CookieOptions[] = [
+    { domain: 'example.com' },
+    { path: '/app' },
+    { partitioned: true, name: 'session' }
+  ]
+  const plain = resolveCookie({ name: 'session' }, 'session', false)
+  t.equal(hostOnlyVariant(plain), undefined)
+  for (const options of variants) {
+    const cookie = resolveCookie({ name: 'session', ...options }, 'session', false)
+    t.same(hostOnlyVariant(cookie), plain)
+  }
   t.end()
 })
 
 t.test('a cookie is found whatever stands beside it', (t) => {
-  const headers: [string | undefined, string | undefined][] = [
-    [undefined, undefined],
-    ['', undefined],
-    ['id=a', 'a'],
-    ['x=1; id=a; y=2', 'a'],
-    ['x=1;id=a', 'a'],
-    ['x=1;\tid=a ;y', 'a'],
-    ['id=', ''],
-    ['xid=b; id=a', 'a'],
-    ['x=id=b; id=a', 'a'],
-    ['xid=b', undefined],
-    ['ID=b', undefined],
-    ['id', undefined]
+  const headers: [string | undefined, string[]][] = [
+    [undefined, []],
+    ['', []],
+    ['id=a', ['a']],
+    ['x=1; id=a; y=2', ['a']],
+    ['x=1;id=a', ['a']],
+    ['x=1;\tid=a ;y', ['a']],
+    ['id=', ['']],
+    ['id="a"; x', ['a']],
+    ['id=""', ['']],
+    ['id="', ['"']],
+    ['xid=b; id=a', ['a']],
+    ['x=id=b; id=a', ['a']],
+    ['id=a; id=b;id=a', ['a', 'b', 'a']],
+    ['xid=b', []],
+    ['ID=b', []],
+    ['id-other=b', []],
+    ['id', []]
   ]
-  for (const [header, value] of headers) t.equal(findCookie(header, 'id'), value, String(header))
+  for (const [header, values] of headers) t.same(findCookies(header, 'id')?.id ?? [], values, String(header))
+  t.same(findCookies('id-next=a; id=b; id-seen=c; id-next="d"', 'id'), {
+    id: ['b'],
+    next: ['a', 'd'],
+    seen: ['c']
+  })
   t.end()
 })
 
-t.test('of two cookies of one name neither is trusted', (t) => {
-  t.equal(findCookie('id=a; id=b', 'id'), undefined)
-  t.equal(findCookie('id=a; x=1; id=a', 'id'), undefined)
-  t.end()
-})
-
-t.test('it is found in any header exactly if it stands there once', (t) => {
+t.test('all values of a name are found in any header, in their order, and no others', (t) => {
   const word = fc.stringMatching(/^[a-z=]{0,6}$/)
+  const names = ['id', 'id-next', 'id-seen', 'xid', 'i', 'idd', 'id-']
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom('id', 'xid', 'i', 'idd'), word)), (pairs) => {
+    fc.property(fc.array(fc.tuple(fc.constantFrom(...names), word)), (pairs) => {
       const header = pairs.map(([name, value]) => `${name}=${value}`).join('; ')
-      const own = pairs.filter(([name]) => name === 'id')
-      t.equal(findCookie(header, 'id'), own.length === 1 ? own[0]?.[1] : undefined)
+      const of = (own: string) => pairs.filter(([name]) => name === own).map(([, value]) => value)
+      const expected = { id: of('id'), next: of('id-next'), seen: of('id-seen') }
+      const isThere = Object.values(expected).some((values) => values.length > 0)
+      t.same(findCookies(header, 'id'), isThere ? expected : undefined)
     })
   )
   t.end()

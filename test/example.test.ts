@@ -93,6 +93,15 @@ t.test('with REDIS_URL sign-in survives a restart, in each serializer', async (t
       sizes.map(({ name, isUsed }: { name: string; isUsed: boolean }) => [name, isUsed]),
       serializers.map((name) => [name, name === serializer])
     )
+    t.same(
+      sizes.map(({ name, isExact }: { name: string; isExact: boolean }) => [name, isExact]),
+      [
+        ['json', false],
+        ['superjson', true],
+        ['msgpack', true]
+      ],
+      'whoever wrote the record, JSON loses the types of notes'
+    )
     const used = sizes.find(({ isUsed }: { isUsed: boolean }) => isUsed)
     t.equal(used.bytes, record.length / 2 - 32, 'the size shown is the size stored')
     t.equal(await first.stop(), 0)

@@ -154,8 +154,8 @@ t.test('keys within a value neither forge a line of the log nor fill it', async 
   })
   const lines = warnings(app)
   t.equal(lines.length, 4)
-  t.match(lines[0], `session key map."a\\u{a}b".${'x'.repeat(60)}…: `)
-  t.match(lines[1], 'session key "evil\\u{d}\\u{a}key": ')
+  t.match(lines[0], `session key map.a\\u{a}b.${'x'.repeat(60)}…: `)
+  t.match(lines[1], 'session key evil\\u{d}\\u{a}key: ')
   for (const line of lines) t.ok(!line.includes('\n') && line.length < 500)
   for (const { session } of app.logLines) t.notMatch(JSON.stringify(session) ?? '', 'x'.repeat(100))
 })
@@ -212,7 +212,7 @@ t.test(
     }
     t.same(lines, [
       'session key at: serializer json cannot keep this Date, so its record stays with msgpack',
-      'session key "a\\u{a}b": serializer json cannot keep this Map, so its record stays with msgpack'
+      'session key a\\u{a}b: serializer json cannot keep this Map, so its record stays with msgpack'
     ])
     t.same(events[0], {
       type: 'kept',

@@ -255,7 +255,7 @@ t.test('keys that a visitor chose neither forge a line of the message nor fill i
   t.same(keys, names)
   t.equal(
     message,
-    `two requests changed "a\\u{a}b", ${'x'.repeat(60)}…, "\\u{202e}ltr", žluť "1", c, d, e, f, g, h and 4 more`
+    `two requests changed a\\u{a}b, ${'x'.repeat(60)}…, \\u{202e}ltr, žluť \\"1\\", c, d, e, f, g, h and 4 more`
   )
 })
 

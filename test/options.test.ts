@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t from 'tap'
+import { foreignOptions } from '../lib/foreign-names.js'
 import redisSession, { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { createApp } from './support/app.js'
@@ -122,6 +123,105 @@ t.test('what cannot be used is refused by its name', (t) => {
       Object.keys(options).join()
     )
   }
+  t.end()
+})
+
+t.test('an option of another library is answered by ours', (t) => {
+  const answers: Record<string, RegExp> = {
+    cookieName: /cookie: \{ name \}/,
+    name: /cookie: \{ name \}/,
+    cookiePrefix: /leave it out/,
+    saveUninitialized: /leave it out: a session without data is never stored/,
+    resave: /leave it out/,
+    ttl: /idleTimeout, in seconds/,
+    maxAge: /permanentLifetime/,
+    idGenerator: /leave it out/,
+    genid: /leave it out/,
+    proxy: /trustProxy/,
+    unset: /session\.destroy\(\)/,
+    client: /redis/,
+    sessionName: /decorator/
+  }
+  for (const [name, answer] of Object.entries(answers)) {
+    const message = new RegExp(`^option ${name}: .*${answer.source}`)
+    t.throws(() => resolveOptions({ [name]: 1 }, false), { code: 'FST_SESSION_OPTION', message }, name)
+  }
+  for (const name of ['maxAge', 'expires']) {
+    t.throws(() => resolveOptions({ cookie: { [name]: 1 } }, false), {
+      message: new RegExp(`^option cookie\\.${name}: .*permanentLifetime`)
+    })
+  }
+  t.throws(() => resolveOptions({ [`long${'x'.repeat(10_000)}\n`]: 1 } as object, false), {
+    message: /^option longx{56}…: is not one of/
+  })
+  t.throws(() => resolveOptions({ serializer: 'a\nb' as 'json' }, false), {
+    message: 'a\\u{a}b is not one of'
+  })
+  t.end()
+})
+
+t.test('no option that we answer for another library is one of ours', (t) => {
+  for (const [name, answer] of foreignOptions) {
+    t.throws(() => resolveOptions({ [name]: 1 } as object, false), { message: `option ${name}: ${answer}` })
+  }
+  t.end()
+})
+
+t.test(
+  'an environment variable that is not set does not mean localhost, nor cookies without signature',
+  (t) => {
+    const unset = (options: object) => () => resolveOptions(options as RedisSessionOptions, false)
+    const refused: [object, string][] = [
+      [{ redis: undefined }, 'redis: is undefined: its environment variable is probably not set; leave'],
+      [{ redis: undefined, store: undefined }, 'redis: is undefined'],
+      [{ redis: { host: undefined } }, 'redis.host: is undefined'],
+      [{ redis: { host: undefined, port: 6380 } }, 'redis.host: is undefined'],
+      [{ secret: undefined }, 'secret: is undefined: its environment variable is probably not set; leave'],
+      [{ secret: undefined, store }, 'secret: is undefined'],
+      [{ secret: [undefined] }, 'secret: must be a string'],
+      [{ secret: ['x'.repeat(32), undefined] }, 'secret: must be a string'],
+      [{ secret: '' }, 'secret: has 0 characters']
+    ]
+    for (const [options, message] of refused) {
+      t.throws(unset(options), { code: 'FST_SESSION_OPTION', message: `option ${message}` })
+    }
+    for (const options of [
+      { redis: undefined, store },
+      { redis: { host: undefined, path: '/run/redis.sock' } },
+      { redis: { host: undefined, sentinels: [{ host: 'sentinel' }] } },
+      { redis: { host: 'localhost', port: undefined, password: undefined } }
+    ]) {
+      t.doesNotThrow(unset(options), Object.keys(options).join())
+    }
+    t.end()
+  }
+)
+
+t.test('every other option that is given as undefined counts as not given', (t) => {
+  const names = [...readFileSync('lib/options.ts', 'utf8').matchAll(/^ {2}(\w+)\?:/gm)].map(
+    ([, name = '']) => name
+  )
+  const given = Object.fromEntries(names.map((name) => [name, undefined]))
+  const { redis: _redis, secret: _secret, ...others } = given
+  t.ok(names.length > 20)
+  t.same(resolveOptions(others, true), resolveOptions({}, true))
+  const nested = { circuitBreaker: { failures: undefined, openFor: undefined } } as object
+  t.same(resolveOptions(nested, true), resolveOptions({ circuitBreaker: true }, true))
+  const attributes = {
+    name: undefined,
+    domain: undefined,
+    path: undefined,
+    secure: undefined,
+    sameSite: undefined
+  }
+  t.same(resolveOptions({ cookie: attributes } as object, true).cookie, resolveOptions({}, true).cookie)
+  t.end()
+})
+
+t.test('a prefix of routes is none of keys', (t) => {
+  for (const prefix of ['/', '/api', '']) t.equal(resolveOptions({ prefix }, true).prefix, 'session:')
+  t.equal(resolveOptions({ prefix: '/api', decorator: 'admin' }, true).prefix, 'admin:')
+  t.equal(resolveOptions({ prefix: 'app:' }, true).prefix, 'app:')
   t.end()
 })
 

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { MemoryStore, mergeRules, RedisStore, type Session, type Store } from '../lib/index.js'
-import { handleOf } from '../lib/session-id.js'
+import { SessionIds } from '../lib/session-id.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { gate } from './support/gate.js'
@@ -11,6 +11,7 @@ import { HeldStore } from './support/held-store.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'
 
 const COOKIE = '__Host-session'
+const ids = new SessionIds(COOKIE, [])
 type Route = (session: Session, data: Record<string, unknown>, reply: FastifyReply) => unknown
 type Writer = 'json' | 'superjson' | 'msgpack'
 
@@ -73,7 +74,7 @@ async function service(t: Test, inner: Store, writers: readonly [Writer, Writer]
       for (const [key, value] of Object.entries(data)) session.set(key as 'anything', value)
     })
   const now = async () => (await visit(1, (session) => session.data())).body.result
-  const key = (cookie = browser.cookies.get(COOKIE) ?? '') => `session:${handleOf(cookie)}`
+  const key = (cookie = browser.cookies.get(COOKIE) ?? '') => `session:${ids.handleOf(cookie)}`
   return { at, begin, browser, key, now, overtaken, visit }
 }
 

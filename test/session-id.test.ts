@@ -1,83 +1,259 @@
-// The session id: made, signed, verified, and never readable from what is derived of it.
-
-import t from 'tap'
-import { handleOf, newSessionId, signId, verifyId } from '../lib/session-id.js'
+// The session id: made, signed, found in cookies and verified, and never readable from what is derived of it.
+import { createHmac } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { sign as signCookie } from '@fastify/cookie'
+import t, { type Test } from 'tap'
+import { type Secret, SessionIds } from '../lib/session-id.js'
 import fc from './support/properties.js'
 
+const NAME = '__Host-session'
 const [first, second] = ['a'.repeat(32), 'b'.repeat(32)]
+const idsOf = (...secrets: Secret[]) => new SessionIds(NAME, secrets)
+/** An id as version 0.1.0 made it. */
+const OLD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+const signedOld = (text: string, secret = first) =>
+  `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+const none = { next: undefined, nextCame: false, seenCame: false }
 
-t.test('an id has 32 random bytes, and no two are the same', (t) => {
-  const ids = new Set(Array.from({ length: 1000 }, newSessionId))
+/** The id with the signature that @fastify/cookie makes of any text with this secret. */
+const byCookiePlugin = (id: string, text: string) => {
+  const signature = signCookie(text, first).slice(text.length + 1)
+  return `${id}.${Buffer.from(signature, 'base64').toString('base64url')}`
+}
+
+/** What is received of a request with these session cookies. */
+const receive = (ids: SessionIds, ...values: string[]) =>
+  ids.receive(values.map((value) => `${NAME}=${value}`).join('; '))
+const first_ = (ids: SessionIds, value: string) => receive(ids, value)?.ids[0]
+
+function collectRefusals(t: Test): unknown[] {
+  const refusals: unknown[] = []
+  const listener = (message: unknown) => void refusals.push(message)
+  subscribe('fastify-ioredis-session', listener)
+  t.teardown(() => unsubscribe('fastify-ioredis-session', listener))
+  return refusals
+}
+
+t.test('an id has 32 random bytes, says how it is derived, and no two are the same', (t) => {
+  const ids = new Set(Array.from({ length: 1000 }, () => idsOf().create()))
   t.equal(ids.size, 1000)
-  for (const id of ids) t.equal(Buffer.from(id, 'base64url').length, 32)
+  for (const id of ids) {
+    t.match(id, /^2[\w-]{43}$/)
+    t.equal(Buffer.from(id.slice(1), 'base64url').length, 32)
+  }
   t.end()
 })
 
 t.test('what is issued is accepted, with and without a secret', (t) => {
-  const id = newSessionId()
-  t.same(verifyId(signId(id, []), []), { id, outdated: false, seen: undefined })
-  t.same(verifyId(signId(id, [first]), [first]), { id, outdated: false, seen: undefined })
-  t.same(
-    verifyId(signId(id, [Buffer.from(first)]), [first]),
-    { id, outdated: false, seen: undefined },
-    'a Buffer is the same secret'
-  )
+  const id = idsOf().create()
+  for (const [issuer, reader] of [
+    [idsOf(), idsOf()],
+    [idsOf(first), idsOf(first)],
+    [idsOf(Buffer.from(first)), idsOf(first)]
+  ] as const) {
+    const received = { id, handle: reader.handleOf(id), outdated: false, seen: undefined }
+    for (const value of [issuer.sign(id), issuer.sign(id), `"${issuer.sign(id)}"`]) {
+      t.same(receive(reader, value), { ...none, ids: [received], came: true })
+    }
+    t.same(reader.receive(`x=1; ${NAME}-next=${issuer.signNext(id)}`), {
+      ...none,
+      ids: [],
+      next: received,
+      came: false,
+      nextCame: true
+    })
+  }
+  t.end()
+})
+
+t.test('a request without a session cookie brings nothing', (t) => {
+  for (const header of [undefined, '', 'a=b', `x${NAME}=1`, NAME, `${NAME}-other=1`]) {
+    t.equal(idsOf().receive(header), undefined, String(header))
+  }
   t.end()
 })
 
 t.test('an older secret still verifies, and says that the cookie is to be renewed', (t) => {
-  const id = newSessionId()
-  t.same(verifyId(signId(id, [first]), [second, first]), { id, outdated: true, seen: undefined })
-  t.equal(verifyId(signId(id, [first]), [second]), undefined)
+  const id = idsOf().create()
+  const value = idsOf(first).sign(id)
+  t.match(first_(idsOf(second, first), value), { id, outdated: true })
+  t.equal(idsOf(second, first).isRotating, true)
+  t.equal(idsOf(first).isRotating, false)
+  t.same(receive(idsOf(second), value), { ...none, ids: [], came: true })
   t.end()
 })
 
-t.test('a commit is remembered under the signature, or not at all', (t) => {
-  const id = newSessionId()
-  const seen = { counter: 4_294_967_295, nonce: 0 }
-  const value = signId(id, [first], seen)
-  t.same(verifyId(value, [first]), { id, outdated: false, seen })
-  const other = { counter: 1, nonce: 4_294_967_295 }
-  t.same(verifyId(signId(id, [first], other), [second, first]), { id, outdated: true, seen: other })
-  for (const forged of ['.1z141z2.0.', '.1z141z3.1.', '.1z141z3.', '.0.', '.']) {
-    t.equal(verifyId(value.replace('.1z141z3.0.', forged), [first]), undefined, forged)
+t.test('a secret that is changed after the start signs as it was', (t) => {
+  const secret = Buffer.from(first)
+  const list = [secret]
+  const ids = new SessionIds(NAME, list)
+  list.length = 0
+  secret.fill(0)
+  t.ok(first_(idsOf(first), ids.sign(ids.create())))
+  t.end()
+})
+
+t.test('no signature for anything else verifies', (t) => {
+  const ids = idsOf(first)
+  const id = ids.create()
+  const text = `fastify-ioredis-session\nid\n${NAME}\n`
+  const others: Record<string, string> = {
+    'of another registration': new SessionIds('__Host-admin', [first]).sign(id),
+    'of the companion': ids.signNext(id),
+    'of a plain HMAC': signedOld(id),
+    'of @fastify/cookie': byCookiePlugin(id, id),
+    'of @fastify/cookie, around the text that is signed': byCookiePlugin(id, `${text}${id}`),
+    'of @fastify/cookie, around what looks like all that is signed': byCookiePlugin(id, `\u00ff${text}${id}`)
   }
-  t.equal(signId(id, [], seen), id)
+  for (const [name, value] of Object.entries(others)) t.same(receive(ids, value)?.ids, [], name)
+  t.equal(ids.receive(`${NAME}-next=${ids.sign(id)}`)?.next, undefined, 'nor for the companion')
+  t.end()
+})
+
+t.test('an id of one registration leads nowhere in another, also without a secret', (t) => {
+  const id = idsOf().create()
+  t.not(new SessionIds('__Host-admin', []).handleOf(id), idsOf().handleOf(id))
+  t.end()
+})
+
+t.test('cookies of version 0.1.0 stay valid', (t) => {
+  const handle = 'DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo'
+  t.equal(idsOf().handleOf(OLD_ID), handle, 'base64url(SHA-256(id))')
+  const received = { id: OLD_ID, handle, outdated: false, seen: undefined }
+  t.same(first_(idsOf(), OLD_ID), received)
+  t.same(first_(idsOf(first), signedOld(OLD_ID)), received)
+  t.same(first_(idsOf(second, first), signedOld(OLD_ID)), { ...received, outdated: true })
+  t.equal(idsOf(first).sign(OLD_ID), signedOld(OLD_ID), 'and are signed as they were')
+  const seen = { counter: 4_294_967_295, nonce: 0 }
+  t.same(first_(idsOf(first), signedOld(`${OLD_ID}.1z141z3.0`)), { ...received, seen })
+  for (const forged of ['.1z141z2.0.', '.1z141z3.1.', '.1z141z3.', '.0.', '.']) {
+    const value = signedOld(`${OLD_ID}.1z141z3.0`).replace('.1z141z3.0.', forged)
+    t.equal(first_(idsOf(first), value), undefined, forged)
+  }
+  t.equal(idsOf().receive(`${NAME}-next=${OLD_ID}`)?.next, undefined, 'as companions there are none')
+  t.end()
+})
+
+t.test('a commit counts for the session that it names, and no other', (t) => {
+  const ids = idsOf(second, first)
+  const [id, other] = [ids.create(), ids.create()]
+  const seen = { counter: 4_294_967_295, nonce: 0 }
+  const header = (...values: string[]) =>
+    [`${NAME}=${ids.sign(id)}`, ...values.map((value) => `${NAME}-seen=${value}`)].join('; ')
+  const last = (...values: string[]) => ids.receive(header(...values))?.ids[0]?.seen
+  const value = ids.signSeen(ids.handleOf(id), seen)
+  t.same(last(value), seen)
+  t.same(last(idsOf(first).signSeen(ids.handleOf(id), seen)), seen, 'an older secret')
+  t.equal(last(ids.signSeen(ids.handleOf(other), seen)), undefined)
+  const before = ids.signSeen(ids.handleOf(id), { counter: 7, nonce: 9 })
+  t.same(last(before, value), seen, 'of several the latest')
+  t.same(last(value, before), seen)
+  t.equal(last(value.replace('1z141z3', '1z141z2')), undefined, 'forged')
+  t.equal(last('', 'x', idsOf('x'.repeat(32)).signSeen(ids.handleOf(id), seen)), undefined)
+  const next = ids.receive(`${NAME}-next=${ids.signNext(id)}; ${NAME}-seen=${value}`)
+  t.match(next, { ids: [], came: false, nextCame: true, seenCame: true, next: { id, seen } })
+  t.end()
+})
+
+t.test('the value that verifies counts, whatever else came under its name', (t) => {
+  const ids = idsOf(second, first)
+  const list = Array.from({ length: 6 }, () => ids.create())
+  const [id = '', other = ''] = list
+  const value = ids.sign(id)
+  for (const values of [
+    [value, ''],
+    ['', value],
+    ['x', value, 'y.z'],
+    [value, value],
+    [id, value],
+    [value, idsOf('x'.repeat(32)).sign(other)]
+  ]) {
+    t.match(receive(ids, ...values), { ids: [{ id, outdated: false }], came: true }, values.join())
+    t.equal(receive(ids, ...values)?.ids.length, 1)
+  }
+  t.same(
+    receive(ids, idsOf(first).sign(id), value)?.ids.map(({ id, outdated }) => ({ id, outdated })),
+    [{ id, outdated: true }],
+    'two values of one id are one id'
+  )
+  const both = receive(ids, value, ids.sign(other))
+  t.same(
+    both?.ids.map(({ id }) => id),
+    [id, other],
+    'two ids are both there, in the order of the header'
+  )
+  t.equal(receive(ids, ...list.map((id) => ids.sign(id)))?.ids.length, 4, 'at most four')
+  const ambiguous = `${NAME}-next=${ids.signNext(id)}; ${NAME}-next=${ids.signNext(other)}`
+  t.match(ids.receive(ambiguous), { next: undefined, nextCame: true })
+  t.end()
+})
+
+t.test('without a secret the well-formed value counts', (t) => {
+  const ids = idsOf()
+  const id = ids.create()
+  t.same(
+    receive(ids, 'theirs', id, '')?.ids.map(({ id }) => id),
+    [id]
+  )
   t.end()
 })
 
 t.test('nothing else is accepted', (t) => {
-  const id = newSessionId()
-  const signed = signId(id, [first])
+  const ids = idsOf(first)
+  const id = ids.create()
+  const signed = ids.sign(id)
+  const accepts = (value: string, by = ids) => (receive(by, value)?.ids.length ?? 0) > 0
   const wrong = [
     '',
     '.',
     id,
     `${id}.`,
     `${signed}x`,
-    ` ${signed}`,
+    `x${signed}`,
     signed.slice(0, -1),
-    signed.replace('.', ';'),
-    `${id}${signed}`
+    signed.replace('.', ','),
+    `${id}${signed}`,
+    `"${signed}`,
+    `""${signed}""`
   ]
-  for (const value of wrong) t.equal(verifyId(value, [first]), undefined, value)
-  t.equal(verifyId(signed, []), undefined, 'a signature where none is expected')
-  t.equal(verifyId('A'.repeat(42), []), undefined)
-  t.equal(verifyId('A'.repeat(42).concat('B'), []), undefined, 'bits that base64url does not use')
-  t.equal(verifyId('x'.repeat(1_000_000), [first]), undefined)
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => verifyId(value, [first]) === undefined))
+  for (const value of wrong) t.notOk(accepts(value), value)
+  t.notOk(accepts(signed, idsOf()), 'a signature where none is expected')
+  t.notOk(accepts('A'.repeat(42), idsOf()))
+  t.notOk(accepts(`${'A'.repeat(42)}B`, idsOf()), 'bits that base64url does not use')
+  t.notOk(accepts(`1${OLD_ID}`, idsOf()), 'a derivation that is not known')
+  t.notOk(accepts('x'.repeat(1_000_000)))
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => !accepts(value)))
   fc.assert(
     fc.property(fc.nat(signed.length - 1), fc.constantFrom(...'Aa0_-.'), (at, character) => {
       const tampered = signed.slice(0, at) + character + signed.slice(at + 1)
-      return tampered === signed || verifyId(tampered, [first]) === undefined
+      return tampered === signed || !accepts(tampered)
     })
   )
   t.end()
 })
 
-t.test('a handle is the same for the same id, and holds nothing of it', (t) => {
-  const id = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
-  t.equal(handleOf(id), 'DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo', 'base64url(SHA-256(id))')
-  t.not(handleOf(newSessionId()), handleOf(newSessionId()))
+t.test('refused cookies are events that say why, and nothing of the value', (t) => {
+  const refusals = collectRefusals(t)
+  const ids = idsOf(first)
+  const id = ids.create()
+  receive(ids, ids.sign(id))
+  t.same(refusals, [])
+  receive(ids, id)
+  receive(ids, signedOld(OLD_ID, second))
+  receive(ids, 'nonsense')
+  t.same(refusals, [
+    { type: 'refused', reason: 'signature' },
+    { type: 'refused', reason: 'signature' },
+    { type: 'refused', reason: 'malformed' }
+  ])
+  t.end()
+})
+
+t.test('one replayed cookie raises one alarm', (t) => {
+  const ids = idsOf(first)
+  t.equal(ids.isFirstAlarm('handle', { counter: 1, nonce: 2 }), true)
+  t.equal(ids.isFirstAlarm('handle', { counter: 1, nonce: 2 }), false)
+  t.equal(ids.isFirstAlarm('handle', { counter: 2, nonce: 2 }), true)
+  t.equal(ids.isFirstAlarm('other', { counter: 1, nonce: 2 }), true)
   t.end()
 })

@@ -23,7 +23,10 @@ async function createService(
   }))
   app.get('/plain', async (_request, reply) => ({ token: reply.generateCsrf() }))
   app.get('/strict', async (_request, reply) => ({
-    token: reply.generateCsrf({ sameSite: 'strict', maxAge: 60 })
+    token: reply.generateCsrf({ sameSite: 'strict', userInfo: 'Ada' })
+  }))
+  app.get('/short', async (_request, reply) => ({
+    token: reply.generateCsrf({ maxAge: 60 })
   }))
   app.get('/name/:name', async ({ session, params }) => {
     session.name = (params as { name: string }).name
@@ -88,10 +91,14 @@ for (const mode of MODES) {
   })
 }
 
-t.test('attributes given with a token become those of the session cookie, its lifetime stays', async (t) => {
-  const redis = await startRedis(t)
-  const browser = new Browser(await createService(t, redis, '@fastify/secure-session'))
-  const cookie = sessionCookie(await browser.request('/strict'))
-  t.match(cookie, { sameSite: 'Strict', httpOnly: true, secure: true })
-  t.equal(cookie?.maxAge, undefined)
-})
+t.test(
+  'attributes given with a token become those of the session cookie, a lifetime is refused',
+  async (t) => {
+    const redis = await startRedis(t)
+    const browser = new Browser(await createService(t, redis, '@fastify/secure-session'))
+    t.match(await browser.json('/short'), { code: 'FST_SESSION_OPTION', message: /cookie\.maxAge/ })
+    const cookie = sessionCookie(await browser.request('/strict'))
+    t.match(cookie, { sameSite: 'Strict', httpOnly: true, secure: true })
+    t.equal(cookie?.maxAge, undefined)
+  }
+)

@@ -2,14 +2,18 @@
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import redisSession, { MemoryStore, type RedisSessionOptions, type Session } from '../../lib/index.js'
+import redisSession, {
+  MemoryStore,
+  type RedisSessionOptions,
+  type Session as SessionOf
+} from '../../lib/index.js'
 import { createApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    admin: Session<{ level: 1 | 2 }>
+    admin: SessionOf<{ level: 1 | 2 }>
   }
 }
 
@@ -179,21 +183,22 @@ t.test('two applications in one process share nothing', async (t) => {
   const browser = new Browser(one)
   await browser.request('/login')
   t.same(await browser.json('/data'), { name: 'Ada' })
-  browser.visit(other)
-  t.same(await browser.json('/data'), {})
-  browser.visit(one)
+  const elsewhere = new Browser(other)
+  for (const [name, value] of browser.cookies) elsewhere.cookies.set(name, value)
+  t.same(await elsewhere.json('/data'), {})
   t.same(await browser.json('/data'), { name: 'Ada' })
 })
 
 t.test('two areas of one application may each have sessions of their own', async (t) => {
   const app = await createBareApp(t)
-  for (const prefix of ['/one', '/other']) {
+  for (const area of ['one', 'other']) {
     await app.register(
-      async (area) => {
-        await area.register(redisSession, inMemory(t, { cookie: { path: prefix } }))
-        addRoutes(area)
+      async (scope) => {
+        const options = { prefix: `${area}:`, cookie: { name: area, path: `/${area}` } }
+        await scope.register(redisSession, inMemory(t, options))
+        addRoutes(scope)
       },
-      { prefix }
+      { prefix: `/${area}` }
     )
   }
   const browser = new Browser(app)
@@ -202,28 +207,44 @@ t.test('two areas of one application may each have sessions of their own', async
   t.same(await browser.json('/other/data'), {})
 })
 
-t.test('registrations that overlap are refused by name', async (t) => {
+t.test('registrations that overlap are refused by name, wherever they are', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
+  const name = /cookie\.name: \S+ belongs to another registration: set decorator or cookie\.name/
+  const prefix = /prefix: session: belongs to another registration: set decorator or prefix/
+  const admin = { store, decorator: 'admin' }
   const cases: [RedisSessionOptions, RegExp][] = [
-    [{ store }, /cookie\.name: __Host-session belongs to another registration/],
-    [{ store, decorator: 'admin', cookie: { name: '__Host-session' } }, /cookie\.name/],
-    [{ store, decorator: 'admin', prefix: 'session:' }, /prefix: session: belongs to another registration/]
+    [{ store }, name],
+    [{ ...admin, cookie: { name: '__Host-session' } }, name],
+    [{ ...admin, cookie: { name: '__Host-session-next' } }, name],
+    [inMemory(t, { prefix: 'other:' }), name],
+    [{ ...admin, prefix: 'session:' }, prefix],
+    [inMemory(t, { decorator: 'admin', prefix: 'session:' }), prefix]
   ]
+  const inArea = (app: FastifyInstance, options: RedisSessionOptions) =>
+    app.register(async (area) => void (await area.register(redisSession, options)), { prefix: '/area' })
   for (const [options, message] of cases) {
+    const error = { code: 'FST_SESSION_OPTION', message }
     const app = await createBareApp(t)
     await app.register(redisSession, { store })
-    await t.rejects(async () => app.register(redisSession, options), { code: 'FST_SESSION_OPTION', message })
+    await t.rejects(async () => app.register(redisSession, options), error, 'one after the other')
     const outer = await createBareApp(t)
     await outer.register(redisSession, { store })
-    await t.rejects(
-      async () =>
-        outer.register(async (area) => void (await area.register(redisSession, options)), {
-          prefix: '/area'
-        }),
-      { code: 'FST_SESSION_OPTION', message },
-      'also below'
-    )
+    await t.rejects(async () => inArea(outer, options), error, 'one below the other')
+    const beside = await createBareApp(t)
+    await inArea(beside, { store })
+    await t.rejects(async () => inArea(beside, options), error, 'one beside the other')
+  }
+})
+
+t.test('one name with another path or domain is refused, since the browser sends both cookies', async (t) => {
+  for (const cookie of [{ path: '/area' }, { domain: 'example.com' }]) {
+    const app = await createBareApp(t)
+    await app.register(redisSession, inMemory(t, { cookie: { name: 'session' } }))
+    const other = inMemory(t, { decorator: 'admin', cookie: { name: 'session', ...cookie } })
+    await t.rejects(async () => app.register(redisSession, other), {
+      message: /cookie\.name: session belongs/
+    })
   }
 })
 
@@ -244,17 +265,54 @@ t.test('a name that is taken is refused', async (t) => {
   }
 })
 
-t.test('a hook that looks at the session before it is loaded is told so', async (t) => {
+t.test('config.session of a route is checked at registration, by name and route', async (t) => {
   const app = await createBareApp(t)
-  app.addHook('onRequest', async (request) => {
-    if (request.url === '/early') request.session.get('name')
-  })
   await app.register(redisSession, inMemory(t))
-  app.get('/early', async () => ({}))
-  app.get('/late', async ({ session }) => session.data())
-  const browser = new Browser(app)
-  t.match(await browser.json('/early'), { code: 'FST_SESSION_NOT_LOADED', message: /request\.session/ })
-  t.same(await browser.json('/late'), {})
+  const wrong: [unknown, string][] = [
+    [true, 'option config.session: of the route GET /poll must be false or an object'],
+    [null, 'option config.session: of the route GET /poll must be false or an object'],
+    [
+      { tuch: false },
+      'option config.session.tuch: of the route GET /poll is not one of touch, onUnavailable'
+    ],
+    [{ constructor: 1 }, 'option config.session.constructor: of the route GET /poll is not one of touch'],
+    [{ touch: 'no' }, 'option config.session.touch: of the route GET /poll must be true or false'],
+    [
+      { onUnavailable: 'empty' },
+      "option config.session.onUnavailable: of the route GET /poll must be 'error' or 'anonymous'"
+    ]
+  ]
+  for (const [session, message] of wrong) {
+    const config = { session: session as false }
+    t.throws(() => app.get('/poll', { config }, async () => ({})), { code: 'FST_SESSION_OPTION', message })
+  }
+  t.throws(
+    () => app.route({ method: ['PUT', 'POST'], url: '/', config: { session: 0 as never }, handler() {} }),
+    {
+      message: 'of the route PUT, POST / must be'
+    }
+  )
+  for (const [index, session] of [undefined, false, {}, { touch: true }, { touch: undefined }].entries()) {
+    app.get(`/${index}`, { config: { session: session as false } }, async () => ({}))
+  }
+  t.equal((await app.inject('/1')).statusCode, 200)
+})
+
+t.test('what autoload and fastify-cli pass to every plugin does no harm', async (t) => {
+  const redis = await startRedis(t)
+  const foreign = { prefix: '/area', skipOverride: true, logLevel: 'info', logSerializers: {} }
+  const app = await createApp(t, { redis: redis.url, ...foreign })
+  addRoutes(app)
+  await new Browser(app).request('/login')
+  t.match(await redis.client.keys('*'), [/^session:/])
+  t.match(
+    app.logLines.map(({ msg }) => msg),
+    ['option prefix: /area is taken for a prefix of routes; keys begin with session:']
+  )
+  for (const prefix of ['', undefined]) {
+    const { logLines } = await createApp(t, inMemory(t, { ...foreign, prefix: prefix as string }))
+    t.notOk(logLines.some(({ msg }) => msg.includes('prefix')))
+  }
 })
 
 t.test('a request refused before the session is loaded is answered as ever', async (t) => {

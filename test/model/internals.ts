@@ -1,15 +1,17 @@
 // All that the model knows of what is inside the package: how a record looks, and where that of a cookie stands.
 import { isTombstone as isMark, openRecord, revisionOf } from '../../lib/record.js'
-import { handleOf } from '../../lib/session-id.js'
+import { SessionIds } from '../../lib/session-id.js'
 import { serializers } from '../../serializers/index.js'
 import type { Content } from './intent.js'
 
 export { UnavailableError, UncertainError } from '../../lib/errors.js'
 export { isMark, revisionOf }
 
+const ids = new SessionIds('__Host-session', [])
+
 /** The key of the session that this cookie, which is not signed, names. */
 export function keyOf(cookie: string): string {
-  return `session:${handleOf(cookie)}`
+  return `session:${ids.handleOf(cookie)}`
 }
 
 /** What a record holds, without the prototypes and key order of the one or other serializer. */

@@ -477,7 +477,9 @@ export class Ledger {
   #checkCookie(account: Account, cookie: string | null | undefined): void {
     if (cookie === undefined) return
     if (cookie === null) {
-      this.#claim(account, account.hasEnded, 'cleared the cookie of a session that it did not end')
+      const { cameWith, hasEnded } = account
+      const isGone = cameWith !== undefined && this.#entries.get(cameWith)?.end !== undefined
+      this.#claim(account, hasEnded || isGone, 'cleared the cookie of a session that goes on')
       return
     }
     const entry = this.#entries.get(cookie)

@@ -305,7 +305,7 @@ class Request implements Caller {
 
 class Run {
   readonly ledger = new Ledger()
-  readonly #jars: string[] = ['', '']
+  readonly #jars = [new Map<string, string>(), new Map<string, string>()]
   readonly #requests: Request[] = []
   #apps: FastifyInstance[] = []
   readonly #abandoned: Request[] = []
@@ -388,7 +388,7 @@ class Run {
 
   async #expire(browser: number): Promise<void> {
     const { store } = this.backend
-    const key = keyOf(this.#jars[browser] ?? '')
+    const key = keyOf(this.#jars[browser]?.get(COOKIE) ?? '')
     const record = await store.read(key)
     if (record === undefined || isMark(record)) return
     await store.destroy(key, revisionOf(record))
@@ -400,8 +400,9 @@ class Run {
     const request = new Request(name, visit, app, this)
     const { account } = request
     this.#requests.push(request)
-    const jar = this.#jars[browser] ?? ''
-    const headers = jar === '' ? {} : { cookie: `${COOKIE}=${jar}` }
+    const jar = this.#jars[browser] as Map<string, string>
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const headers = cookie === '' ? {} : { cookie }
     const client = new AbortController()
     const response = caller.run(request, async () => app.inject({ url: '/', headers, signal: client.signal }))
     if (visit.end === 'leave') {
@@ -420,7 +421,10 @@ class Run {
     const { statusCode, cookies, body } = await response
     request.isAnswered = true
     const set = cookies.find((cookie) => cookie.name === COOKIE)
-    if (set !== undefined) this.#jars[browser] = set.maxAge === 0 ? '' : set.value
+    for (const { name, value, maxAge } of cookies) {
+      if (maxAge === 0) jar.delete(name)
+      else jar.set(name, value)
+    }
     this.ledger.checkAnswer(account, {
       status: statusCode,
       code: JSON.parse(body).code,

@@ -1,6 +1,6 @@
 // What users see of a session in their editor. Checked by `tsc -p test/types`, never run.
 import type { FastifyRequest } from 'fastify'
-import type { Detached, Session, SessionData } from 'fastify-ioredis-session'
+import type { Detached, SessionData, Session as SessionOf } from 'fastify-ioredis-session'
 
 // As users write it. Keys of its own: the same program may hold the keys of other tests.
 declare module 'fastify-ioredis-session' {
@@ -13,8 +13,15 @@ declare module 'fastify-ioredis-session' {
 }
 declare module 'fastify' {
   interface FastifyRequest {
-    backOffice: Session<BackOfficeData>
+    backOffice: SessionOf<BackOfficeData>
+    open: SessionOf<OpenData>
+    texts: SessionOf<{ [key: string]: string; motto: string }>
   }
+}
+interface OpenData {
+  [key: string]: unknown
+  level: 1 | 2
+  save: string
 }
 interface BackOfficeData {
   level: 1 | 2
@@ -110,6 +117,10 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   await session.save(() => {})
   // @ts-expect-error: no callbacks
   await session.reload(() => {})
+  // @ts-expect-error: no key
+  session.delete()
+  // @ts-expect-error: no default
+  session.get('visits', 0)
   await session.reload()
   await session.destroy()
   session.touch()
@@ -127,6 +138,31 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   // @ts-expect-error: lower case
   session.options({ sameSite: 'Lax' })
   void flags
+}
+
+export async function anyOtherKey({ open, texts }: FastifyRequest): Promise<void> {
+  same<typeof open.level, 1 | 2 | undefined>(true)
+  const level = open.get('level')
+  same<typeof level, 1 | 2 | undefined>(true)
+  same<typeof open.nickname, unknown>(true)
+  same<typeof open.id, string>(true)
+  same<typeof open.isNew, boolean>(true)
+  same<typeof open.permanent, boolean>(true)
+  const saved = open.save()
+  same<typeof saved, Promise<void>>(true)
+  open.set('nickname', 1)
+  open.nickname = 1
+  await open.regenerate(['nickname', 'level'])
+  // @ts-expect-error: not a level
+  open.level = 3
+  // @ts-expect-error: not a level
+  open.set('level', 3)
+  // @ts-expect-error: it is a method
+  open.save = 'text'
+  same<typeof texts.motto, string | undefined>(true)
+  same<typeof texts.other, string | undefined>(true)
+  same<typeof texts.isNew, boolean>(true)
+  same<ReturnType<typeof texts.save>, Promise<void>>(true)
 }
 
 export function twoKinds({ backOffice, session }: FastifyRequest): void {

@@ -1,0 +1,130 @@
+// The cookies that one response sets, and what caches may then do with that response (RFC 9111).
+import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
+import type { Sending } from './session-cookie.js'
+
+type Headers = Record<string, OutgoingHttpHeader | undefined> | readonly unknown[]
+type Head = Pick<
+  ServerResponse,
+  'getHeader' | 'getHeaderNames' | 'setHeader' | 'removeHeader' | 'appendHeader'
+>
+
+interface Pending {
+  /** What its Set-Cookie header begins with: in one response there is one cookie of a name. */
+  name: string
+  header: string
+  withheld: Sending['withheld']
+}
+
+/** A header that tells a cache near the server what Cache-Control tells the others (RFC 9213; Surrogate-Control). */
+const TARGETED = /.-cache-control$|^surrogate-control$/
+
+/**
+ * Decides when the headers are written, by the headers as they then are: later hooks and what is set on the raw response
+ * count, as do hijacked replies, streams, errors and files. It costs nothing unless a cookie is set.
+ */
+export class ResponseCookies {
+  readonly #pending = new Map<string, Pending>()
+
+  constructor(raw: ServerResponse) {
+    const { writeHead } = raw
+    // Node calls it for each response, also if nobody else does.
+    raw.writeHead = (status: number, reason?: string | Headers, headers?: Headers) => {
+      const isReason = typeof reason === 'string'
+      applyHeaders(raw, isReason ? headers : (headers ?? reason))
+      this.#writeTo(raw)
+      return Reflect.apply(writeHead, raw, isReason ? [status, reason] : [status])
+    }
+  }
+
+  /** @param key Names the cookie as the browser does: name, domain and path. */
+  set(key: string, name: string, header: string, withheld: Sending['withheld']): void {
+    this.delete(key)
+    this.#pending.set(key, { name, header, withheld })
+  }
+
+  delete(key: string): void {
+    this.#pending.delete(key)
+  }
+
+  #writeTo(head: Head): void {
+    const cookies = [...this.#pending.values()]
+    const mustSend = cookies.some(({ withheld }) => withheld === undefined)
+    if (cookies.length === 0) return
+    if (!mustSend && isSharable(head)) {
+      for (const { withheld } of cookies) withheld?.()
+      return
+    }
+    const others = valuesOf(head, 'set-cookie').filter((other) =>
+      cookies.every(({ name }) => !other.startsWith(`${name}=`))
+    )
+    head.setHeader('set-cookie', [...others, ...cookies.map(({ header }) => header)])
+    keepFromCaches(head)
+    head.setHeader('vary', varyByCookie(valuesOf(head, 'vary').join(', ')))
+  }
+}
+
+/** The Vary header of a response that depends on the cookie. */
+export function varyByCookie(fields: string): string {
+  if (fields === '') return 'Cookie'
+  return /(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields) ? fields : `${fields}, Cookie`
+}
+
+/** Whether the response says that a shared cache may store and use it. */
+function isSharable(head: Pick<Head, 'getHeader' | 'getHeaderNames'>): boolean {
+  const names = ['cache-control', ...head.getHeaderNames().filter((name) => TARGETED.test(name))]
+  if (names.some((name) => isSharableBy(valuesOf(head, name).join(',')))) return true
+  const expires = valuesOf(head, 'cache-control').length === 0 ? valuesOf(head, 'expires')[0] : undefined
+  return expires !== undefined && Date.parse(expires) > Date.now()
+}
+
+function isSharableBy(control: string): boolean {
+  const directives = directivesOf(control)
+  if (directives.has('public')) return true
+  if (['private', 'no-store', 'no-cache'].some((name) => directives.get(name) === '')) return false
+  if (directives.has('immutable')) return true
+  return ['max-age', 's-maxage'].some((name) => Number(directives.get(name)) > 0)
+}
+
+// Only `private` and `no-store` keep it from all shared caches: `no-cache` and `max-age=0` let them store it, and use it
+// when the server confirms that it is unchanged.
+function keepFromCaches(head: Head): void {
+  for (const name of head.getHeaderNames()) if (TARGETED.test(name)) head.removeHeader(name)
+  const control = valuesOf(head, 'cache-control').join(', ')
+  const directives = directivesOf(control)
+  const isKept = directives.get('private') === '' || directives.has('no-store')
+  if (isKept && !directives.has('public')) return
+  const isHarmless = control !== '' && !isSharable(head)
+  head.setHeader('cache-control', isHarmless ? `${control}, private` : 'no-store')
+}
+
+/** Directives in lower case; those without an argument, and with a quoted list of fields, have '' or that list. */
+function directivesOf(control: string): Map<string, string> {
+  const directives = new Map<string, string>()
+  for (const [, name = '', argument = ''] of control.matchAll(/([\w-]+)(?:\s*=\s*("[^"]*"|[^\s,]*))?/g)) {
+    directives.set(name.toLowerCase(), argument.replaceAll('"', ''))
+  }
+  return directives
+}
+
+function valuesOf(head: Pick<Head, 'getHeader'>, name: string): string[] {
+  return [head.getHeader(name) ?? []].flat().map(String)
+}
+
+// As writeHead itself would: what it is given replaces what was set before. A list holds pairs, or names and values in turn.
+function applyHeaders(head: Head, headers: Headers | undefined): void {
+  if (!isList(headers)) {
+    for (const [name, value] of Object.entries(headers ?? {}))
+      head.setHeader(name, value as OutgoingHttpHeader)
+    return
+  }
+  const isNested = Array.isArray(headers[0])
+  const pairs = (
+    isNested ? headers : headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]]] : []))
+  ) as [string, string][]
+  for (const [name] of pairs) head.removeHeader(name)
+  for (const [name, value] of pairs) head.appendHeader(name, value)
+}
+
+function isList(headers: Headers | undefined): headers is readonly unknown[] {
+  return Array.isArray(headers)
+}

@@ -1,0 +1,164 @@
+// The Redis of a history: a single server that keeps what it acknowledges, a primary with a replica, or a cluster.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { lifetime } from '../../benchmarks/chaos/replicated.js'
+import { type SingleServer, startSingle } from '../../benchmarks/chaos/single.js'
+import { startCluster, type TestCluster } from '../support/cluster.js'
+import { until } from '../support/gate.js'
+import type { ServiceOptions } from './service.js'
+import { Wire } from './wire.js'
+
+export interface Engine {
+  /** Where one more process finds Redis, through proxies that are its own. */
+  connect(): Promise<{ redis: ServiceOptions['redis']; proxies: Wire[] }>
+  /** All records that are stored now. */
+  records(): Promise<Buffer[]>
+  close(): Promise<void>
+}
+
+/** One server, whose answers survive a SIGKILL. */
+export class Single implements Engine {
+  readonly server: SingleServer
+
+  private constructor(server: SingleServer) {
+    this.server = server
+  }
+
+  static async start(): Promise<Single> {
+    return new Single(await startSingle(true))
+  }
+
+  async connect() {
+    const proxy = new Wire(this.server.port)
+    return { redis: { port: await proxy.listen() }, proxies: [proxy] }
+  }
+
+  records(): Promise<Buffer[]> {
+    return recordsOf(this.server.client)
+  }
+
+  close(): Promise<void> {
+    return this.server.stop()
+  }
+}
+
+/** A primary and a replica, which change places when they are told to. */
+export class Pair implements Engine {
+  primary: SingleServer
+  replica: SingleServer
+  /** Between the two: the primary is its target. */
+  readonly between: Wire
+  readonly #port: number
+  readonly #proxies: Wire[] = []
+
+  private constructor(primary: SingleServer, replica: SingleServer, between: Wire, port: number) {
+    this.primary = primary
+    this.replica = replica
+    this.between = between
+    this.#port = port
+  }
+
+  static async start(): Promise<Pair> {
+    const [primary, replica] = await Promise.all([startSingle(true), startSingle(true)])
+    for (const { client } of [primary, replica]) await client.config('SET', 'repl-diskless-sync-delay', '0')
+    const between = new Wire(primary.port)
+    const pair = new Pair(primary, replica, between, await between.listen())
+    await replica.client.replicaof('127.0.0.1', pair.#port)
+    await pair.inSync()
+    return pair
+  }
+
+  async connect() {
+    const proxy = new Wire(this.primary.port)
+    this.#proxies.push(proxy)
+    return { redis: { port: await proxy.listen() }, proxies: [proxy] }
+  }
+
+  /**
+   * The replica becomes the primary, and the primary its replica.
+   * @param unnoticed Milliseconds after which the service is led to the new primary.
+   */
+  async failOver(unnoticed: number): Promise<void> {
+    const { primary: old, replica: next } = this
+    await next.client.replicaof('NO', 'ONE')
+    this.primary = next
+    this.replica = old
+    this.between.heal()
+    this.between.lead(next.port)
+    await old.client.replicaof('127.0.0.1', this.#port)
+    await sleep(unnoticed)
+    for (const proxy of this.#proxies) proxy.lead(next.port)
+  }
+
+  async inSync(): Promise<void> {
+    const { client } = this.replica
+    await until(async () => (await client.info('replication')).includes('master_link_status:up'))
+  }
+
+  records(): Promise<Buffer[]> {
+    return recordsOf(this.primary.client)
+  }
+
+  async close(): Promise<void> {
+    await this.between.close()
+    await Promise.all([this.primary.stop(), this.replica.stop()])
+  }
+}
+
+/** Three primaries, between which slots move. */
+export class Nodes implements Engine {
+  readonly cluster: TestCluster
+  readonly close: () => Promise<void>
+
+  private constructor(cluster: TestCluster, close: () => Promise<void>) {
+    this.cluster = cluster
+    this.close = close
+  }
+
+  static async start(): Promise<Nodes> {
+    const { test, end } = lifetime()
+    return new Nodes(await startCluster(test), end)
+  }
+
+  async connect() {
+    const wires = await Promise.all(
+      this.cluster.nodes.map(async ({ host, port }) => {
+        const wire = new Wire(port)
+        return { wire, address: `${host}:${port}`, near: { host, port: await wire.listen() } }
+      })
+    )
+    return {
+      redis: {
+        nodes: wires.map(({ near }) => near),
+        natMap: Object.fromEntries(wires.map(({ address, near }) => [address, near]))
+      },
+      proxies: wires.map(({ wire }) => wire)
+    }
+  }
+
+  async records(): Promise<Buffer[]> {
+    return (await Promise.all(this.cluster.primaries.map(({ client }) => recordsOf(client)))).flat()
+  }
+
+  /** A slot that holds a session goes from this primary to the next one. */
+  async moveSlotFrom(index: number): Promise<void> {
+    const { primaries } = this.cluster
+    const from = primaries[index % primaries.length]
+    const to = primaries[(index + 1) % primaries.length]
+    const key = await from?.client.randomkey()
+    if (to !== undefined && typeof key === 'string') {
+      await this.cluster.moveSlot(await this.cluster.slotOf(key), to)
+    }
+  }
+}
+
+async function recordsOf(client: Redis): Promise<Buffer[]> {
+  const records: (Buffer | null)[] = []
+  let cursor = '0'
+  do {
+    const [next, keys] = await client.scan(cursor, 'MATCH', 'session:*', 'COUNT', 10_000)
+    cursor = next
+    for (const key of keys) records.push(await client.getBuffer(key))
+  } while (cursor !== '0')
+  return records.filter((record) => record !== null)
+}

@@ -1,0 +1,28 @@
+// The cookie jar of the history's browsers: what it sends is what browsers send.
+import t from 'tap'
+import { Jar } from './jar.js'
+
+t.test('a cookie is sent until it expires, is deleted or is replaced', async (t) => {
+  const jar = new Jar().keep(['session=one; Path=/; HttpOnly', 'session-seen=3.x; Max-Age=10; Path=/'], 0)
+  t.equal(jar.header('/any', 9_999), 'session=one; session-seen=3.x')
+  t.equal(jar.header('/any', 10_000), 'session=one')
+  t.equal(jar.keep(['session=two; Path=/'], 0).get('session'), 'two')
+  t.equal(jar.keep(['session=; Path=/; Max-Age=0'], 0).header('/', 0), 'session-seen=3.x')
+  t.equal(
+    jar.keep(['session-seen=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT'], 0).header('/', 0),
+    undefined
+  )
+})
+
+t.test('a copy does not change with the jar', async (t) => {
+  const jar = new Jar().keep(['session=one; Path=/'])
+  const copy = jar.copy()
+  jar.keep(['session=two; Path=/'])
+  t.equal(copy.header('/'), 'session=one')
+})
+
+t.test('a cookie of a path is sent within it only, before those of shorter paths', async (t) => {
+  const jar = new Jar().keep(['a=1; Path=/', 'a=2; Path=/shop'])
+  t.equal(jar.header('/shop/cart'), 'a=2; a=1')
+  t.equal(jar.header('/shopping'), 'a=1')
+})
