@@ -5,7 +5,7 @@ import type { Snapshot } from './draft.js'
 import type { Budget } from './equal.js'
 import { ConflictError, HeadersSentError, isRefusal, UncertainError, UndecodableError } from './errors.js'
 import { type Log, report, reportEnd, reportRollback } from './events.js'
-import { cookieExpiry, isExtendable, newHeader, touched } from './expiry.js'
+import { isExtendable, newHeader, touched } from './expiry.js'
 import type { FidelityCheck, KeptReport } from './fidelity.js'
 import type { Held } from './held.js'
 import { includes, isSame, type Lineage } from './lineage.js'
@@ -215,7 +215,7 @@ export class Committer {
   async #move(stored: SessionRecord, sent: Sent): Promise<Outcome> {
     const held = this.#held
     await this.#place(sent.record)
-    const tombstone = this.#records.tombstoneOf(stored)
+    const tombstone = this.#records.tombstoneOf(stored, held.nextHandle)
     const outcome = await this.#send(
       () => this.#records.update(held.handle, stored.revision, tombstone),
       { ...sent, record: tombstone },
@@ -256,7 +256,7 @@ export class Committer {
     if (successor === undefined) return
     if (this.#tombstones.length === 0) return this.#dropSuccessor()
     // The browser keeps the old id, and takes the new one if the old one leads nowhere.
-    this.#cookie.offer(this.#held.nextId, cookieExpiry(successor.header, this.#context.lifetimes))
+    this.#cookie.offer(this.#held.nextId)
   }
 
   // Nobody has this id: if its record cannot be removed, it ends by itself.

@@ -68,9 +68,9 @@ export class Records {
     return this.#store.destroy(this.#keyOf(handle), revision)
   }
 
-  /** The tombstone that takes the place of a record whose session goes on under a new id. */
-  tombstoneOf({ header }: SessionRecord): SessionRecord {
-    return new UnsealedRecord('').seal({
+  /** The tombstone that takes the place of a record whose session goes on under another handle. */
+  tombstoneOf({ header }: SessionRecord, successor: string): SessionRecord {
+    return new UnsealedRecord(Buffer.from(successor, 'base64url')).seal({
       ...followed(header),
       tag: 0,
       moved: true,

@@ -130,12 +130,10 @@ export class SessionCookie {
     this.#mustSend = false
   }
 
-  /**
-   * Offers an id beside the one that the browser holds, when nobody knows whether that still leads anywhere.
-   * @param until The end of the session, if it is permanent.
-   */
-  offer(id: string, until: number | undefined): void {
-    if (this.isOpen) this.#put('next', this.#options.ids.signNext(id), maxAgeOf(until))
+  /** Offers an id beside the one that the browser holds, when nobody knows whether that one has been replaced by it. */
+  offer(id: string): void {
+    const { ids, graceAfterRegenerate } = this.#options
+    if (this.isOpen) this.#put('next', ids.signOffer(id), graceAfterRegenerate)
   }
 
   /** The store has said that no received id leads to a session. The cookie goes, unless a session is sent after all. */

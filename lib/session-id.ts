@@ -13,6 +13,9 @@ const BARE = new RegExp(`^${NEW}?${RANDOM}$`)
 const SIGNED = new RegExp(`^(${NEW}${RANDOM})\\.([\\w-]{43})$`)
 // Version 0.1.0: the id, perhaps counter and nonce of a commit in base 36, and the signature of it all.
 const SIGNED_OLD = new RegExp(`^((${RANDOM})(?:\\.([\\da-z]{1,7})\\.([\\da-z]{1,7}))?)\\.([\\w-]{43})$`)
+// The companion: an id that has replaced another one, or perhaps has.
+const OFFERED = '3'
+const NEXT = new RegExp(`^([${NEW}${OFFERED}]${RANDOM})(?:\\.([\\w-]{43}))?$`)
 // A handle, counter and nonce of a commit, and the signature.
 const SEEN = /^(([\w-]{43})\.([\da-z]{1,7})\.([\da-z]{1,7}))\.([\w-]{43})$/
 
@@ -25,6 +28,8 @@ export interface ReceivedId {
   readonly handle: string
   /** An older secret signed it, or it came in several values: the cookie is to be sent again. */
   readonly outdated: boolean
+  /** It may never have replaced the id that the browser has: it counts only if a tombstone leads to it. */
+  readonly isOffered?: boolean
   /** The last commit that the browser has seen of its session, if a cookie tells. */
   readonly seen: Seen | undefined
 }
@@ -113,6 +118,11 @@ export class SessionIds {
     return this.#sign('next', id)
   }
 
+  /** The same for an id that may never have replaced the other: it counts only if a tombstone leads to it. */
+  signOffer(id: string): string {
+    return this.#sign('next', OFFERED + id.slice(1))
+  }
+
   /** The value of the companion that says which commit of the session with this handle the browser has seen last. */
   signSeen(handle: string, { counter, nonce }: Seen): string {
     return this.#sign('seen', `${handle}.${counter.toString(36)}.${nonce.toString(36)}`)
@@ -181,9 +191,11 @@ export class SessionIds {
   }
 
   #verifyNext(value: string): ReceivedId | undefined {
-    if (this.#keys.length === 0) return isNew(value) ? this.#received(BARE.exec(value)?.[0]) : undefined
-    const [, id = '', signature = ''] = SIGNED.exec(value) ?? []
-    return id === '' ? undefined : this.#received(id, this.#signer(this.#domains.next, id, signature))
+    const [, text = '', signature = ''] = NEXT.exec(value) ?? []
+    if (text === '' || (this.#keys.length === 0) !== (signature === '')) return undefined
+    const signer = this.#keys.length === 0 ? 0 : this.#signer(this.#domains.next, text, signature)
+    const received = this.#received(NEW + text.slice(1), signer)
+    return received && text.startsWith(OFFERED) ? { ...received, isOffered: true } : received
   }
 
   #verifySeen(value: string): SeenOf | undefined {

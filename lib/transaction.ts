@@ -39,6 +39,9 @@ export interface Response extends CookieHeaders {
   onceClosed(callback: () => void): void
 }
 
+/** How many ids later a browser may be that comes with an old one. */
+const MAX_STEPS = 4
+
 export class Transaction implements SessionOwner, DraftObserver {
   readonly #context: Context
   readonly #response: Response
@@ -261,14 +264,28 @@ export class Transaction implements SessionOwner, DraftObserver {
       this.#cookie.hold(chosen.received)
       return this.#take(chosen)
     }
-    const offered = next && (await this.#look(next))
-    if (offered !== undefined && isLiving(offered)) {
+    const offered = next && (await this.#follow(next, found))
+    if (offered !== undefined) {
       this.#cookie.hold(offered.received)
       return this.#take(offered)
     }
     const unusable = found.find(({ state }) => state !== 'missing')
     if (unusable !== undefined) this.#takeUnusable(unusable)
     else this.#cookie.ended()
+  }
+
+  // A logout, or a login that has overtaken it, must not be undone by an id that was offered before: tombstones say whose
+  // place it took. Without any, only what is known to have replaced the other id counts.
+  async #follow(next: ReceivedId, found: readonly Found[]): Promise<Living | undefined> {
+    let tombstone = found.find(({ state }) => state === 'moved')
+    if (tombstone === undefined && next.isOffered === true) return undefined
+    for (let steps = 0; tombstone !== undefined && tombstone.successor !== next.handle; steps++) {
+      if (tombstone.state !== 'moved' || tombstone.successor === undefined || steps === MAX_STEPS)
+        return undefined
+      tombstone = await this.#look({ ...next, handle: tombstone.successor })
+    }
+    const there = await this.#look(next)
+    return isLiving(there) ? there : undefined
   }
 
   async #look(received: ReceivedId): Promise<Found> {
@@ -279,7 +296,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (record instanceof NotARecordError) return { received, state: 'undecodable', reason: record.message }
     const { header } = record
     // Whatever its time: clocks may differ.
-    if (header.moved) return { received, state: 'moved' }
+    if (header.moved) return { received, state: 'moved', successor: successorOf(record) }
     if (isTooOld(header, lifetimes, Date.now())) return { received, state: 'missing' }
     if (!codec.isReady(header.tag)) await codec.load(header.tag)
     return { received, state: 'living', record }
@@ -465,6 +482,8 @@ interface Found {
   record?: SessionRecord
   /** Why it is undecodable. */
   reason?: string
+  /** The handle under which a session that moved goes on. */
+  successor?: string | undefined
 }
 
 interface Living extends Found {
@@ -473,6 +492,11 @@ interface Living extends Found {
 
 function isLiving(found: Found): found is Living {
   return found.state === 'living'
+}
+
+// A tombstone of version 0.1.0 says nothing of it.
+function successorOf({ payload }: SessionRecord): string | undefined {
+  return payload.length === 0 ? undefined : payload.toString('base64url')
 }
 
 function open(bytes: Buffer): SessionRecord | NotARecordError {

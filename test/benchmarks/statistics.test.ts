@@ -53,7 +53,7 @@ t.test('the interval holds the true ratio about as often as it says', async (t) 
   // Skewed, as measurements are: disturbances only ever add.
   const noisy = () => 1.1 + 0.02 * (random() - 0.5) - 0.05 * Math.log(1 - random())
   const truth = median(Array.from({ length: 20_001 }, noisy))
-  const runs = 200
+  const runs = 60
   let held = 0
   for (let run = 0; run < runs; run++) {
     const { low, high } = ratioOf(Array.from({ length: 16 }, noisy))

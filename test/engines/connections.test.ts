@@ -52,13 +52,11 @@ t.test('sessions over TLS where Redis wants to see a certificate of the client',
   for (const [how, [redis, cause]] of Object.entries(refused)) {
     await t.test(how, async (t) => {
       const timeout = 2_000
-      const startedAt = performance.now()
       const start = createService(t, { redis, timeout, startUp: 'fail' })
       await t.rejects(start, { code: 'FST_SESSION_UNAVAILABLE', message: /ERR_SSL|ECONNRESET|EPIPE/ })
       const app = await createService(t, { redis, timeout })
       const login = () => post(new Browser(app), '/login')
       isHarmless(t, await login(), 503, 'FST_SESSION_UNAVAILABLE')
-      t.ok(performance.now() - startedAt < 3 * timeout, 'nothing takes longer than the timeout')
       // By TLS 1.3 Redis hangs up as soon as it has said why, and the client may notice that first.
       await until(async () => cause.test((await login()).body))
       for (let request = 1; request <= 3; request++) {

@@ -146,8 +146,8 @@ t.test('sentinels and servers with users of the least rights, each their own', a
     await t.test(`with ${how}`, async (t) => {
       await grant(...rights)
       t.teardown(() => grant())
-      const options = { redis: { ...redis, ...wrong }, timeout: 5_000 }
-      const startedAt = performance.now()
+      // Nobody may wait for the timeout.
+      const options = { redis: { ...redis, ...wrong }, timeout: 3_600_000 }
       await t.rejects(createService(t, { ...options, startUp: 'fail' }), { code: 'FST_SESSION_STORE_DENIED' })
       const app = await createService(t, options)
       for (let request = 1; request <= 3; request++) {
@@ -155,7 +155,6 @@ t.test('sentinels and servers with users of the least rights, each their own', a
         isHarmless(t, response, 500, 'FST_SESSION_STORE_DENIED')
         t.match(response.json().message, `refused with ${kind}`)
       }
-      t.ok(performance.now() - startedAt < options.timeout, 'nobody waits for the timeout')
       t.match(
         app.logLines.find(({ level }) => level === 40),
         { msg: 'no sentinel names the primary: sessions of the sentinels at 127.0.0.1:', redis: kind }
@@ -223,15 +222,13 @@ t.test('no sentinel names a primary', async (t) => {
     'since they do not know the name': { sentinels, name: 'nobody' }
   })) {
     await t.test(why, async (t) => {
-      const timeout = 5_000
-      const app = await createService(t, { redis, timeout })
-      const startedAt = performance.now()
+      // Nobody may wait for the timeout.
+      const app = await createService(t, { redis, timeout: 3_600_000 })
       for (let request = 1; request <= 3; request++) {
         const response = await post(new Browser(app), '/login')
         isHarmless(t, response, 503, 'FST_SESSION_UNAVAILABLE')
         t.match(response.json().message, /sentinels at 127\.0\.0\.1:\d+ failed with no sentinel$/)
       }
-      t.ok(performance.now() - startedAt < timeout, 'nobody waits for the timeout')
     })
   }
 })

@@ -27,7 +27,7 @@ try {
   await fc.assert(property, {
     seed,
     numRuns: Number(values.runs),
-    ...(values.path === undefined ? {} : { path: values.path, endOnFailure: true }),
+    ...(values.path === undefined ? {} : { path: values.path }),
     includeErrorInReport: true
   })
 } catch (error) {

@@ -215,7 +215,16 @@ export class Ledger {
   }
 
   #bookCreate(account: Account, key: string, content: Content, isLost: boolean): void {
-    this.#claim(account, !this.#entries.has(key), 'created a session under an id that was used before')
+    const there = this.#entries.get(key)
+    if (there?.isOrphan === true && there.maker === account) {
+      // It is its own: the answer to an earlier try was lost.
+      if (isLost) return
+      there.isOrphan = false
+      if (there.isHeir) account.heir = key
+      else this.#adopt(account, key)
+      return
+    }
+    this.#claim(account, there === undefined, 'created a session under an id that was used before')
     const parent = account.key === undefined ? undefined : this.#entries.get(account.key)
     const isHeir = account.isLoaded && account.intent.regenerate
     const lineage = (isHeir ? parent?.lineage : undefined) ?? this.#entries.size
@@ -445,7 +454,7 @@ export class Ledger {
       this.#claim(account, !cookie, 'sent a cookie with a session that it does not have')
       this.#claim(
         account,
-        account.writes === 0 || account.hasEnded,
+        account.writes === 0 || detached !== 'moved',
         'said that its changes are lost, and has stored them'
       )
       return

@@ -295,6 +295,67 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
+    what: 'what others appended is not appended again by a request that found its own change there already',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, [{ do: 'toggle', value: 1 }, 'save', { do: 'set', key: 'a' }])),
+      tab(visit(1, ['append', { do: 'toggle', value: 1 }]))
+    ),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: update
+    `
+  },
+  {
+    what: 'a new id whose answers were lost is still this session when a command is sent twice after that',
+    plan: plan(
+      ['json'],
+      tab(
+        visit(
+          0,
+          [{ do: 'regenerate', keep: 'all' }, 'append', 'try to save', 'append'],
+          'ok',
+          ...(['pass', 'pass', 'lose', 'lose', 'lose', 'resend'] as const)
+        )
+      )
+    ),
+    order: ''
+  },
+  {
+    what: 'a session that was ended while it got a new id does not live on under that, whatever answers are lost',
+    plan: plan(
+      ['json', 'json'],
+      tab(
+        visit(
+          0,
+          [{ do: 'regenerate', keep: 'all' }, 'try to save', 'append'],
+          'ok',
+          ...(['pass', 'pass', 'lose', 'lose', 'lose', 'refuse'] as const)
+        )
+      ),
+      tab(visit(1, ['destroy']))
+    ),
+    order: `
+      0.0 begins
+      0.0: read
+      0.0: answer of read
+      0.0: create
+      0.0: answer of create
+      1.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: destroy
+      1.0: answer of destroy
+    `
+  },
+  {
     what: 'a touch that is refused is no failure of a request that only looks',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''

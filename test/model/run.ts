@@ -73,6 +73,9 @@ async function createProcess(options: {
   app.addHook('onSend', async () => {
     current().isCommitted = true
   })
+  app.addHook('onError', async () => {
+    current().hasFailed = true
+  })
   app.get('/', async (request, reply) => current().handle(request.session, reply))
   return app
 }
@@ -90,6 +93,8 @@ class Request implements Caller {
   isAnswered = false
   /** Its commit is done, or none was tried. */
   isCommitted = false
+  /** Its handler or its commit has failed. */
+  hasFailed = false
   #reply: FastifyReply | undefined
   readonly #fates: Fate[]
   readonly #run: Run
@@ -140,13 +145,15 @@ class Request implements Caller {
 
   /** It goes on without the scheduler, or waits for its turn. */
   get isRunning(): boolean {
-    return !this.isWaiting && !this.isAnswered && this.#reply?.raw.writableEnded !== true
+    if (this.isWaiting) return false
+    const isOver = this.isAnswered || this.isCommitted || this.#reply?.raw.writableEnded === true
+    return this.operation !== undefined || !isOver
   }
 
   /** The client is gone, and Fastify does not call its handler, or has nobody to answer. */
   get isLost(): boolean {
     if (this.operation !== undefined) return false
-    return this.isAbandoned && (this.session === undefined || this.isCommitted)
+    return this.isAbandoned && (this.session === undefined || this.isCommitted || this.hasFailed)
   }
 
   /** Whether another request of the same process has its turn, which this one may be waiting for. */

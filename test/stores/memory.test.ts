@@ -122,17 +122,17 @@ t.test('a record larger than maxBytes is refused aloud, and the one before it st
   t.ok(await store.create('exact', recordOf(1, new Uint8Array(100 - 32)), later()))
 })
 
-t.test('a million sessions come and go without a trace', async (t) => {
+t.test('many sessions come and go without a trace', async (t) => {
   const clock = stopClock(t)
   const store = createStore(t)
   const record = recordOf(1)
   v8.setFlagsFromString('--expose-gc')
   const collect = vm.runInNewContext('gc') as () => void
   const generation = async (number: number): Promise<number> => {
-    for (let index = 0; index < 100_000; index++) {
+    for (let index = 0; index < 20_000; index++) {
       await store.create(`${number}:${index}`, record, Date.now() + 1_000)
     }
-    t.equal(store.size, 100_000)
+    t.equal(store.size, 20_000)
     clock.advance(1_001)
     store.purge()
     t.equal(store.size, 0)
@@ -143,7 +143,7 @@ t.test('a million sessions come and go without a trace', async (t) => {
   const first = await generation(0)
   let last = first
   for (let number = 1; number < 10; number++) last = await generation(number)
-  t.ok(last - first < 10 * 1024 * 1024, `${first} bytes after the first generation, ${last} after the tenth`)
+  t.ok(last - first < 2 * 1024 * 1024, `${first} bytes after the first generation, ${last} after the tenth`)
 })
 
 t.test('what has expired is freed by itself', async (t) => {
