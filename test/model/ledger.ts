@@ -26,6 +26,8 @@ interface Entry {
   isHeir: boolean
   /** Its maker does not know of it, since an answer was lost, and could not remove it: it leads nobody anywhere. */
   isOrphan: boolean
+  /** What was written last, as it was sent. */
+  bytes: Uint8Array | undefined
 }
 
 /** What the ledger knows of one request. */
@@ -126,10 +128,18 @@ export class Ledger {
     if (fate === 'lose' || fate === 'resend') this.#bookFault(account, operation, fate)
     if (fate === 'lose') account.isUnheard ||= outcome === 'done' || outcome === true
     else account.isUnheard = false
+    if (isWrite(operation) && entry !== undefined && (outcome === 'done' || outcome === true)) {
+      // The same bytes once more change nothing: an earlier answer was lost, or the client has sent them twice.
+      if (entry.bytes !== undefined && Buffer.compare(entry.bytes, operation.record) === 0) {
+        if (fate !== 'lose') this.#find(account, key, entry)
+        return
+      }
+      entry.bytes = operation.record
+    }
     if (operation.name === 'read') {
       if (fate !== 'lose') this.#bookRead(account, key, outcome as Uint8Array | undefined)
     } else if (operation.name === 'create') {
-      if (outcome === true) this.#bookCreate(account, key, contentOf(operation.record), fate === 'lose')
+      if (outcome === true) this.#bookCreate(account, key, operation.record, fate === 'lose')
     } else if (outcome === 'missing') {
       this.seen.vanished++
       this.#claim(account, entry?.end === 'gone', `finds nothing under ${key}, where there is a session`)
@@ -214,23 +224,16 @@ export class Ledger {
     account.begin(this.contentOf(key) ?? EMPTY, this)
   }
 
-  #bookCreate(account: Account, key: string, content: Content, isLost: boolean): void {
-    const there = this.#entries.get(key)
-    if (there?.isOrphan === true && there.maker === account) {
-      // It is its own: the answer to an earlier try was lost.
-      if (isLost) return
-      there.isOrphan = false
-      if (there.isHeir) account.heir = key
-      else this.#adopt(account, key)
-      return
-    }
-    this.#claim(account, there === undefined, 'created a session under an id that was used before')
+  #bookCreate(account: Account, key: string, bytes: Uint8Array, isLost: boolean): void {
+    const content = contentOf(bytes)
+    this.#claim(account, !this.#entries.has(key), 'created a session under an id that was used before')
     const parent = account.key === undefined ? undefined : this.#entries.get(account.key)
     const isHeir = account.isLoaded && account.intent.regenerate
     const lineage = (isHeir ? parent?.lineage : undefined) ?? this.#entries.size
     const version = { from: this.clock, until: Number.POSITIVE_INFINITY, content }
     this.#entries.set(key, {
       lineage,
+      bytes,
       versions: [version],
       end: undefined,
       isKnown: false,
@@ -415,7 +418,10 @@ export class Ledger {
   }
 
   checkAnswer(account: Account, answer: Answer | undefined): void {
-    this.#claim(account, account.heir === undefined, 'left a record behind that nobody knows')
+    const heir = account.heir === undefined ? undefined : this.#entries.get(account.heir)
+    // The browser is offered its id, which counts only if a mark leads to it.
+    if (heir !== undefined && answer?.code === 'FST_SESSION_UNCERTAIN') heir.isOrphan = true
+    else this.#claim(account, heir === undefined, 'left a record behind that nobody knows')
     if (answer === undefined) {
       this.#announce(account.key)
       return
@@ -532,6 +538,10 @@ export class Ledger {
   #fail(account: Account, what: string): void {
     this.violations.push(`${this.clock}: ${account.name} ${what}`)
   }
+}
+
+function isWrite(operation: Operation): operation is Extract<Operation, { record: Uint8Array }> {
+  return operation.name === 'create' || operation.name === 'update'
 }
 
 // What must not seem to have been done to a session that went on under another id.
