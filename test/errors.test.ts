@@ -1,10 +1,10 @@
 // Every error has a code, and the README says of each what causes it and what cures it.
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import Fastify from 'fastify'
 import t from 'tap'
 import * as errors from '../lib/errors.js'
 import { keyName } from '../lib/key-names.js'
+import fc from './support/properties.js'
 
 const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof Error)
 

@@ -1,12 +1,13 @@
 // Calls that cannot work, as people write them who come from other libraries: the request gets an error that says what
 // to do, nobody waits for ever, and the process goes on.
-import fc from 'fast-check'
+
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { MemoryStore, type Session } from '../lib/index.js'
 import { createApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
+import fc from './support/properties.js'
 
 type Call = (session: Session, reply: FastifyReply) => unknown
 /** What a handler does after its call: it answers at once, or when the promise has settled, or leaves it to the call. */
