@@ -157,7 +157,7 @@ t.test('in one process', async (t) => {
   t.test('the secret id stands in no page and in nothing that is inspected', async (t) => {
     const visitor = await signedIn(example)
     const id = visitor.cookie?.slice('session='.length).split('.')[0] ?? ''
-    t.equal(id.length, 43)
+    t.equal(id.length, 44)
     await visitor.post('/notes', { text: 'a note', tags: 'a b' })
     await visitor.inspect()
     await visitor.get('/inspect?x=1')

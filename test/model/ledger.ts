@@ -88,6 +88,8 @@ export interface Answer {
   destroyed: boolean
   /** The key of the session that its cookie names; `null` where it clears the cookie. */
   cookie: string | null | undefined
+  /** The keys that its other cookies name, if they name one. */
+  offered: string[]
 }
 
 export class Ledger {
@@ -426,7 +428,8 @@ export class Ledger {
       this.#announce(account.key)
       return
     }
-    const { status, code, cookie } = answer
+    const { status, code, cookie, offered } = answer
+    for (const key of offered) this.#announce(key)
     if (status === 200 || status === 400) this.#checkSuccess(account, answer)
     else if (status === 409) this.#checkConflict(account, code)
     else if (status === 503) {

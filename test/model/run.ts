@@ -430,7 +430,8 @@ class Run {
       code: JSON.parse(body).code,
       detached: request.session?.detached,
       destroyed: request.session?.destroyed ?? false,
-      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : keyOf(set.value)
+      cookie: set === undefined ? undefined : set.maxAge === 0 ? null : keyOf(set.value),
+      offered: cookies.filter(({ name }) => name !== COOKIE).map(({ value }) => keyOf(value))
     })
   }
 }
