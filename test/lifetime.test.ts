@@ -1,7 +1,7 @@
 // When sessions end, on both sides of every boundary: by the header, in Redis, and in the browser.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { RedisSessionOptions } from '../lib/index.js'
+import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
 import { openRecord } from '../lib/record.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
@@ -10,9 +10,31 @@ import { type RedisServer, startRedis } from './support/redis-server.js'
 /** Milliseconds that may pass between a commit and the look at its TTL. */
 const SLACK = 20_000
 
-/** A service whose clock the test holds; that of Redis goes on as it does. */
+/** A service in the memory of the process: the store obeys the clock that the test holds. */
+async function inMemory(t: Test, options: RedisSessionOptions) {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  return serviceOf(t, { store, ...options })
+}
+
+/** The same on Redis, whose own clock goes on as it does: it alone says when an idle session ends. */
 async function service(t: Test, redis: RedisServer, options: RedisSessionOptions) {
-  const app = await createApp(t, { redis: redis.url, ...options })
+  return {
+    ...(await serviceOf(t, { redis: redis.url, ...options })),
+    header: async () => {
+      const [key = ''] = await redis.client.keys('session:*')
+      const record = await redis.client.getBuffer(key)
+      return record === null ? undefined : openRecord(record).header
+    },
+    ttl: async () => {
+      const [key = ''] = await redis.client.keys('session:*')
+      return redis.client.pttl(key)
+    }
+  }
+}
+
+async function serviceOf(t: Test, options: RedisSessionOptions) {
+  const app = await createApp(t, options)
   app.get('/login', async ({ session }) => session.set('userId', 42))
   app.get('/remember', async ({ session }) => {
     session.userId = 42
@@ -36,6 +58,7 @@ async function service(t: Test, redis: RedisServer, options: RedisSessionOptions
   )
   app.get('/poll-touch', { config: { session: { touch: false } } }, async ({ session }) => session.touch())
   app.get('/renew', async ({ session }) => session.regenerate())
+  app.get('/renew-user', async ({ session }) => session.regenerate(['userId']))
   app.get('/renew-empty', async ({ session }) => {
     await session.regenerate([])
     session.userId = 42
@@ -53,28 +76,17 @@ async function service(t: Test, redis: RedisServer, options: RedisSessionOptions
       offset = milliseconds
     },
     isAlive: async () => (await browser.json<{ userId: number | null }>('/whoami')).userId === 42,
-    header: async () => {
-      const [key = ''] = await redis.client.keys('session:*')
-      const record = await redis.client.getBuffer(key)
-      return record === null ? undefined : openRecord(record).header
-    },
-    ttl: async () => {
-      const [key = ''] = await redis.client.keys('session:*')
-      return redis.client.pttl(key)
-    },
     start
   }
 }
 
-t.test('a session unused for idleTimeout is over, and one millisecond earlier it is not', async (t) => {
-  const redis = await startRedis(t)
+t.test('a session lives for its idleTimeout, and not a millisecond longer', async (t) => {
   for (const [after, alive] of [
     [59_999, true],
-    [60_000, false],
+    [60_000, true],
     [60_001, false]
   ] as const) {
-    await redis.client.flushall()
-    const { at, browser, isAlive } = await service(t, redis, { idleTimeout: 60, touchAfter: 59 })
+    const { at, browser, isAlive } = await inMemory(t, { idleTimeout: 60, touchAfter: 59 })
     await browser.request('/login')
     at(after)
     t.equal(await isAlive(), alive, `after ${after} ms`)
@@ -117,10 +129,8 @@ t.test('touch() extends it at once', async (t) => {
 
 t.test('polling does not keep it alive, not even by writing', async (t) => {
   const redis = await startRedis(t)
-  const { at, browser, header, isAlive, start, ttl } = await service(t, redis, {
-    idleTimeout: 100,
-    touchAfter: 10
-  })
+  const options = { idleTimeout: 100, touchAfter: 10 }
+  const { at, browser, header, start, ttl } = await service(t, redis, options)
   await browser.request('/login')
   at(50_000)
   await browser.request('/poll')
@@ -128,8 +138,12 @@ t.test('polling does not keep it alive, not even by writing', async (t) => {
   await browser.request('/poll-write')
   t.equal((await header())?.touchedAt, start)
   t.ok((await ttl()) <= 50_000, 'a write does not move the deadline in Redis either')
-  at(100_000)
-  t.equal(await isAlive(), false)
+  const other = await inMemory(t, options)
+  await other.browser.request('/login')
+  other.at(50_000)
+  await other.browser.request('/poll-write')
+  other.at(100_001)
+  t.equal(await other.isAlive(), false)
 })
 
 t.test('writing extends it', async (t) => {
@@ -159,7 +173,7 @@ t.test('absoluteTimeout ends it however much it is used, on both sides of the bo
   t.equal(await isAlive(), false)
 })
 
-t.test('a new id does not make it younger, dropped data does', async (t) => {
+t.test('a new id does not make it younger, unless nothing of it is kept', async (t) => {
   const redis = await startRedis(t)
   const options = { idleTimeout: 99, absoluteTimeout: 100 }
   const first = await service(t, redis, options)
@@ -168,6 +182,12 @@ t.test('a new id does not make it younger, dropped data does', async (t) => {
   await first.browser.request('/renew')
   first.at(100_000)
   t.equal(await first.isAlive(), false)
+  const third = await service(t, redis, options)
+  await third.browser.request('/login')
+  third.at(50_000)
+  await third.browser.request('/renew-user')
+  third.at(100_000)
+  t.equal(await third.isAlive(), false, 'a list that keeps something')
   const second = await service(t, redis, options)
   await second.browser.request('/login')
   second.at(50_000)
@@ -210,21 +230,22 @@ t.test('use moves cookie and record of a permanent session together', async (t) 
 
 t.test('without rolling neither moves', async (t) => {
   const redis = await startRedis(t)
-  const { at, browser, isAlive, ttl } = await service(t, redis, {
-    permanentLifetime: 1_000,
-    touchAfter: 10,
-    rolling: false
-  })
+  const options = { permanentLifetime: 1_000, touchAfter: 10, rolling: false }
+  const { at, browser, ttl } = await service(t, redis, options)
   await browser.request('/remember')
   at(500_000)
   for (const url of ['/whoami', '/write', '/touch']) {
     t.equal(sessionCookie(await browser.request(url)), undefined, url)
     t.ok((await ttl()) <= 1_000_000, url)
   }
-  at(999_999)
-  t.equal(await isAlive(), true)
-  at(1_000_000)
-  t.equal(await isAlive(), false)
+  const other = await inMemory(t, options)
+  await other.browser.request('/remember')
+  other.at(500_000)
+  await other.browser.request('/write')
+  other.at(999_999)
+  t.equal(await other.isAlive(), true)
+  other.at(1_000_001)
+  t.equal(await other.isAlive(), false)
 })
 
 t.test('the cookie of a permanent session ends with absoluteTimeout, if that is earlier', async (t) => {
@@ -235,11 +256,10 @@ t.test('the cookie of a permanent session ends with absoluteTimeout, if that is 
 })
 
 t.test('an expired session is as if it had never been: its id is not used again', async (t) => {
-  const redis = await startRedis(t)
-  const { at, browser } = await service(t, redis, { idleTimeout: 60 })
+  const { at, browser } = await inMemory(t, { idleTimeout: 60 })
   await browser.request('/login')
   const before = browser.cookies.get('__Host-session')
-  at(60_000)
+  at(60_001)
   const response = await browser.request('/whoami')
   t.match(sessionCookie(response), { value: '', maxAge: 0 })
   browser.cookies.set('__Host-session', before ?? '')
@@ -255,4 +275,56 @@ t.test('Redis itself ends what nobody asks for', async (t) => {
   t.equal(await redis.client.dbsize(), 1)
   while ((await redis.client.dbsize()) > 0) await sleep(50)
   t.equal((await redis.client.info('stats')).match(/expired_keys:(\d+)/)?.[1], '1')
+})
+
+t.test(
+  'clocks that differ by minutes end no session early, and a day apart no old id is readable',
+  async (t) => {
+    const redis = await startRedis(t)
+    const processes = []
+    for (const _ of [0, 1]) processes.push(await service(t, redis, { idleTimeout: 600, touchAfter: 60 }))
+    const [one, two] = processes
+    if (one === undefined || two === undefined) throw new Error('no processes')
+    for (const skew of [-86_400_000, -590_000, -120_000, 120_000, 590_000, 86_400_000]) {
+      await redis.client.flushall()
+      const browser = new Browser(one.app)
+      one.at(0)
+      await browser.request('/login')
+      const old = new Browser(two.app)
+      for (const [name, value] of browser.cookies) old.cookies.set(name, value)
+      two.at(skew)
+      t.same(await old.json('/whoami'), { userId: 42 }, `${skew} ms: alive`)
+      t.ok((await two.ttl()) > 600_000 - SLACK, 'and extended, or as new')
+      await old.request('/poll-write')
+      t.ok((await two.ttl()) > 600_000 - SLACK, 'a write does not shorten it')
+      one.at(0)
+      await browser.request('/renew')
+      two.at(skew)
+      const response = await old.request('/whoami')
+      t.same(response.json(), { userId: null }, 'the old id leads nowhere')
+      t.same(response.cookies, [], 'and its answer leaves the new cookie alone')
+      await old.request('/login')
+      t.same(await browser.json('/whoami'), { userId: 42 })
+      t.equal((await redis.client.keys('session:*')).length, 2, 'the session and its tombstone, and no other')
+    }
+  }
+)
+
+t.test('a process whose clock was ahead does not keep a session from being extended', async (t) => {
+  const redis = await startRedis(t)
+  const { at, browser, header, start } = await service(t, redis, { idleTimeout: 600, touchAfter: 60 })
+  at(500_000)
+  await browser.request('/login')
+  at(0)
+  await browser.request('/whoami')
+  t.equal((await header())?.touchedAt, start)
+})
+
+t.test('a session that drops data starts as not permanent', async (t) => {
+  for (const url of ['/renew-user', '/renew-empty']) {
+    const { browser } = await inMemory(t, {})
+    await browser.request('/remember')
+    t.equal(sessionCookie(await browser.request(url))?.maxAge, undefined, url)
+    t.equal(sessionCookie(await browser.request('/touch')), undefined)
+  }
 })

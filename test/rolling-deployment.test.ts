@@ -91,18 +91,22 @@ t.test('each of them changes what another wrote, and all is kept that its writer
     await redis.client.flushall()
     const browser = newBrowser('superjson')
     await browser.request('/set/nested')
+    let previous: SerializerName | undefined
     for (const writer of order) {
       at(browser, writer)
       await browser.request('/count')
       for (const name of Object.keys(values)) await browser.request(`/set/${name}`)
-      t.equal(await tagInRedis(), serializers[writer].tag, `the record is ${writer} now`)
+      // What JSON cannot keep stays with the serializer that can, for as long as the record holds it.
+      const holder = writer === 'json' ? (previous ?? writer) : writer
+      t.equal(await tagInRedis(), serializers[holder].tag, `${writer} has written ${holder}`)
+      previous = holder
       for (const reader of names) {
         at(browser, reader)
         const kept = await Promise.all(
           (Object.keys(values) as Value[]).map(async (name) => [name, await browser.json(`/kept/${name}`)])
         )
         const lost = kept.filter(([, isKept]) => !isKept).map(([name]) => name)
-        t.same(lost, writer === 'json' ? ['date', 'map', 'set', 'bytes'] : [], `${reader} reads ${writer}`)
+        t.same(lost, holder === 'json' ? ['date', 'map', 'set', 'bytes'] : [], `${reader} reads ${holder}`)
       }
     }
   }
