@@ -3,7 +3,14 @@
 
 import type { Snapshot } from './draft.js'
 import type { Budget } from './equal.js'
-import { ConflictError, HeadersSentError, isRefusal, UncertainError, UndecodableError } from './errors.js'
+import {
+  ConflictError,
+  HeadersSentError,
+  isRefusal,
+  NotReplicatedError,
+  UncertainError,
+  UndecodableError
+} from './errors.js'
 import { type Log, report, reportEnd, reportRollback } from './events.js'
 import { isExtendable, newHeader, touched } from './expiry.js'
 import type { FidelityCheck, KeptReport } from './fidelity.js'
@@ -333,6 +340,7 @@ export class Committer {
       return
     }
     const own = this.#findOwn(theirs.header)
+    this.#sent = undefined
     if (own !== undefined) {
       // What was sent is part of it: only what this request has changed since then is left to merge.
       this.#settle(own.plan, own.seen)
@@ -342,7 +350,7 @@ export class Committer {
     this.#unanswered = []
     this.#tombstones = []
     held.stored = theirs
-    if (own !== undefined) this.#isUnconfirmed = this.#context.replicas > 0
+    if (own !== undefined) this.#expectConfirmation()
     else if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
     const { codec } = this.#context
     const { draft } = held
@@ -355,6 +363,13 @@ export class Committer {
       draft.showInstead(permanent, () => codec.decode(tag, theirs.payload))
     }
     if (isRead || (base !== undefined && isSame(base, theirs.header))) held.base = held.stored
+  }
+
+  // Another try has found what an earlier one has stored: nobody has waited for its replicas.
+  #expectConfirmation(): void {
+    if (this.#context.replicas === 0) return
+    this.#isUnconfirmed = true
+    this.#uncertainty ??= new NotReplicatedError('commit', 'an unknown number of replicas')
   }
 
   /**

@@ -28,10 +28,12 @@ export interface Encoded {
   keys?: readonly string[]
 }
 
-/** The data after a merge, this request's part of it as it would come back, and the tag of the serializer that says so. */
+/** A merge: the data, in which objects of the request live on, and as it was encoded what is stored and what was mine. */
 interface Merged {
   data: Dictionary
-  mine: Dictionary
+  stored(): Dictionary
+  mine(): Dictionary
+  /** The tag of the serializer that they are compared by. */
   tag: number
 }
 
@@ -137,29 +139,25 @@ function mergedPlan(
   const isSet = draft.permanent !== base.header.permanent || keep !== true
   const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
-  const mine = codec.decode(tag, record.payload)
-  let decoded: Dictionary | undefined = mine
-  const normalize = (values: Dictionary) => {
-    const back = decoded ?? comeBack(values, tag, codec)
-    decoded = undefined
-    return back
-  }
+  const mine = () => codec.decode(tag, record.payload)
   const theirs = decodeKept(stored, keep, handle, codec)
   const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
   const data = mergeOrConflict(handle, () =>
-    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, normalize, budget)
+    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, mine, budget)
   )
   if (others !== theirs) {
     for (const key of Object.keys(theirs)) {
       if (Object.hasOwn(data, key) && data[key] === others[key]) data[key] = theirs[key]
     }
   }
+  const encoded =
+    keep === true ? encodeChanged(data, stored, codec, budget) : codec.encodeLike(data, stored.header.tag)
+  const written = encoded ?? { record: stored, tag: stored.header.tag }
   return {
     step: 'nothing',
-    encoded:
-      keep === true ? encodeChanged(data, stored, codec, budget) : codec.encodeLike(data, stored.header.tag),
+    encoded,
     permanent,
-    merged: { data, mine, tag }
+    merged: { data, mine, stored: () => codec.decode(written.tag, written.record.payload), tag }
   }
 }
 
@@ -210,7 +208,7 @@ export function takeMerged(
   budget: Budget
 ): void {
   if (plan.merged === undefined) return
-  const { data, mine, tag } = plan.merged
+  const { data, mine, stored, tag } = plan.merged
   const permanent = draft.permanent === seen.permanent ? plan.permanent : draft.permanent
   const since = draft.data
   const isAsSeen = draft.changes === seen.changes && !draft.handedOut
@@ -218,7 +216,7 @@ export function takeMerged(
   try {
     if (isAsSeen) return
     live = mergeOrConflict(handle, () =>
-      mergeLive(mine, since, data, merge, (values) => comeBack(values, tag, codec), budget)
+      mergeLive(mine(), since, stored(), merge, (values) => comeBack(values, tag, codec), budget)
     )
   } finally {
     draft.rebase(permanent, live)

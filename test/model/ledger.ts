@@ -294,6 +294,12 @@ export class Ledger {
       this.#end(key, 'gone')
       return
     }
+    if (key !== account.key && account.step === 'destroy') {
+      // A logout ends all that the cookies of its request lead to.
+      this.#end(key, 'gone')
+      this.#dead.add(entry.lineage)
+      return
+    }
     this.#claim(account, key === account.key, 'ended a session that is not its own')
     account.writes++
     if (account.step !== 'destroy') {
