@@ -164,7 +164,8 @@ class Request implements Caller {
       other.app === this.app &&
       other.account.cameWith === this.account.cameWith &&
       other.isWaiting &&
-      other.operation?.name !== 'read'
+      // It loads its session before it has a turn.
+      (other.operation?.name !== 'read' || other.session !== undefined)
     )
   }
 
