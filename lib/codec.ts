@@ -141,6 +141,7 @@ export class Codec {
   #encode(data: Dictionary, serializer: Serializer): UnsealedRecord {
     const scale = new Scale(this.#maxRecordBytes)
     scale.weigh(data)
+    if (scale.isCyclic && serializer.refusesCycles) throw new TypeError('an object inside itself')
     const record = new UnsealedRecord(serializer.encode(data))
     // Such as more than may be decoded, or a reference to a function that is not there.
     if (scale.isUncertain && record.length <= this.#maxRecordBytes) {

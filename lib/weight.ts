@@ -44,6 +44,8 @@ export class Scale {
    * again tells what has become of it.
    */
   isUncertain = false
+  /** Whether an object was met inside itself. */
+  isCyclic = false
 
   /** @param limit In bytes. */
   constructor(limit: number) {
@@ -75,7 +77,10 @@ export class Scale {
       this.#addBytes(value.byteLength)
       return
     }
-    if (this.#ancestors.has(value)) return
+    if (this.#ancestors.has(value)) {
+      this.isCyclic = true
+      return
+    }
     if (value instanceof URL) {
       this.#addCostly()
       return

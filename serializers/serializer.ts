@@ -15,6 +15,8 @@ export interface Serializer {
   readonly name: string
   /** 1 to 255, and unique; 1 to 31 belong to this package, 32 to 255 to its users. */
   readonly tag: number
+  /** Whether an object inside itself is refused before `encode`, which would go round until the stack is full. */
+  readonly refusesCycles?: boolean
   /** Awaited once before the first use, if there is one: the place to import a library on demand. */
   load?(): Promise<void>
   /**

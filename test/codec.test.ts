@@ -202,6 +202,21 @@ t.test('a function that occurs twice leaves no record that cannot be decoded', a
   }
 })
 
+t.test('msgpack is not asked for what lies inside itself', async (t) => {
+  let calls = 0
+  const encode = (data: Dictionary) => {
+    if (Array.isArray(data.tree)) calls++
+    return msgpack.encode(data)
+  }
+  const codec = await codecFor({ ...msgpack, encode })
+  const tree: unknown[] = [Array.from({ length: 1_000 }, () => 'around and around')]
+  tree.push({ tree })
+  t.throws(() => codec.encode({ fine: 1, tree }), {
+    message: 'serializer msgpack cannot encode tree (Array)'
+  })
+  t.equal(calls, 0)
+})
+
 t.test('messages about keys stay short and cheap, whatever the number of keys', async (t) => {
   const codec = await codecFor(json, 65_536)
   const shared = Array.from({ length: 1_000 }, (_, n) => ({ n }))
