@@ -17,6 +17,9 @@ export class OverweightError extends Error {
 const BYTES_PER_OBJECT = 8
 /** So many objects are never too many. */
 const FEW_OBJECTS = 1_024
+/** So many levels in all: superjson notes the path of each value, and a long one for each of many values is long. */
+const LEVELS_PER_BYTE = 16
+const FEW_LEVELS = 1_048_576
 /** Keys may be longer than the record: msgpack writes the keys of equal objects once. */
 const KEYS = 16
 
@@ -25,7 +28,7 @@ const KEYS = 16
  * - a byte for each value, and the length of texts and binary data: no encoding takes less;
  * - objects, lists, and values that JSON has no word for: one for each 8 bytes of the limit;
  * - entries of Maps and Sets, and Errors, regular expressions and URLs: fixed numbers;
- * - levels of objects within each other.
+ * - levels of objects within each other, and those of all values together.
  *
  * A value inside itself counts once: to take cycles or to refuse them is the serializer's business. What is shared
  * counts each time, also where the serializer would store it once: another one may have to write it tomorrow.
@@ -33,12 +36,14 @@ const KEYS = 16
 export class Scale {
   readonly #limit: number
   readonly #maxObjects: number
+  readonly #maxLevels: number
   readonly #ancestors = new Set<object>()
   #bytes = 0
   #objects = 0
   #entries = 0
   #costly = 0
   #keys = 0
+  #levels = 0
   /**
    * Whether a value was met that says itself how it is encoded, or that no serializer has a word for: only decoding it
    * again tells what has become of it.
@@ -50,6 +55,7 @@ export class Scale {
   /** @param limit In bytes. */
   constructor(limit: number) {
     this.#limit = limit
+    this.#maxLevels = Math.max(FEW_LEVELS, limit * LEVELS_PER_BYTE)
     this.#maxObjects = Math.max(FEW_OBJECTS, Math.floor(limit / BYTES_PER_OBJECT))
   }
 
@@ -59,6 +65,8 @@ export class Scale {
 
   /** @throws {OverweightError} */
   weigh(value: unknown): void {
+    this.#levels += this.#ancestors.size
+    if (this.#levels > this.#maxLevels) throw new OverweightError('levels in all', this.#maxLevels)
     if (typeof value === 'object' && value !== null) {
       this.#addBytes(1)
       this.#addObject()

@@ -43,7 +43,7 @@ export const MAX_ENTRIES = 4_096
 export const MAX_COSTLY = 1_024
 
 /** How many levels of objects lie within each other. */
-export const MAX_DEPTH = 2_000
+export const MAX_DEPTH = 1_024
 
 /** The text that these bytes are in UTF-8; throws where they are not, rather than replace what is damaged. */
 export function textOf(bytes: Uint8Array): string {
