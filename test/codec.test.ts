@@ -50,7 +50,8 @@ for (const serializer of all) {
     for (const levels of [24, 64, 1_000]) {
       t.throws(() => codec.encode({ small: 1, graph: graph(levels) }), {
         code: 'FST_SESSION_TOO_LARGE',
-        message: /holds more than \d+ (objects|levels in all); largest keys: graph \(more than \d+ .*\), small/
+        message:
+          /holds more than \d+ (objects|levels in all); largest keys: graph \(more than \d+ .*\), small/
       })
     }
     t.same(codec.decode(serializer.tag, codec.encode({ graph: graph(8) }).payload), { graph: graph(8) })
