@@ -77,6 +77,8 @@ class Comparison {
   // Objects that were found equal, or are being compared, form trees: two of one tree need not be compared again. This
   // ends cycles, and it makes the cost linear (Hopcroft and Karp, for automata).
   readonly #parents = new Map<object, object>()
+  /** How many objects the tree of a root has: the smaller of two is joined to the larger, so that all stay flat. */
+  readonly #sizes = new Map<object, number>()
   /** The objects that have a parent, in the order in which they got it. */
   readonly #joined: object[] = []
 
@@ -106,8 +108,7 @@ class Comparison {
     this.#budget.spend(PAIR_OF_OBJECTS)
     const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
     if (rootOfA === rootOfB) return true
-    this.#parents.set(rootOfB, rootOfA)
-    this.#joined.push(rootOfB)
+    this.#join(rootOfA, rootOfB)
     return this.#areSameObjects(a, b, pairs)
   }
 
@@ -120,11 +121,27 @@ class Comparison {
     return root
   }
 
+  #join(one: object, other: object): void {
+    const [size, otherSize] = [this.#sizeOf(one), this.#sizeOf(other)]
+    const [small, large] = size < otherSize ? [one, other] : [other, one]
+    this.#parents.set(small, large)
+    this.#sizes.set(large, size + otherSize)
+    this.#joined.push(small)
+  }
+
+  #sizeOf(root: object): number {
+    return this.#sizes.get(root) ?? 1
+  }
+
   // One attempt among several: if it fails, what it took for equal is forgotten.
   #mayBeEqual(a: unknown, b: unknown): boolean {
     const before = this.#joined.length
     if (this.areEqual(a, b)) return true
-    for (const joined of this.#joined.splice(before)) this.#parents.delete(joined)
+    for (const joined of this.#joined.splice(before).reverse()) {
+      const parent = this.#parents.get(joined) as object
+      this.#sizes.set(parent, this.#sizeOf(parent) - this.#sizeOf(joined))
+      this.#parents.delete(joined)
+    }
     return false
   }
 

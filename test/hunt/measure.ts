@@ -3,6 +3,8 @@ import type { Step } from './targets.js'
 
 /** Microseconds of CPU that one step may take. */
 const CPU = 50_000
+/** The exceptions that SECURITY.md names: superjson visits each value several times, and `encodeLike` encodes twice. */
+const EXCEPTIONS: Record<string, number> = { 'encode superjson': 150_000, 'encode like': 150_000 }
 /** Bytes by which one step may let the process grow. */
 const MEMORY = 50e6
 
@@ -17,7 +19,7 @@ export function measured(): { step: Step; exceeded: () => string | undefined } {
     const result = work()
     const { user } = process.cpuUsage(cpu)
     const grown = bytes() - memory
-    if ((user > CPU || grown > MEMORY) && user >= most) {
+    if ((user > (EXCEPTIONS[name] ?? CPU) || grown > MEMORY) && user >= most) {
       most = user
       worst = `${name}: ${Math.round(user / 1000)} ms, ${Math.round(grown / 1e6)} MB`
     }

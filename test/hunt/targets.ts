@@ -59,7 +59,7 @@ function decode(random: Random, step: Step, codec: Codec, tag: number): string |
   const data = step('decode', () => attempt(() => codec.decode(tag, bytes)))
   if (data === undefined) return undefined
   if (inCommon(data, codec.decode(tag, bytes)) !== undefined) return 'two sessions share an object'
-  for (const other of tags) step('encode', () => attempt(() => codec.encode(data, other)))
+  for (const other of all) step(`encode ${other.name}`, () => attempt(() => codec.encode(data, other.tag)))
   const written = step('encode like', () => attempt(() => codec.encodeLike(data, tag)))
   if (written !== undefined) codec.decode(written.tag, written.record.payload)
   return undefined
@@ -67,8 +67,8 @@ function decode(random: Random, step: Step, codec: Codec, tag: number): string |
 
 function encode(random: Random, step: Step, codec: Codec): string | undefined {
   const data = dataOf(random)
-  const tag = random.pick(tags)
-  const stored = step('encode', () => attempt(() => codec.encode(data, tag)))
+  const { name, tag } = random.pick(all)
+  const stored = step(`encode ${name}`, () => attempt(() => codec.encode(data, tag)))
   // It throws if it cannot be decoded.
   const back = stored && step('decode', () => codec.decode(tag, stored.payload))
   const again = back && attempt(() => codec.encode(back, tag))
