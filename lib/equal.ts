@@ -59,6 +59,7 @@ export function currentBudget(): Budget {
  * @throws {BudgetError}
  */
 export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
+  if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, budget)
   try {
     return new Comparison(budget).areEqual(a, b)
   } catch (error) {
@@ -97,15 +98,9 @@ class Comparison {
 
   // Whether they are equal provided that all pairs are that this adds to the list.
   #matches(a: unknown, b: unknown, pairs: Pair[]): boolean {
-    this.#budget.spend()
-    if (typeof a === 'string' && typeof b === 'string') {
-      if (a.length !== b.length) return false
-      this.#budget.spend(Math.floor(a.length / CHUNK))
-      return a === b
-    }
-    if (Object.is(a, b)) return true
-    if (!isObject(a) || !isObject(b)) return false
+    if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, this.#budget)
     this.#budget.spend(PAIR_OF_OBJECTS)
+    if (a === b) return true
     const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
     if (rootOfA === rootOfB) return true
     this.#join(rootOfA, rootOfB)
@@ -202,6 +197,15 @@ class Comparison {
 
 type Pair = readonly [unknown, unknown]
 type Named = Record<string | symbol, unknown>
+
+// One of them at least is no object.
+function areSamePrimitives(a: unknown, b: unknown, budget: Budget): boolean {
+  budget.spend()
+  if (typeof a !== 'string' || typeof b !== 'string') return Object.is(a, b)
+  if (a.length !== b.length) return false
+  budget.spend(Math.floor(a.length / CHUNK))
+  return a === b
+}
 
 function haveSameKeys(a: object, b: object, pairs: Pair[]): boolean {
   const keys: (string | symbol)[] = Object.keys(a)
