@@ -53,9 +53,8 @@ export function currentBudget(): Budget {
 }
 
 /**
- * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it; except that invalid Dates are
- * equal. The time is linear in the objects that it
- * visits, however often they occur.
+ * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it, except that invalid Dates are equal. The
+ * time is linear in the objects that it visits, however often they occur.
  * @throws {BudgetError}
  */
 export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
