@@ -246,6 +246,17 @@ t.test('three keys are named, the largest first', async (t) => {
   t.throws(() => codec.encode(data), { message: /largest keys: b \(38\), c \(28\), d \(28\)$/ })
 })
 
+t.test(
+  'a key that the serializer refuses is named by its weight where the session is too large',
+  async (t) => {
+    const codec = await codecFor(json, 100)
+    t.throws(() => codec.encode({ a: 'x'.repeat(60), big: 1n, c: 'x'.repeat(50) }), {
+      message:
+        'the session takes more than 100 bytes, maxRecordBytes is 100; largest keys: a (68), c (58), big (about 1)'
+    })
+  }
+)
+
 t.test('a value that says itself how it is encoded is not weighed by what is in it', async (t) => {
   const codec = await codecFor(json, 100)
   const big = { text: 'x'.repeat(1_000), toJSON: () => 'small' }
