@@ -8,6 +8,8 @@ export class BudgetError extends Error {}
 const STEPS = 400_000
 /** A pair of objects takes about ten times as long as one of other values. */
 const PAIR_OF_OBJECTS = 10
+/** An attempt to find an object of a Set, or a key of a Map, in another one: the steps that it takes besides. */
+const ATTEMPT = 20
 /** A step for each of so many characters or bytes. */
 const CHUNK = 64
 
@@ -129,6 +131,7 @@ class Comparison {
 
   // One attempt among several: if it fails, what it took for equal is forgotten.
   #mayBeEqual(a: unknown, b: unknown): boolean {
+    this.#budget.spend(ATTEMPT)
     const before = this.#joined.length
     if (this.areEqual(a, b)) return true
     for (const joined of this.#joined.splice(before).reverse()) {

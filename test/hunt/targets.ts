@@ -33,7 +33,8 @@ export async function createTargets(): Promise<Record<string, Target>> {
     encode: (random, step) => encode(random, step, codec),
     record: (random, step) => record(random, step, codec),
     merge: (random, step) => merge(random, step, codec),
-    cookie
+    cookie,
+    lists: (random, step) => lists(random, step, codec)
   }
 }
 
@@ -116,6 +117,40 @@ function merge(random: Random, step: Step, codec: Codec): string | undefined {
   step('merge', () => attempt(() => mergeLive(base, mine, theirs, RULES, (data) => ({ ...data }), budget)))
   return undefined
 }
+
+// Long lists and Sets that three requests have put into different orders.
+function lists(random: Random, step: Step, codec: Codec): string | undefined {
+  const kind = random.below(ITEMS.length)
+  const length = random.once(20) ? random.below(12_000) : random.below(100)
+  const isSet = random.once(2)
+  const side = (): Dictionary | undefined => {
+    const all = Array.from({ length }, (_, n) => ITEMS[kind]?.(n))
+    if (random.once(2)) all.reverse()
+    if (random.once(2)) all.splice(random.below(length + 1), 1, ITEMS[kind]?.(length + random.below(2)))
+    const key = random.pick(['a', 'b', 'c', '1'])
+    return attempt(() =>
+      codec.decode(3, codec.encode({ a: 1, b: 1, [key]: isSet ? new Set(all) : all }, 3).payload)
+    )
+  }
+  const [base, mine, theirs] = [side(), side(), side()]
+  if (base === undefined || mine === undefined || theirs === undefined) return undefined
+  step('merge', () =>
+    attempt(() => mergeLive(base, mine, theirs, RULES, (data) => ({ ...data }), codec.newBudget()))
+  )
+  return undefined
+}
+
+const ITEMS: readonly ((n: number) => unknown)[] = [
+  (n) => n,
+  (n) => `text ${n}`,
+  (n) => ({ sku: n, name: `article ${n}`, price: n / 100 }),
+  (n) => [[[[n]]]],
+  (n) => new Date(n),
+  (n) => new Set([n]),
+  (n) => new Map([[{ n }, n]]),
+  (n) => Buffer.from([n >> 8, n]),
+  (n) => n % 10
+]
 
 const NAME = '__Host-session'
 const ids = new SessionIds(['a secret of the hunt, which is long enough'])
