@@ -96,13 +96,7 @@ export class Codec {
     const byOwn = own === writer ? undefined : this.#roundTrip(data, own)
     if (byOwn === undefined) return { record: this.encode(data), tag: writer.tag, kept: false, keys: [] }
     const byWriter = this.#roundTrip(data, writer)
-    const budget = this.newBudget()
-    const keys = byWriter
-      ? Object.keys(data).filter((key) => {
-          const back = byWriter.back[key]
-          return !isEqual(back, data[key], budget) && !isEqual(back, byOwn.back[key], budget)
-        })
-      : this.#refusedKeys(data, writer)
+    const keys = byWriter ? this.#lost(data, byWriter.back, byOwn.back) : this.#refusedKeys(data, writer)
     if (byWriter !== undefined && keys.length === 0) {
       return { record: byWriter.record, tag: writer.tag, kept: false, keys }
     }
@@ -141,6 +135,7 @@ export class Codec {
   #encode(data: Dictionary, serializer: Serializer): UnsealedRecord {
     const scale = new Scale(this.#maxRecordBytes)
     scale.weigh(data)
+    if (scale.isCyclic && serializer.refusesCycles) throw new TypeError('an object inside itself')
     const record = new UnsealedRecord(serializer.encode(data))
     // Such as more than may be decoded, or a reference to a function that is not there.
     if (scale.isUncertain && record.length <= this.#maxRecordBytes) {
@@ -157,6 +152,18 @@ export class Codec {
     } catch {
       return undefined
     }
+  }
+
+  // The keys that are neither as they were nor as the other serializer brings them back, or too much to compare.
+  #lost(data: Dictionary, back: Dictionary, other: Dictionary): string[] {
+    const budget = this.newBudget()
+    return Object.keys(data).filter((key) => {
+      try {
+        return !isEqual(back[key], data[key], budget) && !isEqual(back[key], other[key], budget)
+      } catch {
+        return true
+      }
+    })
   }
 
   #refusal(data: Dictionary, serializer: Serializer): Error {
@@ -189,16 +196,15 @@ export class Codec {
     return new TooLargeError(size, this.#maxRecordBytes, this.#largest(data, serializer))
   }
 
-  // By their weight; of the few that may be named the bytes are counted.
+  // By their weight, in bytes where that is no effort: a session far beyond its limit is not encoded again for a message.
   #largest(data: Dictionary, serializer: Serializer): string {
-    const sizes = this.#weights(data)
-      .sort((a, b) => b.bytes - a.bytes)
-      .slice(0, 2 * NAMED)
-      .map(({ key, bytes, excess }) => {
-        if (excess !== undefined) return { key, bytes, text: excess }
-        const size = this.#sizeOf({ [key]: data[key] }, serializer) ?? bytes
-        return { key, bytes: size, text: String(size) }
-      })
+    const weights = this.#weights(data).sort((a, b) => b.bytes - a.bytes)
+    const all = weights.reduce((sum, { bytes }) => sum + bytes, 0)
+    const sizes = weights.slice(0, 2 * NAMED).map(({ key, bytes, excess }) => {
+      if (excess !== undefined) return { key, bytes, text: excess }
+      const size = all < 2 * this.#maxRecordBytes ? this.#sizeOf({ [key]: data[key] }, serializer) : undefined
+      return { key, bytes: size ?? bytes, text: size === undefined ? `about ${bytes}` : String(size) }
+    })
     return sizes
       .sort((a, b) => b.bytes - a.bytes || a.key.localeCompare(b.key))
       .slice(0, NAMED)
@@ -226,7 +232,7 @@ export class Codec {
       } catch (error) {
         if (isTooMuch(error)) excess = error.message
       }
-      weights.push({ key, bytes: excess === undefined ? scale.bytes : Infinity, excess })
+      weights.push({ key, bytes: excess === undefined ? scale.bytesWithKeys : Infinity, excess })
       left -= KEY_WEIGHED + scale.bytes
       if (left < 0) break
     }

@@ -8,6 +8,8 @@ export class BudgetError extends Error {}
 const STEPS = 400_000
 /** A pair of objects takes about ten times as long as one of other values. */
 const PAIR_OF_OBJECTS = 10
+/** An attempt to find an object of a Set, or a key of a Map, in another one: the steps that it takes besides. */
+const ATTEMPT = 20
 /** A step for each of so many characters or bytes. */
 const CHUNK = 64
 
@@ -53,12 +55,12 @@ export function currentBudget(): Budget {
 }
 
 /**
- * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it; except that invalid Dates are
- * equal. The time is linear in the objects that it
- * visits, however often they occur.
+ * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it, except that invalid Dates are equal. The
+ * time is linear in the objects that it visits, however often they occur.
  * @throws {BudgetError}
  */
 export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
+  if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, budget)
   try {
     return new Comparison(budget).areEqual(a, b)
   } catch (error) {
@@ -77,6 +79,8 @@ class Comparison {
   // Objects that were found equal, or are being compared, form trees: two of one tree need not be compared again. This
   // ends cycles, and it makes the cost linear (Hopcroft and Karp, for automata).
   readonly #parents = new Map<object, object>()
+  /** How many objects the tree of a root has: the smaller of two is joined to the larger, so that all stay flat. */
+  readonly #sizes = new Map<object, number>()
   /** The objects that have a parent, in the order in which they got it. */
   readonly #joined: object[] = []
 
@@ -95,19 +99,12 @@ class Comparison {
 
   // Whether they are equal provided that all pairs are that this adds to the list.
   #matches(a: unknown, b: unknown, pairs: Pair[]): boolean {
-    this.#budget.spend()
-    if (typeof a === 'string' && typeof b === 'string') {
-      if (a.length !== b.length) return false
-      this.#budget.spend(Math.floor(a.length / CHUNK))
-      return a === b
-    }
-    if (Object.is(a, b)) return true
-    if (!isObject(a) || !isObject(b)) return false
+    if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, this.#budget)
     this.#budget.spend(PAIR_OF_OBJECTS)
+    if (a === b) return true
     const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
     if (rootOfA === rootOfB) return true
-    this.#parents.set(rootOfB, rootOfA)
-    this.#joined.push(rootOfB)
+    this.#join(rootOfA, rootOfB)
     return this.#areSameObjects(a, b, pairs)
   }
 
@@ -120,11 +117,28 @@ class Comparison {
     return root
   }
 
+  #join(one: object, other: object): void {
+    const [size, otherSize] = [this.#sizeOf(one), this.#sizeOf(other)]
+    const [small, large] = size < otherSize ? [one, other] : [other, one]
+    this.#parents.set(small, large)
+    this.#sizes.set(large, size + otherSize)
+    this.#joined.push(small)
+  }
+
+  #sizeOf(root: object): number {
+    return this.#sizes.get(root) ?? 1
+  }
+
   // One attempt among several: if it fails, what it took for equal is forgotten.
   #mayBeEqual(a: unknown, b: unknown): boolean {
+    this.#budget.spend(ATTEMPT)
     const before = this.#joined.length
     if (this.areEqual(a, b)) return true
-    for (const joined of this.#joined.splice(before)) this.#parents.delete(joined)
+    for (const joined of this.#joined.splice(before).reverse()) {
+      const parent = this.#parents.get(joined) as object
+      this.#sizes.set(parent, this.#sizeOf(parent) - this.#sizeOf(joined))
+      this.#parents.delete(joined)
+    }
     return false
   }
 
@@ -185,6 +199,15 @@ class Comparison {
 
 type Pair = readonly [unknown, unknown]
 type Named = Record<string | symbol, unknown>
+
+// One of them at least is no object.
+function areSamePrimitives(a: unknown, b: unknown, budget: Budget): boolean {
+  budget.spend()
+  if (typeof a !== 'string' || typeof b !== 'string') return Object.is(a, b)
+  if (a.length !== b.length) return false
+  budget.spend(Math.floor(a.length / CHUNK))
+  return a === b
+}
 
 function haveSameKeys(a: object, b: object, pairs: Pair[]): boolean {
   const keys: (string | symbol)[] = Object.keys(a)

@@ -13,50 +13,73 @@ export class OverweightError extends Error {
   }
 }
 
+/** So many bytes of a record allow for one value, such as a number and what separates it from the next. */
+const BYTES_PER_VALUE = 4
 /** So many bytes of a record allow for one object: with less each, no session is made of them. */
 const BYTES_PER_OBJECT = 8
-/** So many objects are never too many. */
-const FEW_OBJECTS = 1_024
+/** So many values or objects are never too many. */
+const FEW = 1_024
+/** So many levels in all: superjson notes the path of each value, and a long one for each of many values is long. */
+const LEVELS_PER_BYTE = 16
+const FEW_LEVELS = 1_048_576
 /** Keys may be longer than the record: msgpack writes the keys of equal objects once. */
-const KEYS = 16
+const KEYS = 4
 
 /**
  * Weighs values against the bounds of one record:
  * - a byte for each value, and the length of texts and binary data: no encoding takes less;
+ * - values: one for each 4 bytes of the limit;
  * - objects, lists, and values that JSON has no word for: one for each 8 bytes of the limit;
  * - entries of Maps and Sets, and Errors, regular expressions and URLs: fixed numbers;
- * - levels of objects within each other.
+ * - levels of objects within each other, and those of all values together.
  *
  * A value inside itself counts once: to take cycles or to refuse them is the serializer's business. What is shared
  * counts each time, also where the serializer would store it once: another one may have to write it tomorrow.
  */
 export class Scale {
   readonly #limit: number
+  readonly #maxValues: number
   readonly #maxObjects: number
+  readonly #maxLevels: number
   readonly #ancestors = new Set<object>()
   #bytes = 0
+  #values = 0
   #objects = 0
   #entries = 0
   #costly = 0
   #keys = 0
+  #levels = 0
   /**
    * Whether a value was met that says itself how it is encoded, or that no serializer has a word for: only decoding it
    * again tells what has become of it.
    */
   isUncertain = false
+  /** Whether an object was met inside itself. */
+  isCyclic = false
 
   /** @param limit In bytes. */
   constructor(limit: number) {
     this.#limit = limit
-    this.#maxObjects = Math.max(FEW_OBJECTS, Math.floor(limit / BYTES_PER_OBJECT))
+    this.#maxLevels = Math.max(FEW_LEVELS, limit * LEVELS_PER_BYTE)
+    this.#maxValues = Math.max(FEW, Math.floor(limit / BYTES_PER_VALUE))
+    this.#maxObjects = Math.max(FEW, Math.floor(limit / BYTES_PER_OBJECT))
   }
 
+  /** Of what was weighed, at least: no text is shorter in any encoding. */
   get bytes(): number {
     return this.#bytes
   }
 
+  /** The same with the keys of all objects, as JSON writes them. */
+  get bytesWithKeys(): number {
+    return this.#bytes + this.#keys
+  }
+
   /** @throws {OverweightError} */
   weigh(value: unknown): void {
+    if (++this.#values > this.#maxValues) throw new OverweightError('values', this.#maxValues)
+    this.#levels += this.#ancestors.size
+    if (this.#levels > this.#maxLevels) throw new OverweightError('levels in all', this.#maxLevels)
     if (typeof value === 'object' && value !== null) {
       this.#addBytes(1)
       this.#addObject()
@@ -75,7 +98,10 @@ export class Scale {
       this.#addBytes(value.byteLength)
       return
     }
-    if (this.#ancestors.has(value)) return
+    if (this.#ancestors.has(value)) {
+      this.isCyclic = true
+      return
+    }
     if (value instanceof URL) {
       this.#addCostly()
       return

@@ -8,6 +8,7 @@ let packr: Packr
 export const msgpack: Serializer = {
   name: 'msgpack',
   tag: 3,
+  refusesCycles: true,
   async load() {
     // This entry leaves the optional native part out, which is for decoding only.
     const { Packr } = await import('msgpackr/pack')

@@ -15,6 +15,8 @@ export interface Serializer {
   readonly name: string
   /** 1 to 255, and unique; 1 to 31 belong to this package, 32 to 255 to its users. */
   readonly tag: number
+  /** Whether an object inside itself is refused before `encode`, which would go round until the stack is full. */
+  readonly refusesCycles?: boolean
   /** Awaited once before the first use, if there is one: the place to import a library on demand. */
   load?(): Promise<void>
   /**
@@ -41,7 +43,7 @@ export const MAX_ENTRIES = 4_096
 export const MAX_COSTLY = 1_024
 
 /** How many levels of objects lie within each other. */
-export const MAX_DEPTH = 2_000
+export const MAX_DEPTH = 1_024
 
 /** The text that these bytes are in UTF-8; throws where they are not, rather than replace what is damaged. */
 export function textOf(bytes: Uint8Array): string {

@@ -151,6 +151,20 @@ t.test('objects that double at every level cost a few steps for each level', asy
   )
 })
 
+t.test(
+  'one object in place of many equal ones, or many in place of one, cost a few steps for each',
+  async (t) => {
+    const list = (create: () => unknown) => Array.from({ length: 2_000 }, create)
+    const one = { a: [1] }
+    for (const [a, b] of [
+      [list(() => one), list(() => ({ a: [1] }))],
+      [list(() => ({ a: [1] })), list(() => one)]
+    ]) {
+      t.ok(isEqual(a, b, new Budget(150_000)))
+    }
+  }
+)
+
 t.test('what takes more steps than the budget has is not compared to the end', async (t) => {
   const list = Array.from({ length: 1_000 }, (_, n) => n)
   t.ok(isEqual(list, [...list], new Budget(2_000)))

@@ -49,6 +49,8 @@ await app.register(cookie)
 await app.register(redisSession, {
   ...session,
   redis: client ?? (redis as string),
+  // A key for each write, as long as it runs.
+  maxRecordBytes: 1_048_576,
   cookie: { secure: false }
 })
 

@@ -41,6 +41,8 @@ await app.register(redisSession, {
   store,
   serializer: serializer as 'json',
   cookie: { secure: false },
+  // Its lists and keys grow as long as it runs.
+  maxRecordBytes: 1_048_576,
   merge: { count: sum, log: append }
 })
 type Data = Record<string, unknown>

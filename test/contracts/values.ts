@@ -21,8 +21,8 @@ const cycle: Record<string, unknown> = { id: 1 }
 cycle.self = cycle
 
 /** Lists within lists, this deep. */
-export function nest(depth: number): unknown {
-  let value: unknown = 'innermost'
+export function nest(depth: number, innermost: unknown = 'innermost'): unknown {
+  let value = innermost
   for (let level = 0; level < depth; level++) value = [value]
   return value
 }

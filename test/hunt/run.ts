@@ -1,0 +1,87 @@
+// `npm run test:hunt -- --seed 1 --inputs 1000000`: hostile and damaged inputs by the million, the same for one seed, and
+// then random plans for the model (`--plans 0` leaves them out).
+// Ends with 1 if one took more than 50 ms of CPU or 50 MB, gave an error without a code, or left something behind.
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Batch, Finding } from './worker.js'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    inputs: { type: 'string', default: '500000' },
+    plans: { type: 'string', default: '2000' }
+  }
+})
+const [seed, inputs] = [Number(values.seed), Number(values.inputs)]
+if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(inputs) || inputs < 1) {
+  console.error('usage: npm run test:hunt -- [--seed <number>] [--inputs <number>] [--plans <number>]')
+  process.exit(2)
+}
+
+/** Inputs that are worked through before their time and memory are looked at. */
+const BATCH = 50
+/** Milliseconds after which a batch counts as one that never ends. */
+const PATIENCE = 60_000
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
+
+const findings: Finding[] = []
+const counts = new Map<string, number>()
+let child = start()
+const names = (await answerOf(child)) as string[]
+const each = Math.ceil(inputs / names.length)
+const startedAt = Date.now()
+
+for (const [target, name] of names.entries()) {
+  for (let from = 0; from < each; from += BATCH) {
+    const batch: Batch = { seed, target, from, to: Math.min(from + BATCH, each) }
+    child.send(batch)
+    const answer = (await answerOf(child)) as Finding[] | undefined
+    if (answer === undefined) {
+      report({ target: name, input: from, what: 'this batch takes for ever, or has ended the process' })
+      child.kill('SIGKILL')
+      child = start()
+      await answerOf(child)
+    }
+    for (const finding of answer ?? []) report(finding)
+    counts.set(name, batch.to)
+  }
+  console.log(`${name}: ${counts.get(name)} inputs`)
+}
+child.kill()
+const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+console.log(
+  `seed ${seed}: ${total} inputs in ${Math.round((Date.now() - startedAt) / 1000)} s, ${findings.length} findings`
+)
+process.exitCode = findings.length > 0 ? 1 : 0
+if (values.plans !== '0') {
+  const model = fileURLToPath(new URL('model.ts', import.meta.url))
+  const args = ['--import=tsx', model, '--seed', String(seed), '--runs', values.plans]
+  if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) process.exitCode = 1
+}
+
+function start(): ChildProcess {
+  return fork(WORKER, { execArgv: ['--import=tsx', '--max-old-space-size=512'] })
+}
+
+function report(finding: Finding): void {
+  findings.push(finding)
+  console.log(`FOUND ${finding.target} #${finding.input}: ${finding.what}`)
+}
+
+/** What the process says next; `undefined` if it has ended, or says nothing for too long. */
+function answerOf(process: ChildProcess): Promise<unknown> {
+  return new Promise((resolve) => {
+    const end = (answer?: unknown): void => {
+      clearTimeout(watchdog)
+      process.off('message', end)
+      process.off('exit', gone)
+      resolve(answer)
+    }
+    const gone = (): void => end()
+    const watchdog = setTimeout(gone, PATIENCE)
+    process.once('message', end)
+    process.once('exit', gone)
+  })
+}
