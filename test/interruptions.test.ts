@@ -28,6 +28,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
     const result = await next(session, reply)
     return reply.sent ? reply : reply.send({ result })
   })
+  app.get('/logout', async ({ session }) => session.destroy())
   app.get('/other', async ({ session }) => {
     session.count = 7
     session.name = 'Bob'
@@ -48,7 +49,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
   }
   const data = async () => (await visit((session) => session.data())).body.result
   const unsaved = () => app.logLines.filter(({ msg }) => msg.includes('are lost'))
-  return { browser, data, memory, operations, plan, tab, unsaved, visit }
+  return { app, browser, data, memory, operations, plan, tab, unsaved, visit }
 }
 
 const login: Route = (session) => {
@@ -410,3 +411,142 @@ t.test(
     }
   }
 )
+
+t.test('what a new primary has acknowledged stands beside a request that was under way', async (t) => {
+  const { data, memory, tab, visit } = await visitor(t)
+  await visit((session) => Object.assign(session, { userId: 1, count: 1 }))
+  const other = tab()
+  let old: Buffer | undefined
+  await visit(async (session) => {
+    old = await memory.read(`session:${session.id}`)
+    session.name = 'lost in the failover'
+  })
+  const { body } = await visit(async (session) => {
+    const key = `session:${session.id}`
+    const now = await memory.read(key)
+    if (old === undefined || now === undefined) throw new Error('no record')
+    await memory.update(key, now.subarray(14, 32), old, Date.now() + 60_000)
+    // The new primary acknowledges count 7 and the name Bob.
+    await other.request('/other')
+    session.count = (session.count ?? 0) + 1
+    await session.save()
+    return session.rolledBack
+  })
+  t.equal(body.result, true)
+  t.same(await data(), { userId: 1, count: 8, name: 'Bob' })
+})
+
+t.test('a session that was ended does not live on under an id that was offered', async (t) => {
+  const { browser, data, plan, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  const { status, response } = await visit(async (session) => {
+    await session.regenerate()
+    // Another tab signs out before the old id is replaced.
+    await other.request('/logout')
+    session.name = 'Ada'
+    plan.push('pass', 'lose', 'lose', 'lose')
+  })
+  t.equal(status, 503)
+  t.ok(
+    response.cookies.some(({ name }) => name.endsWith('-next')),
+    'the new id is offered, since nobody knows'
+  )
+  browser.cookies.delete('__Host-session')
+  t.same(await data(), {})
+})
+
+t.test('a change by a set() behind a reload() that nobody waits for is kept', async (t) => {
+  const { data, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  await visit(async (session) => {
+    await other.request('/other')
+    const reloaded = session.reload()
+    session.userId = 2
+    await reloaded
+  })
+  t.same(await data(), { userId: 2, count: 7, name: 'Bob' })
+})
+
+t.test('each change behind the response is reported, once', async (t) => {
+  const { unsaved, visit } = await visitor(t)
+  await visit(login)
+  let held: Session | undefined
+  await visit((session) => {
+    held = session
+  })
+  t.same(unsaved(), [])
+  if (held === undefined) throw new Error('no session')
+  held.set('name', 'Ada')
+  while (unsaved().length === 0) await tick()
+  held.set('name', 'Bob')
+  await tick()
+  t.match(unsaved(), [{ msg: /without a commit: call save\(\)/ }])
+})
+
+t.test('what a response of 500 discards is reported, and what it only read is not', async (t) => {
+  const { unsaved, visit } = await visitor(t)
+  await visit(login)
+  await visit((session, reply) => {
+    t.ok(session.data())
+    return reply.code(500).send({})
+  })
+  t.same(unsaved(), [])
+  await visit((session, reply) => {
+    session.name = 'Ada'
+    return reply.code(502).send({})
+  })
+  t.match(unsaved(), [{ msg: /the response has status 502/, session: { type: 'unsaved' } }])
+})
+
+t.test('a key that is set to its own value is no change, and nothing is lost', async (t) => {
+  const { operations, unsaved, visit } = await visitor(t)
+  await visit(login)
+  await visit(login)
+  t.same(operations, ['read'])
+  await tick()
+  t.same(unsaved(), [])
+})
+
+t.test('a touch that fails is a line in the log, never the error of a request that only looks', async (t) => {
+  const { app, operations, plan, visit } = await visitor(t, { touchAfter: 0 })
+  await visit(login)
+  for (const fate of ['refuse', 'lose'] as const) {
+    plan.push('pass', fate)
+    t.equal((await visit((session) => session.userId)).status, 200)
+    t.same(operations, ['read', 'touch'])
+    plan.push('pass', fate)
+    t.equal((await visit((session) => session.touch())).status, 200)
+  }
+  const lines = app.logLines.filter(({ msg }) => msg.includes('was not extended'))
+  t.equal(lines.length, 4)
+  t.match(lines[0], { level: 40, session: { type: 'untouched', reason: 'FST_SESSION_UNAVAILABLE' } })
+})
+
+t.test('the id after regenerate() is the one that is stored', async (t) => {
+  const { memory, visit } = await visitor(t)
+  await visit(login)
+  const { body } = await visit(async (session) => {
+    const before = session.id
+    await session.regenerate()
+    return [before, session.id]
+  })
+  const [before, after] = body.result
+  t.not(before, after)
+  t.ok(await memory.read(`session:${after}`))
+  t.equal((await visit((session) => session.id)).body.result, after)
+})
+
+t.test('a regenerate() that failed fails the request, whether or not anybody waited for it', async (t) => {
+  const { tab, visit } = await visitor(t)
+  await visit(login)
+  const old = tab()
+  await visit((session) => session.regenerate())
+  for (const route of [
+    (session: Session) => void session.regenerate(),
+    (session: Session) => session.regenerate().catch(() => {})
+  ]) {
+    t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT', statusCode: 409 })
+  }
+})

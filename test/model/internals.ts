@@ -9,9 +9,9 @@ export { isMark, revisionOf }
 
 const ids = new SessionIds('__Host-session', [])
 
-/** The key of the session that this cookie, which is not signed, names. */
+/** The key of the session that this cookie, which is not signed, names. One that is only offered begins with 3. */
 export function keyOf(cookie: string): string {
-  return `session:${ids.handleOf(cookie)}`
+  return `session:${ids.handleOf(cookie.replace(/^3/, '2'))}`
 }
 
 /** What a record holds, without the prototypes and key order of the one or other serializer. */
