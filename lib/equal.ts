@@ -1,14 +1,15 @@
 // Deep equality of session data at a bounded cost: a small record can decode to a graph that doubles at every level.
+import { Buffer } from 'node:buffer'
 import { isDeepStrictEqual, types } from 'node:util'
 
 /** The budget of a comparison or a merge is spent. */
 export class BudgetError extends Error {}
 
 /** Steps that one request may spend on comparing and merging; about 50 ms on a slow machine. */
-const STEPS = 400_000
+const STEPS = 300_000
 /** A pair of objects takes about ten times as long as one of other values. */
 const PAIR_OF_OBJECTS = 10
-/** An attempt to find an object of a Set, or a key of a Map, in another one: the steps that it takes besides. */
+/** What an attempt to find an object of a Set or a key of a Map takes besides, and a comparison by node:util. */
 const ATTEMPT = 20
 /** A step for each of so many characters or bytes. */
 const CHUNK = 64
@@ -23,7 +24,7 @@ export class Budget {
 
   /** The budget for data of records of this size: a record may be compared several times in one merge. */
   static forRecords(maxRecordBytes: number): Budget {
-    return new Budget(Math.max(STEPS, 6 * maxRecordBytes))
+    return new Budget(Math.max(STEPS, 4 * maxRecordBytes))
   }
 
   get left(): number {
@@ -156,7 +157,11 @@ class Comparison {
     if (types.isDate(a) && types.isDate(b))
       return Object.is(a.getTime(), b.getTime()) && haveSameKeys(a, b, pairs)
     // All other types hold no further values.
-    if (ArrayBuffer.isView(a)) this.#budget.spend(Math.floor(a.byteLength / CHUNK))
+    if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
+      this.#budget.spend(Math.floor(a.byteLength / CHUNK))
+      if (!bytesOf(a).equals(bytesOf(b))) return false
+    }
+    this.#budget.spend(ATTEMPT)
     return isDeepStrictEqual(a, b)
   }
 
@@ -219,6 +224,10 @@ function haveSameKeys(a: object, b: object, pairs: Pair[]): boolean {
     pairs.push([(a as Named)[key], (b as Named)[key]])
   }
   return true
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
 }
 
 function tagOf(value: object): string {

@@ -1,4 +1,5 @@
 // Rules for keys that two requests change at once: what most applications need, ready to name in `merge`.
+import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { MAX_ENTRIES } from '../serializers/serializer.js'
 import { type Budget, BudgetError, currentBudget, isEqual } from './equal.js'
@@ -114,6 +115,7 @@ class Tally {
 /** How far a key looks into an object: into so many levels and so many values of each. */
 const LEVELS = 3
 const VALUES = 8
+const BYTES = 32
 /** In steps of the budget. */
 const KEY_OF_OBJECT = 5
 
@@ -128,6 +130,10 @@ function keyOf(value: unknown, budget: Budget, level = 0): unknown {
   budget.spend(KEY_OF_OBJECT)
   const tag = Object.prototype.toString.call(value)
   if (types.isDate(value)) return `${tag}${value.getTime()}`
+  if (ArrayBuffer.isView(value)) {
+    const start = Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, BYTES))
+    return `${tag}${value.byteLength}:${start.toString('latin1')}`
+  }
   if (level === LEVELS) return tag
   if (Array.isArray(value)) {
     const parts = value.slice(0, VALUES).map((item) => textOf(keyOf(item, budget, level + 1)))
