@@ -60,10 +60,13 @@ export function reportAmbiguous(registration: object, log: Log, handles: readonl
   if (knownAmbiguous.has(registration)) events.publish(event)
   else {
     knownAmbiguous.add(registration)
-    const message =
-      'a browser sends several session cookies, which lead to different sessions: none of them is used. ' +
-      'Change cookie.name whenever domain, path or partitioned change, so that old cookies do not count'
-    report(log, 'warn', event, message)
+    const count = handles.length
+    report(
+      log,
+      'warn',
+      event,
+      `a browser sends the cookies of ${count} sessions, and none is used: change cookie.name with domain or path`
+    )
   }
 }
 

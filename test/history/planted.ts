@@ -23,8 +23,9 @@ export function withBugs(store: Store, planted: () => Bug | undefined): Store {
         if (bug === 'no mark' && name === 'update' && isMark(args[2] as Uint8Array)) {
           return Promise.resolve<Outcome>('done')
         }
-        if (bug === 'uncertain called unavailable') return method(...args).catch(callItUnavailable)
-        return method(...args)
+        const answer = method(...args)
+        const isCalledSo = bug === 'uncertain called unavailable' && answer instanceof Promise
+        return isCalledSo ? answer.catch(callItUnavailable) : answer
       }
     }
   })
