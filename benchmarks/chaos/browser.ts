@@ -45,7 +45,7 @@ export class Browser {
   readonly #tally: Tally
   readonly #random: () => number
   readonly #agent = new Agent({ keepAlive: true })
-  #cookie: { name: string; value: string } | undefined
+  readonly #cookies = new Map<string, string>()
   #underWay = 0
   #signedIn = false
   #isChangingId = false
@@ -163,7 +163,7 @@ export class Browser {
     tally.requests++
     this.#underWay++
     const began = performance.now()
-    const answer = await exchange(method, address + path, this.#cookie, this.#agent).catch((error) => {
+    const answer = await exchange(method, address + path, this.#cookies, this.#agent).catch((error) => {
       count(tally.errors, error.code ?? error.message)
       if (error.message === 'hang') tally.hangs++
       return undefined
@@ -188,7 +188,8 @@ export class Browser {
     for (const { value, isCleared } of cookies) {
       if (status >= 500 && isCleared) count(this.#tally.wrong, 'a failed request clears the cookie')
       const at = value.indexOf('=')
-      this.#cookie = isCleared ? undefined : { name: value.slice(0, at), value: value.slice(at + 1) }
+      if (isCleared) this.#cookies.delete(value.slice(0, at))
+      else this.#cookies.set(value.slice(0, at), value.slice(at + 1))
     }
   }
 }
@@ -198,7 +199,7 @@ export async function visit(url: string, tally: Tally): Promise<void> {
   tally.visits++
   const began = performance.now()
   try {
-    const { status, body, cookies } = await exchange('GET', url, undefined, new Agent())
+    const { status, body, cookies } = await exchange('GET', url, new Map(), new Agent())
     const sight: Partial<Sight> = JSON.parse(body)
     if (status !== 200 || sight.detached !== undefined) count(tally.wrong, 'a first visit fails')
     if (sight.user !== undefined) count(tally.wrong, "a first visit sees another browser's session")
@@ -220,11 +221,12 @@ function codeOf({ status, body }: Answer): string {
 function exchange(
   method: string,
   url: string,
-  cookie: { name: string; value: string } | undefined,
+  jar: ReadonlyMap<string, string>,
   agent: Agent
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const headers = cookie === undefined ? {} : { cookie: `${cookie.name}=${cookie.value}` }
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const headers = cookie === '' ? {} : { cookie }
     const sent = request(url, { method, agent, headers }, (response) => {
       let body = ''
       response.setEncoding('utf8')
