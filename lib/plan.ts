@@ -140,7 +140,7 @@ function mergedPlan(
   const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = () => codec.decode(tag, record.payload)
-  const theirs = decodeKept(stored, keep, handle, codec)
+  const theirs = kept(decodeRecord(stored, handle, codec), keep)
   const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
   const data = mergeOrConflict(handle, () =>
     mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, mine, budget)
@@ -170,18 +170,14 @@ function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
 }
 
 function readAs(record: SessionRecord, keep: Keep, tag: number, handle: string, codec: Codec): Dictionary {
-  const data = decodeKept(record, keep, handle, codec)
+  const data = kept(decodeRecord(record, handle, codec), keep)
   return record.header.tag === tag ? data : comeBack(data, tag, codec)
 }
 
-function decodeKept(
-  { header, payload }: SessionRecord,
-  keep: Keep,
-  handle: string,
-  codec: Codec
-): Dictionary {
+/** @throws {UndecodableError} FST_SESSION_UNDECODABLE */
+export function decodeRecord({ header, payload }: SessionRecord, handle: string, codec: Codec): Dictionary {
   try {
-    return kept(codec.decode(header.tag, payload), keep)
+    return codec.decode(header.tag, payload)
   } catch (error) {
     throw error instanceof PayloadError ? new UndecodableError(handle, error.message) : error
   }

@@ -1,5 +1,4 @@
 // One request's session: loads it, and orders what the request asks for.
-import type { Buffer } from 'node:buffer'
 import type { Dictionary } from '../serializers/serializer.js'
 import { PayloadError } from './codec.js'
 import { type CommitContext, Committer, movedError, vanish } from './commit.js'
@@ -7,15 +6,16 @@ import type { Cookie, ResponseCookie } from './cookie.js'
 import { Draft, type DraftObserver, type Keep } from './draft.js'
 import { ConflictError, DetachedError, UndecodableError } from './errors.js'
 import { type Log, report, reportAmbiguous, reportEnd, reportRollback, timed } from './events.js'
-import { cookieExpiry, isExtendable, isTooOld } from './expiry.js'
+import { cookieExpiry, isExtendable } from './expiry.js'
 import { Held } from './held.js'
 import { type Commit, includes } from './lineage.js'
+import { type Found, find, look } from './lookup.js'
 import { type Plan, planOf } from './plan.js'
-import { NotARecordError, openRecord, type SessionRecord } from './record.js'
+import type { SessionRecord } from './record.js'
 import { Records, type RecordsOptions } from './records.js'
 import type { Detached, SessionOwner } from './session.js'
 import { type CookieHeaders, SessionCookie } from './session-cookie.js'
-import type { Received, ReceivedId, SessionIds } from './session-id.js'
+import type { Received, SessionIds } from './session-id.js'
 import { GuardedStore, type HealthRecord } from './stores/guarded.js'
 import type { Store } from './stores/store.js'
 
@@ -38,9 +38,6 @@ export interface Response extends CookieHeaders {
   /** Calls back when the response has been sent or has failed; soon, if that is over. */
   onceClosed(callback: () => void): void
 }
-
-/** How many ids later a browser may be that comes with an old one. */
-const MAX_STEPS = 4
 
 export class Transaction implements SessionOwner, DraftObserver {
   readonly #context: Context
@@ -185,13 +182,16 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (stored === undefined) return
       // What is set while this is under way is set on what the store holds.
       const meanwhile = this.draft
-      const found = await this.#look({ id, handle, outdated: false, seen: undefined }).catch((error) => {
+      const found = await look(
+        { id, handle, outdated: false, seen: undefined },
+        this.#records,
+        this.#context
+      ).catch((error) => {
         held.detach('unavailable')
         throw error
       })
-      if (isLiving(found)) this.#take(found)
-      else if (found.state === 'missing') vanish(held, this.#cookie, this.#response.log, handle)
-      else this.#takeUnusable(found)
+      if (found.state === 'missing') vanish(held, this.#cookie, this.#response.log, handle)
+      else this.#take(found)
       for (const key of meanwhile.keys()) this.draft.set(key, meanwhile.get(key))
     })
   }
@@ -253,74 +253,31 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // ---------------------------------------------------------------- the record
 
-  // The one living session that the cookies lead to. If none of them does, the one that the browser was offered.
-  async #find({ ids, next }: Received): Promise<void> {
-    const found: Found[] = []
-    for (const id of ids) found.push(await this.#look(id))
-    const living = found.filter(isLiving)
-    const [chosen] = living
-    if (living.length > 1) return this.#refuseAmbiguous(living)
-    if (chosen !== undefined) {
-      this.#cookie.hold(chosen.received)
-      return this.#take(chosen)
-    }
-    const offered = next && (await this.#follow(next, found))
-    if (offered !== undefined) {
-      this.#cookie.hold(offered.received)
-      return this.#take(offered)
-    }
-    const unusable = found.find(({ state }) => state !== 'missing')
-    if (unusable !== undefined) this.#takeUnusable(unusable)
-    else this.#cookie.ended()
-  }
-
-  // A logout, or a login that has overtaken it, must not be undone by an id that was offered before: tombstones say whose
-  // place it took. Without any, only what is known to have replaced the other id counts.
-  async #follow(next: ReceivedId, found: readonly Found[]): Promise<Living | undefined> {
-    let tombstone = found.find(({ state }) => state === 'moved')
-    if (tombstone === undefined && next.isOffered === true) return undefined
-    for (let steps = 0; tombstone !== undefined && tombstone.successor !== next.handle; steps++) {
-      if (tombstone.state !== 'moved' || tombstone.successor === undefined || steps === MAX_STEPS)
-        return undefined
-      tombstone = await this.#look({ ...next, handle: tombstone.successor })
-    }
-    const there = await this.#look(next)
-    return isLiving(there) ? there : undefined
-  }
-
-  async #look(received: ReceivedId): Promise<Found> {
-    const { codec, lifetimes } = this.#context
-    const bytes = await this.#records.read(received.handle)
-    if (bytes === undefined) return { received, state: 'missing' }
-    const record = open(bytes)
-    if (record instanceof NotARecordError) return { received, state: 'undecodable', reason: record.message }
-    const { header } = record
-    // Whatever its time: clocks may differ.
-    if (header.moved) return { received, state: 'moved', successor: successorOf(record) }
-    if (isTooOld(header, lifetimes, Date.now())) return { received, state: 'missing' }
-    if (!codec.isReady(header.tag)) await codec.load(header.tag)
-    return { received, state: 'living', record }
-  }
-
-  #take({ received: { id, handle }, record }: Living): void {
-    const { header } = record
-    this.#held.take(id, handle, record, new Draft(this, header.permanent, () => this.#decode(record)))
-    this.#cookie.expires(cookieExpiry(header, this.#context.lifetimes))
-  }
-
-  #takeUnusable({ received: { id, handle }, state, reason = '' }: Found): void {
-    if (state === 'moved') {
-      this.#held.take(id, handle)
-      this.#held.detach('moved')
-    } else {
-      this.#held.take(id, handle, undefined, new Draft(this, false, () => this.#refuseUndecodable(reason)))
-      this.#held.detach('undecodable')
+  async #find(received: Received): Promise<void> {
+    const found = await find(received, this.#records, this.#context)
+    if (found.state === 'ambiguous') {
+      reportAmbiguous(this.#context, this.#response.log, found.handles)
+    } else if (found.state === 'missing') this.#cookie.ended()
+    else {
+      if (found.state === 'living') this.#cookie.hold(found.received)
+      this.#take(found)
     }
   }
 
-  #refuseAmbiguous(living: readonly Living[]): void {
-    const handles = living.map(({ received }) => received.handle)
-    reportAmbiguous(this.#context, this.#response.log, handles)
+  #take(found: Found): void {
+    const held = this.#held
+    const { id, handle } = found.received
+    if (found.state === 'living') {
+      const { record } = found
+      held.take(id, handle, record, new Draft(this, record.header.permanent, () => this.#decode(record)))
+      this.#cookie.expires(cookieExpiry(record.header, this.#context.lifetimes))
+    } else if (found.state === 'moved') {
+      held.take(id, handle)
+      held.detach('moved')
+    } else if (found.state === 'undecodable') {
+      held.take(id, handle, undefined, new Draft(this, false, () => this.#refuseUndecodable(found.reason)))
+      held.detach('undecodable')
+    }
   }
 
   // Responses arrive in any order, so a browser may have seen less than the store holds, but never more.
@@ -472,38 +429,5 @@ export class Transaction implements SessionOwner, DraftObserver {
       { type: 'unsaved', handle, reason },
       `changes of session ${handle} are lost: ${reason}`
     )
-  }
-}
-
-/** What the store holds under an id that came. */
-interface Found {
-  received: ReceivedId
-  state: 'living' | 'moved' | 'missing' | 'undecodable'
-  record?: SessionRecord
-  /** Why it is undecodable. */
-  reason?: string
-  /** The handle under which a session that moved goes on. */
-  successor?: string | undefined
-}
-
-interface Living extends Found {
-  record: SessionRecord
-}
-
-function isLiving(found: Found): found is Living {
-  return found.state === 'living'
-}
-
-// A tombstone of version 0.1.0 says nothing of it.
-function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === 0 ? undefined : payload.toString('base64url')
-}
-
-function open(bytes: Buffer): SessionRecord | NotARecordError {
-  try {
-    return openRecord(bytes)
-  } catch (error) {
-    if (error instanceof NotARecordError) return error
-    throw error
   }
 }

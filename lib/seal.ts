@@ -1,0 +1,49 @@
+// The record that a commit stores: its header follows from the one that is there, its payload from the plan.
+import type { Codec } from './codec.js'
+import type { Draft } from './draft.js'
+import type { Log } from './events.js'
+import { isExtendable, type Lifetimes, touched } from './expiry.js'
+import type { FidelityCheck, KeptReport } from './fidelity.js'
+import type { Held } from './held.js'
+import type { Plan } from './plan.js'
+import { followed, type Header, type SessionRecord, UnsealedRecord } from './record.js'
+
+export interface SealContext {
+  codec: Codec
+  /** Undefined in production. */
+  fidelity: FidelityCheck | undefined
+  keptReport: KeptReport
+}
+
+export function nextHeader(
+  { permanent, step }: Plan,
+  header: Header,
+  draft: Draft,
+  mayTouch: boolean,
+  lifetimes: Lifetimes
+): Header {
+  const now = Date.now()
+  const isUsed = (mayTouch || draft.touch) && isExtendable(permanent, lifetimes)
+  const next =
+    isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
+  if (step === 'touch' || step === 'nothing') return next
+  // A new id is still the same session, and grows as old; one that kept nothing is another.
+  if (draft.beginsAnew) next.createdAt = now
+  return followed(next)
+}
+
+/** @param header Becomes the record's, with the tag of the serializer that wrote the payload. */
+export function seal(
+  { encoded }: Plan,
+  header: Header,
+  { draft, stored }: Held,
+  { codec, fidelity, keptReport }: SealContext,
+  log: Log
+): SessionRecord {
+  if (encoded === undefined) return new UnsealedRecord(stored?.payload ?? '').seal(header)
+  const { record, tag, keys = [] } = encoded
+  if (tag === codec.writer.tag) fidelity?.check(draft.data, record.payload, codec, log)
+  else keptReport.tell(keys, tag, draft.data, codec, log)
+  header.tag = tag
+  return record.seal(header)
+}
