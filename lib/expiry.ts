@@ -3,11 +3,11 @@ import { type Header, newNonce } from './record.js'
 
 /** How long sessions live; all in seconds. */
 export interface Lifetimes {
-  /** How long a session may stay untouched. */
+  /** Idle timeout: how long a session may stay untouched. */
   idleTimeout: number
-  /** The same for a permanent session, and the Max-Age of its cookie. */
+  /** Idle timeout of a permanent session, and the Max-Age of its cookie. */
   permanentLifetime: number
-  /** How long a session lives at the most, however much it is used. */
+  /** Maximum lifetime, counted from creation. */
   absoluteTimeout: number | undefined
   /** How old the last touch must be before a request extends the session again. */
   touchAfter: number

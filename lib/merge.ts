@@ -4,7 +4,7 @@ import { Budget, BudgetError, isEqual, spending } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
 
 /**
- * Merges one key that both sides changed. Each value is `undefined` where the key is missing on that side.
+ * Merges one key that both sides changed. Each value is `undefined` if that side does not have the key.
  * @param base The value as this request read it.
  * @param mine The value as this request leaves it.
  * @param theirs The value as another request has stored it meanwhile.

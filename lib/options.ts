@@ -32,13 +32,15 @@ export interface RedisSessionOptions {
   secret?: Secret | readonly Secret[]
   /** Attributes of the session cookie. */
   cookie?: CookieOptions
-  /** How long a session may stay unused. Default 86,400: a day. */
+  /** Idle timeout: how long a session may stay unused, by the clock of the store. Default 86,400: a day. */
   idleTimeout?: number
-  /** The same for a permanent session, and the Max-Age of its cookie. Default 2,678,400: 31 days. */
+  /** Idle timeout of a permanent session, and the Max-Age of its cookie. Default 2,678,400: 31 days. */
   permanentLifetime?: number
-  /** How long a session lives at the most, however much it is used. Default: no such limit. */
+  /**
+   * Maximum lifetime, counted from creation. A new id does not reset it, unless nothing is kept. Default: no such limit.
+   */
   absoluteTimeout?: number
-  /** How old the last extension must be before use extends a session again. Default 60, or a tenth of the idle timeout. */
+  /** Minimum time between two extensions. Default 60, or a tenth of the idle timeout if that is less. */
   touchAfter?: number
   /** Whether use extends a permanent session, cookie and record alike. Default true. */
   rolling?: boolean
@@ -46,7 +48,7 @@ export interface RedisSessionOptions {
   maxRecordBytes?: number
   /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
   saveOn5xx?: boolean
-  /** Milliseconds that a request waits for the store at the most, all in all. Default 1,000. */
+  /** Milliseconds that one request may wait for the store in total. Default 1,000. */
   timeout?: number
   /**
    * What a request gets whose session cannot be read: an error, or an empty session that is never saved. A route may say
@@ -54,28 +56,31 @@ export interface RedisSessionOptions {
    */
   onUnavailable?: 'error' | 'anonymous'
   /**
-   * Whether operations fail at once while the store is known to be down: after so many `failures` in a row (5), but for
-   * one that is let through after every `openFor` milliseconds (1,000). Default false.
+   * After this many consecutive `failures` (5), operations fail at once; every `openFor` milliseconds (1,000) one is let
+   * through as a probe. Default false.
    */
   circuitBreaker?: boolean | Partial<CircuitBreaker>
-  /** How many replicas of Redis must have a commit before it is answered. Default 0. */
+  /** How many replicas of Redis must have a commit or a logout before it is answered. Default 0. */
   replicas?: number
   /** Milliseconds that this may take, fewer than `timeout`. Default 500, or half of `timeout` if that is less. */
   replicaTimeout?: number
   /**
-   * Whether the cookie tells which commit the browser has seen last, so that a store that lost commits is noticed. Needs a
-   * `secret`; every commit then sends the cookie. Default false.
+   * Whether a second cookie tells which commit the browser has seen last, so that lost commits are noticed. Needs a
+   * `secret`. Default false.
    */
   detectRollback?: boolean
-  /** What is to happen at the start where Redis cannot be used: nothing, wait until it can, or fail. Default `'go'`. */
+  /** What to do if Redis cannot be used at the start: log it and start, wait until it can, or fail. Default `'go'`. */
   startUp?: 'go' | 'wait' | 'fail'
   /** The name of the request property. Default `'session'`. */
   decorator?: string
-  /** How long a mark stands where a session was that got a new id, for requests in flight. Default 30. */
+  /** How long a tombstone remains under the old id after `regenerate()`, for requests in flight. Default 30. */
   graceAfterRegenerate?: number
-  /** What a request gets whose record cannot be decoded: an empty session, or an error. Default `'empty'`. */
+  /**
+   * What a request gets whose record cannot be decoded: an empty session, in which a write begins another one, or an error.
+   * Default `'empty'`.
+   */
   onUndecodable?: 'empty' | 'error'
-  /** What becomes of a key that two requests changed at once, key by key. Default: the later commit wins. */
+  /** The merge rule of each key that two requests change at once. Default: the later commit wins. */
   merge?: MergeRules
 }
 

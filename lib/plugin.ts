@@ -360,7 +360,7 @@ interface Registration {
   prefix: string
 }
 
-/** The plugin, with the metadata by which Fastify checks its versions and that @fastify/cookie comes before it. */
+/** The Fastify plugin. Register `@fastify/cookie` first. */
 export const redisSession = fp(plugin, {
   fastify: '5.x',
   name: 'fastify-ioredis-session',

@@ -22,7 +22,7 @@ const NO_REVISION = Buffer.alloc(19)
 export interface RecordsOptions {
   prefix: string
   lifetimes: Lifetimes
-  /** Seconds for which a tombstone stands where a session was that got a new id. */
+  /** Seconds for which a tombstone remains under the old id of a session that got a new one. */
   graceAfterRegenerate: number
 }
 

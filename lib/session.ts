@@ -56,7 +56,10 @@ export class SessionMethods<Data extends object = SessionData> {
     this[host] = at
   }
 
-  /** The handle: a public name of this session, safe to log. It says nothing of the secret id in the cookie. */
+  /**
+   * The handle: a public name of this session, safe to log. It says nothing of the secret id in the cookie. After
+   * `regenerate()` it is the new one.
+   */
   get id(): string {
     return this[owner].handle
   }
@@ -77,18 +80,18 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Whether the store does not hold what this browser has seen, but something older, another history or nothing, as after a failover.
-   * Told with the option `detectRollback`, where a session that has ended is told of as well; without it only where that
-   * came about between the read and the commit of this request.
+   * Whether commits were lost, as in a failover: the store holds something older, another history or nothing. With the
+   * option `detectRollback` this is what the browser has seen, which includes sessions that have ended. Without it, only
+   * what was lost between this request's read and its commit.
    */
   get rolledBack(): boolean {
     return this[owner].rolledBack
   }
 
   /**
-   * Why this session is empty and never saved, if it is: `'not loaded'` before the plugin's hook, `'disabled'` by the
-   * route, the store `'unavailable'`, the record `'undecodable'`, `'moved'` to a new id or `'destroyed'` by a request
-   * at the same time.
+   * Why this session is empty and not saved, if it is: `'not loaded'` before the plugin's hook, `'disabled'` by the
+   * route, the store `'unavailable'`, the record `'undecodable'` (what is written then begins another session), `'moved'`
+   * to a new id or `'destroyed'` by a request at the same time.
    */
   get detached(): Detached | undefined {
     return this[owner].detached
@@ -103,7 +106,7 @@ export class SessionMethods<Data extends object = SessionData> {
     this[owner].draft.permanent = Boolean(permanent)
   }
 
-  /** The value of a key; `undefined` where there is none. Changes inside an object are noticed at commit. */
+  /** The value of a key; `undefined` if there is none. Changes inside an object are noticed at commit. */
   get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined {
     return this[owner].draft.get(key) as Data[Key] | undefined
   }
@@ -137,9 +140,10 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Gives the session a new id at commit, as every login should. What is not kept is dropped at once.
+   * Gives the session a new id at commit. Every login should call it with `false` or a list. What is not kept is dropped
+   * at once, and the session is then not permanent. If this fails, so does the response, even if the error is handled.
    * @param keep `true`, the default: all data stays; `false`: none; or the keys that stay.
-   * @throws FST_SESSION_CONFLICT where another request has just done the same, FST_SESSION_DETACHED, FST_SESSION_KEY
+   * @throws FST_SESSION_CONFLICT if another request has just done the same, FST_SESSION_DETACHED, FST_SESSION_KEY
    */
   regenerate(keep: boolean | readonly (keyof Data & string)[] = true): Promise<void> {
     const isList = Array.isArray(keep) && keep.every((key) => typeof key === 'string')
@@ -151,15 +155,17 @@ export class SessionMethods<Data extends object = SessionData> {
 
   /**
    * Ends the session at once, in the store too; the response clears its cookie, whatever its status. What is set
-   * afterwards begins a new session with a new id.
-   * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_CONFLICT
+   * afterwards begins a new session with a new id. If the store could not end it, the response fails too, even if the
+   * error is handled.
+   * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED, FST_SESSION_DETACHED;
+   * FST_SESSION_CONFLICT if it has moved to a new id, or changes all the time
    */
   destroy(): Promise<void> {
     return this[owner].destroy()
   }
 
   /**
-   * Commits now what this request has changed so far: for hijacked and streamed replies and WebSockets, where no
+   * Commits now what this request has changed so far: for hijacked and streamed replies and WebSockets, when no
    * commit follows, and for whatever must not be undone by a later error.
    * @throws FST_SESSION_HEADERS_SENT for a new session whose cookie can no longer be sent, and what a commit throws.
    */
@@ -168,15 +174,18 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Reads the session again, discarding this request's changes. If it has ended meanwhile it is empty afterwards, and
-   * `destroyed` says so, as does the log.
+   * Reads the session again, discarding this request's changes. Keys that are set meanwhile stay set. If the session has
+   * ended it is empty afterwards, and `destroyed` says so, as does the log.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_DETACHED
    */
   reload(): Promise<void> {
     return this[owner].reload()
   }
 
-  /** Extends the session at commit even if `touchAfter` has not passed; not a permanent one if `rolling` is false. */
+  /**
+   * Extends the session at commit even if `touchAfter` has not passed; not a permanent one if `rolling` is false. If that
+   * fails, the log says so, and the response does not fail.
+   */
   touch(): void {
     if (!this[owner].touch()) {
       this[host].hint('touch', 'touch() extends no permanent session, since the option rolling is false')

@@ -5,9 +5,9 @@ import { OptionError, UnavailableError } from '../errors.js'
 import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 export interface MemoryStoreOptions {
-  /** How many sessions to keep at the most, up to 16,777,216. Default 100,000. */
+  /** Maximum number of sessions, up to 16,777,216. Default 100,000. */
   maxEntries?: number
-  /** How many bytes of records to keep at the most. Default 64 MiB. */
+  /** Maximum bytes of all records. Default 64 MiB. */
   maxBytes?: number
 }
 

@@ -21,7 +21,7 @@ export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'en
 /**
  * Keeps records under keys until they expire. `test/contracts/store.ts` runs over every store.
  *
- * Each operation is atomic: no other operation on the same key, of any process, happens in its midst. A record
+ * Each operation is atomic: no other operation on the same key, of any process, comes in between. A record
  * whose `expiresAt` has passed is missing, for every operation alike. `expiresAt` is in epoch milliseconds, and
  * one that has already passed keeps the record for an instant at most. A revision is the 18 bytes at
  * `REVISION.offset` of a record; it is compared for equality and has no order. A record too short to hold one is
@@ -34,9 +34,9 @@ export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'en
  * byte for byte, `create` may answer true, `update` and `touch` may answer `'done'`.
  */
 export interface Store {
-  /** The record, byte for byte; `undefined` where there is none. The bytes are the caller's until it is done. */
+  /** The record, byte for byte; `undefined` if there is none. The bytes are the caller's until it is done. */
   read(key: string): Promise<Buffer | undefined>
-  /** Stores a record under a key that has none: true. Where there is one: false, and nothing is written. */
+  /** Stores a record under a key that has none: true. If there is one: false, and nothing is written. */
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean>
   /** Replaces the record that has this revision, and its expiry. */
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome>
