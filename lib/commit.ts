@@ -64,6 +64,7 @@ export class Committer {
   async commit(plan: Plan, mayTouch: boolean): Promise<void> {
     if ((plan.step === 'create' || plan.step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
     this.tries = 0
+    this.#writes.begin()
     if (plan.step === 'create') return this.#create(plan)
     try {
       await this.#change(plan, mayTouch)
@@ -81,7 +82,7 @@ export class Committer {
     const held = this.#held
     this.tries = 1
     if (held.detached === 'undecodable' && held.nextId === held.id) held.renew()
-    const { draft, nextHandle } = held
+    const { draft, nextId, nextHandle } = held
     const seen = draft.snapshot()
     const record = seal(
       plan,
@@ -98,7 +99,7 @@ export class Committer {
       throw error
     }
     held.detached = undefined
-    held.settle(record)
+    held.settle(nextId, nextHandle, record)
     draft.settle(seen)
   }
 
@@ -122,14 +123,12 @@ export class Committer {
         const current: Plan = plan ?? planOf(held, mayTouch, this.#context, this.#budget)
         plan = undefined
         const outcome = await this.#attempt(current, seen, mayTouch)
-        if (outcome === 'done') {
-          this.#settle(current, seen)
-          if (held.stored !== undefined && held.handle === handle) left = held.stored.bytes
-          return
-        }
         if (outcome === 'missing') return this.#vanish(handle)
+        if (outcome === 'done') this.#settle(current, seen)
         // At once: while it waited, what it was just given would get out of date.
-        await this.#learn(outcome)
+        else if (!(await this.#learn(outcome))) continue
+        if (held.stored !== undefined && held.handle === handle) left = held.stored.bytes
+        return
       }
     } finally {
       turn.leave(left)
@@ -141,7 +140,7 @@ export class Committer {
 
   // What was planned is stored.
   #settle(plan: Plan, seen: Snapshot): void {
-    takeMerged(this.#held, seen, plan, this.#context, this.#budget)
+    takeMerged(this.#held, seen, plan, this.#context)
     this.#held.draft.settle(seen)
   }
 
@@ -160,12 +159,17 @@ export class Committer {
     }
     if (step === 'remove') {
       await this.#move.undo()
-      const outcome = await this.#writes.sendAnyway(() => records.remove(handle, stored.revision))
-      if (outcome === 'done') {
-        held.leave()
-        this.#cookie.clear()
-      }
-      return outcome
+      let sent = 0
+      const outcome = await this.#writes.sendAnyway(() => {
+        sent++
+        return records.remove(handle, stored.revision)
+      })
+      // What is sent again finds nothing if the first try took place.
+      const isGone = outcome === 'done' || (outcome === 'missing' && sent > 1)
+      if (!isGone) return outcome
+      held.leave()
+      this.#cookie.clear()
+      return 'done'
     }
     const header = nextHeader(plan, stored.header, held.draft, mayTouch, this.#context.lifetimes)
     const record = seal(plan, header, held, this.#context, this.#log)
@@ -184,41 +188,48 @@ export class Committer {
 
   // ---------------------------------------------------------------- what others did
 
-  // Another request was faster: this is what it stored.
-  async #learn(bytes: Uint8Array): Promise<void> {
+  // Another request was faster: this is what it stored. True if what this commit wants stored is part of it already.
+  async #learn(bytes: Uint8Array): Promise<boolean> {
     const held = this.#held
+    const before = held.stored
     const theirs = this.#open(bytes)
     const move = this.#writes.findMove(theirs.header)
     if (move !== undefined) {
+      const isDone = this.#writes.isCurrent(move)
       this.#move.finish()
       this.#settle(move.plan, move.seen)
-      return
+      return isDone
     }
     const own = this.#writes.takeOwn(theirs.header)
-    if (own !== undefined) {
-      // What was sent is part of it: only what this request has changed since then is left to merge.
-      this.#settle(own.plan, own.seen)
-      held.base = own.record
-    }
-    if (theirs.header.moved) return this.#moved(own !== undefined)
-    held.stored = theirs
     if (own === undefined) {
+      if (theirs.header.moved) return this.#moved(false)
+      held.stored = theirs
       if (held.base !== undefined) this.#noticeRollback(held.base.header, theirs)
-    } else if (this.#context.replicas > 0) this.#writes.expectConfirmation()
+    } else {
+      // What was sent is part of it: only what this request has changed since then is left to merge.
+      held.base = own.record
+      this.#settle(own.plan, own.seen)
+      if (theirs.header.moved) return this.#moved(true)
+      held.stored = theirs
+      if (this.#context.replicas > 0) this.#writes.expectConfirmation()
+    }
     const { codec } = this.#context
     const { draft } = held
     const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
-    const base = held.base?.header
+    const { base } = held
     const isRead = !draft.written && !draft.handedOut
     if (isRead) {
-      const permanent = draft.permanent === base?.permanent ? theirs.header.permanent : draft.permanent
+      const permanent = draft.permanent === base?.header.permanent ? theirs.header.permanent : draft.permanent
       draft.showInstead(permanent, () => decodeRecord(theirs, held.handle, codec))
     }
-    if (isRead || (base !== undefined && isSame(base, theirs.header))) held.base = held.stored
+    const isTouched =
+      base !== undefined && base === (own?.record ?? before) && isSame(base.header, theirs.header)
+    if (isRead || isTouched) held.base = held.stored
+    return own !== undefined && this.#writes.isCurrent(own)
   }
 
-  async #moved(isAllSent: boolean): Promise<void> {
+  async #moved(isAllSent: boolean): Promise<boolean> {
     const held = this.#held
     await this.#move.undo()
     if (held.draft.keep !== undefined) throw movedError(held.handle)
@@ -227,6 +238,7 @@ export class Committer {
     // If the new id has what this request has sent, nothing is lost unless it has changed more since then.
     if (!isAllSent || planOf(held, false, this.#context, this.#budget).step !== 'nothing')
       held.detach('moved')
+    return true
   }
 
   // A failover has lost commits that this request has read.
@@ -244,6 +256,16 @@ export class Committer {
     if (theirs.header.counter < read.counter) {
       held.stored = new SessionRecord(theirs.bytes, { ...theirs.header, counter: read.counter, earlier: [] })
     }
+  }
+
+  /** A write of this request is stored, and its replicas have not confirmed it. */
+  get isUnconfirmed(): boolean {
+    return this.#writes.isUnconfirmed
+  }
+
+  /** The handle of a new record that may have taken the place of the old one. */
+  get pending(): string | undefined {
+    return this.#move.pending
   }
 
   #vanish(handle: string): void {
@@ -265,7 +287,7 @@ export class Committer {
 
   #reportUntouched(error: unknown): void {
     const { handle } = this.#held
-    const { code, name } = error as NodeJS.ErrnoException
+    const { code, name } = (error ?? {}) as NodeJS.ErrnoException
     const reason = code ?? name
     report(
       this.#log,

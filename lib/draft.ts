@@ -23,6 +23,7 @@ export class Draft {
   #handedOut = false
   #keep: Keep | undefined
   #beginsAnew = false
+  #renewals = 0
   #changes = 0
   /** The session is to be touched at commit, however short ago it last was. */
   touch = false
@@ -106,13 +107,13 @@ export class Draft {
 
   /** The draft as it is now, which a commit is about to store. */
   snapshot(): Snapshot {
-    return { changes: this.#changes, keep: this.#keep, permanent: this.#permanent, touch: this.touch }
+    return { changes: this.#changes, renewals: this.#renewals, permanent: this.#permanent, touch: this.touch }
   }
 
   /** This much has been committed. What was changed since is still to be. */
-  settle({ changes, keep, touch }: Snapshot): void {
+  settle({ changes, renewals, touch }: Snapshot): void {
     if (changes === this.#changes) this.#written = false
-    if (keep === this.#keep) {
+    if (renewals === this.#renewals) {
       this.#keep = undefined
       this.#beginsAnew = false
     }
@@ -174,6 +175,7 @@ export class Draft {
       this.#beginsAnew ||= this.isEmpty
     }
     this.#keep = both(this.#keep ?? true, keep)
+    this.#renewals++
   }
 
   #change(): void {
@@ -193,7 +195,7 @@ export class Draft {
 /** How far a draft had come. */
 export interface Snapshot {
   changes: number
-  keep: Keep | undefined
+  renewals: number
   permanent: boolean
   touch: boolean
 }

@@ -41,6 +41,13 @@ export const NotLoadedError = createError<[string]>(
   500
 )
 
+/** The session was changed while it was being read again. */
+export const ReloadingError = createError(
+  'FST_SESSION_RELOADING',
+  'session.reload() is under way: await it before you change the session',
+  500
+)
+
 /** The session is not what the store holds. Arguments: what was tried, why the session is detached. */
 export const DetachedError = createError<[string, string]>(
   'FST_SESSION_DETACHED',

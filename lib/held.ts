@@ -73,14 +73,12 @@ export class Held {
     this.base = this.stored = undefined
   }
 
-  /** This record is stored, under the next id, and the draft holds nothing else. */
-  settle(record: SessionRecord): void {
-    if (this.#nextId !== undefined) {
-      const { nextId, nextHandle } = this
-      this.#id = nextId
-      this.#handle = nextHandle
-      this.#nextId = this.#nextHandle = undefined
-    }
+  /** This record is stored under this id, and the draft holds nothing else. */
+  settle(id: string, handle: string, record: SessionRecord): void {
+    // It may have been renewed once more meanwhile, which is for the next commit.
+    if (this.#nextId === id) this.#nextId = this.#nextHandle = undefined
+    this.#id = id
+    this.#handle = handle
     this.base = this.stored = record
   }
 

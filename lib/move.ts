@@ -8,12 +8,18 @@ import type { SessionCookie } from './session-cookie.js'
 import type { Outcome } from './stores/store.js'
 import type { Sent, Writes } from './writes.js'
 
+interface Successor {
+  id: string
+  handle: string
+  record: SessionRecord
+}
+
 export class Move {
   readonly #held: Held
   readonly #records: Records
   readonly #writes: Writes
-  /** What stands under the next id already. */
-  #successor: SessionRecord | undefined
+  /** What stands under a new id already. */
+  #successor: Successor | undefined
 
   constructor(held: Held, records: Records, writes: Writes) {
     this.#held = held
@@ -24,8 +30,8 @@ export class Move {
   /** @param stored The record that is to be replaced. */
   async attempt(stored: SessionRecord, sent: Sent): Promise<Outcome> {
     const held = this.#held
-    await this.#place(sent.record)
-    const tombstone = this.#records.tombstoneOf(stored, held.nextHandle)
+    const { handle } = await this.#place(sent.record)
+    const tombstone = this.#records.tombstoneOf(stored, handle)
     const outcome = await this.#writes.sendTombstone(
       () => this.#records.update(held.handle, stored.revision, tombstone),
       { ...sent, record: tombstone }
@@ -36,28 +42,36 @@ export class Move {
   }
 
   // Others may have changed the session since a first try: the new record then gets that, too.
-  async #place(record: SessionRecord): Promise<void> {
-    const { nextHandle } = this.#held
+  async #place(record: SessionRecord): Promise<Successor> {
     const placed = this.#successor
+    const { nextId, nextHandle } = this.#held
+    const { id, handle } = placed ?? { id: nextId, handle: nextHandle }
     try {
       const outcome = await this.#writes.sendAnyway(
         (): Promise<Outcome> =>
           placed === undefined
-            ? this.#records.create(nextHandle, record)
-            : this.#records.update(nextHandle, placed.revision, record)
+            ? this.#records.create(handle, record)
+            : this.#records.update(handle, placed.record.revision, record)
       )
       if (outcome !== 'done')
-        throw new ConflictError(nextHandle, 'its record was changed before anybody knew its id')
-      this.#successor = record
+        throw new ConflictError(handle, 'its record was changed before it took the place')
+      this.#successor = { id, handle, record }
+      return this.#successor
     } catch (error) {
-      if (placed === undefined) this.#held.renew()
+      if (placed === undefined) this.#renew(id)
       throw error
     }
   }
 
+  /** The handle of what stands under a new id, while nobody knows whether it took the place of the old one. */
+  get pending(): string | undefined {
+    return this.#successor?.handle
+  }
+
   /** The tombstone stands. */
   finish(): void {
-    if (this.#successor !== undefined) this.#held.settle(this.#successor)
+    const successor = this.#successor
+    if (successor !== undefined) this.#held.settle(successor.id, successor.handle, successor.record)
     this.#successor = undefined
     this.#writes.settle()
   }
@@ -66,19 +80,22 @@ export class Move {
   async giveUp(cookie: SessionCookie): Promise<void> {
     if (this.#successor === undefined) return
     // The browser keeps the old id, and takes the new one if a tombstone leads there.
-    if (this.#writes.mayHaveMoved) cookie.offer(this.#held.nextId)
+    if (this.#writes.mayHaveMoved) cookie.offer(this.#successor.id)
     else await this.undo()
   }
 
-  /** Removes the new record. Nobody has its id: if that fails, it ends by itself. */
+  /** Removes the new record, unless it may be in place. Nobody has its id: if that fails, it ends by itself. */
   async undo(): Promise<void> {
     const successor = this.#successor
-    if (successor === undefined) return
-    const { nextHandle } = this.#held
+    if (successor === undefined || this.#writes.mayHaveMoved) return
     this.#successor = undefined
-    this.#held.renew()
+    this.#renew(successor.id)
     try {
-      await this.#records.remove(nextHandle, successor.revision)
+      await this.#records.remove(successor.handle, successor.record.revision)
     } catch {}
+  }
+
+  #renew(id: string): void {
+    if (this.#held.nextId === id) this.#held.renew()
   }
 }

@@ -16,6 +16,8 @@ export interface Plan {
   /** The data to store, encoded; `undefined` if the stored payload stays as it is. */
   encoded: Encoded | undefined
   permanent: boolean
+  /** A new id begins another session: nothing that is stored is kept. */
+  beginsAnew: boolean
   /** If the data to store holds changes of other requests too. */
   merged: Merged | undefined
 }
@@ -28,11 +30,11 @@ export interface Encoded {
   keys?: readonly string[]
 }
 
-/** A merge: the data, in which objects of the request live on, and as it was encoded what is stored and what was mine. */
+/** A merge: the data, in which objects of the request live on, what was mine, and as it was encoded what is stored. */
 interface Merged {
   data: Dictionary
+  mine: UnsealedRecord
   stored(): Dictionary
-  mine(): Dictionary
   /** The tag of the serializer that they are compared by. */
   tag: number
 }
@@ -43,7 +45,13 @@ export interface PlanContext {
   lifetimes: Lifetimes
 }
 
-const NOTHING: Plan = { step: 'nothing', encoded: undefined, permanent: false, merged: undefined }
+const NOTHING: Plan = {
+  step: 'nothing',
+  encoded: undefined,
+  permanent: false,
+  beginsAnew: false,
+  merged: undefined
+}
 
 /** @param mayTouch Whether the request counts as use of the session. */
 export function planOf(
@@ -58,11 +66,11 @@ export function planOf(
   if (base === undefined || stored === undefined) {
     if (draft.isEmpty) return NOTHING
     const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag }
-    return { step: 'create', encoded, permanent, merged: undefined }
+    return { step: 'create', encoded, permanent, beginsAnew: false, merged: undefined }
   }
   const plan: Plan =
     base === stored
-      ? { step: 'nothing', encoded: undefined, permanent, merged: undefined }
+      ? { step: 'nothing', encoded: undefined, permanent, beginsAnew: draft.beginsAnew, merged: undefined }
       : mergedPlan(held, base, stored, context, budget)
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
@@ -157,7 +165,8 @@ function mergedPlan(
     step: 'nothing',
     encoded,
     permanent,
-    merged: { data, mine, stored: () => codec.decode(written.tag, written.record.payload), tag }
+    beginsAnew: draft.beginsAnew && Object.keys(theirs).length === 0,
+    merged: { data, mine: record, stored: () => codec.decode(written.tag, written.record.payload), tag }
   }
 }
 
@@ -193,28 +202,31 @@ function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
 }
 
 /**
- * Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes.
- * @throws {ConflictError} FST_SESSION_CONFLICT if they cannot be merged: they are dropped.
+ * Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes. If they cannot
+ * be merged now, the next commit says so: this one has taken place.
  */
-export function takeMerged(
-  { draft, handle }: Held,
-  seen: Snapshot,
-  plan: Plan,
-  { codec, merge }: PlanContext,
-  budget: Budget
-): void {
+export function takeMerged(held: Held, seen: Snapshot, plan: Plan, { codec, merge }: PlanContext): void {
   if (plan.merged === undefined) return
+  const { base, draft } = held
   const { data, mine, stored, tag } = plan.merged
   const permanent = draft.permanent === seen.permanent ? plan.permanent : draft.permanent
-  const since = draft.data
-  const isAsSeen = draft.changes === seen.changes && !draft.handedOut
-  let live = data
+  if (draft.changes === seen.changes && !draft.handedOut) {
+    draft.rebase(permanent, data)
+    return
+  }
+  const normalize = (values: Dictionary) => comeBack(values, tag, codec)
   try {
-    if (isAsSeen) return
-    live = mergeOrConflict(handle, () =>
-      mergeLive(mine(), since, stored(), merge, (values) => comeBack(values, tag, codec), budget)
+    const live = mergeLive(
+      codec.decode(tag, mine.payload),
+      draft.data,
+      stored(),
+      merge,
+      normalize,
+      codec.newBudget()
     )
-  } finally {
     draft.rebase(permanent, live)
+  } catch (error) {
+    if (!(error instanceof MergeConflict)) throw error
+    if (base !== undefined) held.base = mine.seal({ ...base.header, tag })
   }
 }

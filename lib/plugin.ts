@@ -285,11 +285,13 @@ class RequestSession implements Response, SessionHost {
   }
 
   onceClosed(callback: () => void): void {
-    const reply = this.#reply
-    // Where the client has gone away before the response, that is yet to come, and its commit with it.
-    reply.raw.on('close', () => {
-      if (reply.sent || reply.raw.headersSent) callback()
-    })
+    const { raw } = this.#reply
+    // If the client has gone away before the response, that is yet to come, and its commit with it.
+    const check = () => {
+      if (this.#reply.sent || raw.headersSent) callback()
+    }
+    if (raw.closed) queueMicrotask(check)
+    else raw.on('close', check)
   }
 }
 

@@ -25,7 +25,6 @@ const NONCE_BYTES = 4
 /** How many earlier commits a record names. A write whose answer was lost is recognised for so long. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
-const MAX_COUNTER = 2 ** 32 - 1
 
 /** The first byte of every record: no text and no other common format starts with it. */
 export const FIRST_BYTE = 0xf5
@@ -84,7 +83,7 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const flags = record.readUInt8(3)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
   // A later version may encrypt or compress the payload: this one must not take that for data.
-  if ((flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
+  if (count > MAX_EARLIER || (flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
     throw new NotARecordError(`its flags ${flags} are unknown`)
   if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is cut off')
   return new SessionRecord(record, {
@@ -115,11 +114,9 @@ export function newNonce(): number {
 /** The header of the next commit. */
 export function followed(header: Header): Header {
   const { counter, nonce, earlier } = header
-  // Past its end the counter starts again, as a history of its own.
-  if (counter === MAX_COUNTER) return { ...header, counter: 1, nonce: newNonce(), earlier: NONE }
   return {
     ...header,
-    counter: counter + 1,
+    counter: (counter + 1) >>> 0,
     nonce: newNonce(),
     earlier: [nonce, ...earlier.slice(0, MAX_EARLIER - 1)]
   }

@@ -16,7 +16,7 @@ export interface SealContext {
 }
 
 export function nextHeader(
-  { permanent, step }: Plan,
+  { beginsAnew, permanent, step }: Plan,
   header: Header,
   draft: Draft,
   mayTouch: boolean,
@@ -28,13 +28,13 @@ export function nextHeader(
     isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
   if (step === 'touch' || step === 'nothing') return next
   // A new id is still the same session, and grows as old; one that kept nothing is another.
-  if (draft.beginsAnew) next.createdAt = now
+  if (beginsAnew) next.createdAt = now
   return followed(next)
 }
 
 /** @param header Becomes the record's, with the tag of the serializer that wrote the payload. */
 export function seal(
-  { encoded }: Plan,
+  { encoded, merged }: Plan,
   header: Header,
   { draft, stored }: Held,
   { codec, fidelity, keptReport }: SealContext,
@@ -42,8 +42,9 @@ export function seal(
 ): SessionRecord {
   if (encoded === undefined) return new UnsealedRecord(stored?.payload ?? '').seal(header)
   const { record, tag, keys = [] } = encoded
-  if (tag === codec.writer.tag) fidelity?.check(draft.data, record.payload, codec, log)
-  else keptReport.tell(keys, tag, draft.data, codec, log)
+  const data = merged?.data ?? draft.data
+  if (tag === codec.writer.tag) fidelity?.check(data, record.payload, codec, log)
+  else keptReport.tell(keys, tag, data, codec, log)
   header.tag = tag
   return record.seal(header)
 }

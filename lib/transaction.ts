@@ -4,7 +4,7 @@ import { PayloadError } from './codec.js'
 import { type CommitContext, Committer, movedError, vanish } from './commit.js'
 import type { Cookie, ResponseCookie } from './cookie.js'
 import { Draft, type DraftObserver, type Keep } from './draft.js'
-import { ConflictError, DetachedError, UndecodableError } from './errors.js'
+import { ConflictError, DetachedError, ReloadingError, UnavailableError, UndecodableError } from './errors.js'
 import { type Log, report, reportAmbiguous, reportEnd, reportRollback, timed } from './events.js'
 import { cookieExpiry, isExtendable } from './expiry.js'
 import { Held } from './held.js'
@@ -56,6 +56,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastTurn: Promise<void> | undefined
+  /** How many calls of reload() are under way. */
+  #reloads = 0
   /** Why it is disabled. */
   #reason: string | undefined
 
@@ -113,7 +115,8 @@ export class Transaction implements SessionOwner, DraftObserver {
       () => {
         for (const id of received.ids) if (id.seen !== undefined) this.#compare(id.handle, id.seen)
       },
-      (error) => {
+      (reason) => {
+        const error = reason ?? new UnavailableError('read', 'no reason')
         // Nothing is written after a read that failed.
         this.#held.detach('unavailable')
         // By its status: a store of the application's own has errors of its own.
@@ -139,7 +142,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     let plan: Plan | undefined
     if (this.#lastTurn === undefined && this.#failure === undefined) {
       plan = planOf(this.#held, mayTouch, this.#context)
-      if (plan.step === 'nothing') {
+      if (plan.step === 'nothing' && this.#committer?.isUnconfirmed !== true) {
         this.#settle()
         this.#conclude()
         return undefined
@@ -174,25 +177,18 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   reload(): Promise<void> {
+    this.#reloads++
     return this.#inTurn(async () => {
-      this.#refuseIfDetached('reload')
-      const held = this.#held
-      const { stored, id, handle } = held
-      held.forget()
-      if (stored === undefined) return
-      // What is set while this is under way is set on what the store holds.
-      const meanwhile = this.draft
-      const found = await look(
-        { id, handle, outdated: false, seen: undefined },
-        this.#records,
-        this.#context
-      ).catch((error) => {
-        held.detach('unavailable')
-        throw error
-      })
-      if (found.state === 'missing') vanish(held, this.#cookie, this.#response.log, handle)
-      else this.#take(found)
-      for (const key of meanwhile.keys()) this.draft.set(key, meanwhile.get(key))
+      const { keep } = this.draft
+      try {
+        await this.#readAgain()
+      } finally {
+        this.#reloads--
+      }
+      // A sign-in that was asked for before still gets its new id.
+      if (keep === undefined || this.isNew) return
+      this.draft.regenerate(keep)
+      this.#held.renew()
     })
   }
 
@@ -200,15 +196,16 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { changes } = this.draft
     return this.#inTurn(async () => {
       const held = this.#held
-      if (held.detached === 'moved') throw movedError(held.handle)
-      if (held.detached === 'disabled' || held.detached === 'unavailable') this.#refuseIfDetached('destroy')
       this.#failure = undefined
       try {
+        if (held.detached === 'moved') throw movedError(held.handle)
+        if (held.detached === 'disabled' || held.detached === 'unavailable') this.#refuseIfDetached('destroy')
         await this.#endAll()
       } catch (error) {
         this.#failure = { error }
         throw error
       }
+      this.#committer = undefined
       held.detached = undefined
       if (this.draft.changes !== changes) this.#reportUnsaved('it was changed while destroy() was under way')
       held.forget()
@@ -244,6 +241,7 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   beforeChange(): void {
     if (this.detached === 'disabled') this.#refuseIfDetached('change')
+    if (this.#reloads > 0 && this.#phase === 'open') throw new ReloadingError()
     this.#watch()
   }
 
@@ -252,6 +250,22 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   // ---------------------------------------------------------------- the record
+
+  async #readAgain(): Promise<void> {
+    this.#refuseIfDetached('reload')
+    const held = this.#held
+    const { handle, id, stored } = held
+    if (stored === undefined) return held.forget()
+    const received = { id, handle, outdated: false, seen: undefined }
+    const found = await look(received, this.#records, this.#context).catch((error) => {
+      held.detach('unavailable')
+      throw error
+    })
+    this.#committer = undefined
+    held.forget()
+    if (found.state === 'missing') vanish(held, this.#cookie, this.#response.log, handle)
+    else this.#take(found)
+  }
 
   async #find(received: Received): Promise<void> {
     const found = await find(received, this.#records, this.#context)
@@ -307,6 +321,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     const held = this.#held
     const { handle } = held
     held.detach('undecodable')
+    held.draft.rebase(false, {})
     const error = new UndecodableError(handle, reason)
     report(this.#response.log, 'error', { type: 'undecodable', handle, reason }, error.message)
     // Not after the response: a log serializer that looks would end the process.
@@ -321,10 +336,13 @@ export class Transaction implements SessionOwner, DraftObserver {
     const { ids = [], next } = this.#received ?? {}
     const handles = new Set([...ids, ...(next === undefined ? [] : [next])].map(({ handle }) => handle))
     if (isStored) handles.add(held.handle)
+    const pending = this.#committer?.pending
+    if (pending !== undefined) handles.add(pending)
     for (const handle of handles) {
       const outcome = await this.#records.end(handle, isStored ? held.stored?.revision : undefined)
       if (outcome === 'busy') throw new ConflictError(handle, 'other requests change it all the time')
-      if (outcome === 'moved' && handle === held.handle) throw movedError(handle)
+      // By another request: a move of this one, whose answer was lost, is ended with it.
+      if (outcome === 'moved' && handle === held.handle && pending === undefined) throw movedError(handle)
     }
     this.#received = undefined
     if (!isStored) return
@@ -347,7 +365,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   async #perform(mayTouch: boolean, plan = planOf(this.#held, mayTouch, this.#context)): Promise<void> {
     const held = this.#held
     const { step } = plan
-    if (step === 'nothing') return this.#settle()
+    if (step === 'nothing' && this.#committer?.isUnconfirmed !== true) return this.#settle()
     const { handle } = held
     this.#committer ??= new Committer(
       this.#context,

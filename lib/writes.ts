@@ -27,6 +27,8 @@ export class Writes {
   /** The one that was sent last. A client may have sent it twice without a word. */
   #last: Sent | undefined
   #isUnconfirmed = false
+  /** Sent by the commit that is under way. */
+  #current: Sent[] = []
 
   /** A write is stored, and its replicas have not confirmed it. */
   get isUnconfirmed(): boolean {
@@ -36,6 +38,16 @@ export class Writes {
   /** A tombstone of this request may stand under the id. */
   get mayHaveMoved(): boolean {
     return this.#tombstones.length > 0
+  }
+
+  /** A commit begins. */
+  begin(): void {
+    this.#current = []
+  }
+
+  /** Whether this is what the commit that is under way wants stored, so that nothing is left for it to do. */
+  isCurrent(sent: Sent): boolean {
+    return !this.#isUnconfirmed && this.#current.includes(sent)
   }
 
   /** What the request fails with: a refusal of this try says nothing of an earlier one. */
@@ -62,6 +74,7 @@ export class Writes {
   async #send(write: () => Promise<Outcome>, sent?: Sent, unanswered: Sent[] = []): Promise<Outcome> {
     let uncertainty: unknown
     this.#last = sent
+    if (sent !== undefined) this.#current.push(sent)
     for (let resends = 0; ; resends++) {
       try {
         const outcome = await write()
@@ -69,7 +82,8 @@ export class Writes {
         if (outcome === 'done') this.#last = undefined
         else if (uncertainty !== undefined && sent !== undefined) unanswered.push(sent)
         return outcome
-      } catch (error) {
+      } catch (reason) {
+        const error = reason ?? new UncertainError('commit', 'no reason')
         const isRefused = isRefusal(error)
         if (!isRefused) {
           uncertainty ??= error

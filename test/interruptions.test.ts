@@ -456,17 +456,168 @@ t.test('a session that was ended does not live on under an id that was offered',
   t.same(await data(), {})
 })
 
-t.test('a change by a set() behind a reload() that nobody waits for is kept', async (t) => {
-  const { data, tab, visit } = await visitor(t)
+t.test(
+  'a change while reload() is under way is an error, and nothing of it is lost without a word',
+  async (t) => {
+    const { data, tab, visit } = await visitor(t)
+    await visit(login)
+    const other = tab()
+    for (const change of [
+      (session: Session) => session.set('userId', 2),
+      (session: Session) => session.delete('userId'),
+      (session: Session) => Object.assign(session, { permanent: true }),
+      (session: Session) => void session.regenerate(false)
+    ]) {
+      const { status, body } = await visit(async (session) => {
+        await other.request('/other')
+        void session.reload()
+        change(session)
+      })
+      t.equal(status, 500)
+      t.equal(body.code, 'FST_SESSION_RELOADING')
+    }
+    t.same(await data(), { userId: 1, count: 7, name: 'Bob' })
+    const { body } = await visit(async (session) => {
+      session.userId = 9
+      await session.reload()
+      session.userId = (session.userId ?? 0) + 1
+      return session.data()
+    })
+    t.same(body.result, { userId: 2, count: 7, name: 'Bob' })
+  }
+)
+
+t.test('a new id that was asked for outlives a reload()', async (t) => {
+  const { browser, data, visit } = await visitor(t)
+  await visit(login)
+  const before = browser.cookies.get('__Host-session')
+  await visit(async (session) => {
+    await session.regenerate()
+    await session.reload()
+  })
+  t.not(browser.cookies.get('__Host-session'), before)
+  t.same(await data(), { userId: 1 })
+})
+
+t.test('regenerate() while save() is under way, and once more, ends under the last id', async (t) => {
+  const { memory, visit } = await visitor(t)
+  await visit(login)
+  const { body } = await visit(async (session) => {
+    await session.regenerate()
+    const saved = session.save()
+    await session.regenerate()
+    await saved
+    return session.id
+  })
+  t.ok(await memory.read(`session:${body.result}`))
+  t.same((await visit((session) => [session.id, session.userId])).body.result, [body.result, 1])
+  const fresh = await visitor(t)
+  const answer = await fresh.visit(async (session) => {
+    session.userId = 1
+    await Promise.all([session.save(), session.regenerate()])
+    return session.id
+  })
+  t.equal(answer.status, 200)
+  t.same((await fresh.visit((session) => [session.id, session.userId])).body.result, [answer.body.result, 1])
+})
+
+t.test('regenerate() after one whose outcome is uncertain leads the browser on', async (t) => {
+  for (const fate of ['lose', 'refuse'] as const) {
+    const { data, plan, visit } = await visitor(t)
+    await visit(login)
+    plan.push('pass', 'pass', ...(fate === 'lose' ? (['lose', 'lose', 'lose'] as const) : ([fate] as const)))
+    const { status } = await visit(async (session) => {
+      await session.regenerate()
+      await session.save().catch(() => {})
+      await session.regenerate()
+      session.name = 'Ada'
+    })
+    t.equal(status, 200)
+    t.same(await data(), { userId: 1, name: 'Ada' }, fate)
+  }
+})
+
+t.test('what is changed after reload() is kept, whatever became of a save() before', async (t) => {
+  const { data, plan, tab, visit } = await visitor(t)
   await visit(login)
   const other = tab()
-  await visit(async (session) => {
-    await other.request('/other')
-    const reloaded = session.reload()
+  plan.push('pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    session.count = 1
+    await session.save().catch(() => {})
+    await session.reload()
     session.userId = 2
-    await reloaded
+    await other.request('/other')
   })
+  t.equal(status, 200)
   t.same(await data(), { userId: 2, count: 7, name: 'Bob' })
+})
+
+t.test('an emptied session whose answer was lost is gone, with its cookie', async (t) => {
+  const { browser, memory, plan, unsaved, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'lose')
+  t.equal((await visit((session) => session.delete('userId'))).status, 200)
+  t.equal(memory.size, 0)
+  t.equal(browser.cookies.size, 0)
+  t.same(unsaved(), [])
+})
+
+t.test('what an earlier try has stored is not refused because of what comes after it', async (t) => {
+  const { data, plan, tab, visit } = await visitor(t, { touchAfter: 0 })
+  await visit(login)
+  const other = tab()
+  const { status } = await visit(async (session) => {
+    session.anything = 'mine'
+    // The update takes place and its answer is lost; the look at it is answered, and what follows would be refused.
+    plan.push('lose')
+    const saved = session.save()
+    await other.request('/other')
+    plan.push('pass', 'refuse')
+    await saved
+  })
+  t.equal(status, 200)
+  t.match(await data(), { userId: 1, anything: 'mine' })
+})
+
+t.test('a logout ends what an uncertain regenerate() has left', async (t) => {
+  const { data, memory, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    await session.regenerate()
+    await session.save().catch(() => {})
+    await session.destroy()
+  })
+  t.equal(status, 200)
+  t.same(await data(), {})
+  t.ok(memory.size <= 1, 'but for the tombstone')
+})
+
+t.test(
+  'a logout that was not possible is not answered 200, whether or not anybody waited for it',
+  async (t) => {
+    const { tab, visit } = await visitor(t)
+    await visit(login)
+    const old = tab()
+    await visit((session) => session.regenerate())
+    for (const route of [
+      (session: Session) => void session.destroy(),
+      (session: Session) => session.destroy().catch(() => {})
+    ]) {
+      t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT' })
+    }
+  }
+)
+
+t.test('a store that rejects without an error is unavailable', async (t) => {
+  const { visit } = await visitor(t, {
+    store: { ...new FailingStore(new MemoryStore()).store, read: () => Promise.reject() }
+  })
+  const { browser } = await visitor(t)
+  browser.cookies.set('__Host-session', `2${'A'.repeat(43)}`)
+  t.match((await visit(login, undefined)).status, 200)
+  t.ok(browser)
 })
 
 t.test('each change behind the response is reported, once', async (t) => {

@@ -180,6 +180,14 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
   for (const flag of [4, 8, 16, 32, 64, 128]) {
     t.throws(() => openRecord(patched(3, 1 | flag)), { message: `its flags ${1 | flag} are unknown` })
   }
+  const many = Buffer.concat([record, Buffer.alloc(60)])
+  many[1] = 2
+  many[3] = 9 << 4
+  t.throws(
+    () => openRecord(many),
+    { message: 'its flags 144 are unknown' },
+    'more commits than a record names'
+  )
 })
 
 t.test('a mark is told by its flag', async (t) => {
@@ -209,8 +217,10 @@ t.test('a commit follows another one, and remembers it', async (t) => {
   t.equal(includes(current, { counter: 99, nonce: current.nonce }), false, 'a commit that is still to come')
 })
 
-t.test('a counter at its end starts again, as another history', async (t) => {
+t.test('a counter at its end starts again, and its commits are still known', async (t) => {
   const last = { ...header, counter: 2 ** 32 - 1, earlier: [1, 2] }
-  t.match(followed(last), { counter: 1, earlier: [] })
-  t.equal(openRecord(sealed(followed(last), '')).header.counter, 1)
+  const next = followed(last)
+  t.match(openRecord(sealed(next, '')).header, { counter: 0, earlier: [last.nonce, 1, 2] })
+  t.equal(includes(next, last), true)
+  t.equal(includes(last, next), false)
 })
