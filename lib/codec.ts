@@ -122,6 +122,8 @@ export class Codec {
     }
     if (!isDictionary(data))
       throw new PayloadError(`serializer ${serializer.name} finds no object in its payload`)
+    // JSON brings it back as a key like others. Whoever copies the data would change a prototype.
+    if (Object.hasOwn(data, '__proto__')) throw new PayloadError('it has the key __proto__')
     // Before anybody compares or copies it: a kilobyte may decode to a graph that doubles at every level.
     try {
       new Scale(this.#maxRecordBytes).weigh(data)
@@ -136,7 +138,12 @@ export class Codec {
     const scale = new Scale(this.#maxRecordBytes)
     scale.weigh(data)
     if (scale.isCyclic && serializer.refusesCycles) throw new TypeError('an object inside itself')
-    const record = new UnsealedRecord(serializer.encode(data))
+    const encoded: unknown = serializer.encode(data)
+    if (encoded instanceof Promise) {
+      encoded.catch(() => {})
+      throw new TypeError('encode() must not be async')
+    }
+    const record = new UnsealedRecord(encoded as Uint8Array | string)
     // Such as more than may be decoded, or a reference to a function that is not there.
     if (scale.isUncertain && record.length <= this.#maxRecordBytes) {
       this.decode(serializer.tag, record.payload)

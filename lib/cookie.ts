@@ -88,6 +88,9 @@ export function nameFor(purpose: Purpose, name: string): string {
  * @throws {OptionError} FST_SESSION_OPTION
  */
 export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cookie {
+  if (typeof attributes !== 'object' || attributes === null) {
+    throw new OptionError('cookie', 'session.options() needs an object of attributes')
+  }
   const own: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(attributes)) {
     if (RESPONSE_NAMES.includes(name)) own[name] = value
@@ -136,7 +139,7 @@ function checkCookie(cookie: Cookie): Cookie {
     refuse('sameSite', "'none' needs secure: true or 'auto', browsers reject it otherwise")
   if (partitioned && secure !== true)
     refuse('partitioned', 'needs secure: true, browsers reject it otherwise')
-  const prefixed = /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase()
+  const prefixed = /^__(host|secure|http)-/i.exec(name)?.[1]?.toLowerCase()
   if (prefixed !== undefined && secure !== true) refuse('name', `${name} needs secure: true`)
   if (prefixed === 'host' && domain !== undefined) refuse('domain', `must not be set for ${name}`)
   if (prefixed === 'host' && path !== '/') refuse('path', `must be / for ${name}`)

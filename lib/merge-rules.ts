@@ -20,6 +20,9 @@ export const sum: Merge = (base = 0, mine = 0, theirs = 0) => {
     return total
   }
   if (!values.every((value) => typeof value === 'number')) return exactSum(values)
+  if (values.some((value) => Number.isInteger(value) && !Number.isSafeInteger(value))) {
+    throw new RangeError('too large to be exact: use a bigint')
+  }
   const total = Number(mine) - Number(base) + Number(theirs)
   if (!Number.isFinite(total)) throw new RangeError('not a number any more')
   return total

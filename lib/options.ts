@@ -261,6 +261,22 @@ export function isRedisClient(value: RedisSessionOptions['redis']): value is Red
   return typeof value === 'object' && 'getBuffer' in value
 }
 
+// ioredis fails on such URLs outside of any promise, and shows them with their passwords.
+function checkUrl(value: string): void {
+  let url: URL
+  try {
+    url = new URL(value)
+    decodeURIComponent(`${url.username}${url.password}`)
+  } catch {
+    throw new OptionError(
+      'redis',
+      'is not a valid URL: escape the user and the password in it, as encodeURIComponent does'
+    )
+  }
+  const database = url.searchParams.get('db') ?? url.pathname.slice(1)
+  if (!/^\d*$/.test(database)) throw new OptionError('redis', 'names a database that is not a number')
+}
+
 function checkRedis(
   value: NonNullable<RedisSessionOptions['redis']>
 ): NonNullable<RedisSessionOptions['redis']> {
@@ -269,7 +285,8 @@ function checkRedis(
     if (!/^(rediss?|unix):\/\//.test(value) && !value.startsWith('/')) {
       throw new OptionError('redis', 'must be a URL that begins with redis:// or rediss://')
     }
-  } else if (typeof value !== 'object' || value === null) {
+    if (value.startsWith('redis')) checkUrl(value)
+  } else if (typeof value !== 'object' || value === null || 'then' in value) {
     throw new OptionError('redis', 'must be an ioredis client, a URL or an object of ioredis options')
   } else if ('sendCommand' in value || 'connect' in value) {
     for (const method of CLIENT_METHODS) {

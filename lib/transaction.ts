@@ -390,8 +390,14 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   // What was set to the value that it had is no change.
   #settle(): void {
-    const { draft } = this
-    if (this.detached === undefined) draft.settle(draft.snapshot())
+    const { draft, stored } = this.#held
+    if (this.detached !== undefined) return
+    const { codec, fidelity } = this.#context
+    // Or the serializer has no word for it: nothing is stored then, which developers want to know.
+    if (draft.written && stored?.header.tag === codec.writer.tag) {
+      fidelity?.check(draft.data, stored.payload, codec, this.#response.log)
+    }
+    draft.settle(draft.snapshot())
   }
 
   #refuseIfDetached(action: string): void {
@@ -431,12 +437,18 @@ export class Transaction implements SessionOwner, DraftObserver {
   // Asked by an event of the response, where an error would end the process.
   #isLost(): boolean {
     if (this.#phase === 'over') return false
-    if (this.#phase === 'committed') return this.draft.written
+    if (this.#phase === 'committed') return this.#isChanged
     try {
       return this.isModified
     } catch {
       return true
     }
+  }
+
+  get #isChanged(): boolean {
+    const { draft, stored } = this.#held
+    const isPermanent = stored !== undefined && stored.header.permanent !== draft.permanent
+    return draft.written || draft.keep !== undefined || isPermanent
   }
 
   #reportUnsaved(reason: string): void {

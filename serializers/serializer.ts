@@ -37,7 +37,7 @@ export interface Serializer {
  * How many entries the Maps and Sets of one session hold in all, themselves included. Anybody can find numbers whose
  * hashes collide: a Set of 30,000 of them takes a second to build, one of 4,096 takes 20 ms.
  */
-export const MAX_ENTRIES = 4_096
+export const MAX_ENTRIES = 2_048
 
 /** How many Errors, regular expressions and URLs one session holds: each costs more to create than others to read. */
 export const MAX_COSTLY = 1_024
