@@ -530,3 +530,20 @@ t.test('what the old serializer never kept does not hold a record back', async (
   t.match(codec.encodeLike({ run: () => 1 }, tag), { tag: msgpack.tag, kept: false }, 'both lose it')
   t.throws(() => codec.encodeLike({ symbol: Symbol('s'), big: 1n }, tag), { code: 'FST_SESSION_ENCODE' })
 })
+
+t.test('a key __proto__ of the session itself is refused, whoever wrote it', async (t) => {
+  const codec = new Codec(serializers.json, Object.values(serializers), 65_536)
+  const payload = Buffer.from('{"__proto__":{"admin":true},"n":1}')
+  t.throws(() => codec.decode(serializers.json.tag, payload), { message: 'it has the key __proto__' })
+})
+
+t.test('an encode() that is async is an error, and leaves no rejection behind', async (t) => {
+  const later = {
+    name: 'later',
+    tag: 99,
+    encode: async () => Promise.reject(new Error('canary')),
+    decode: () => ({})
+  }
+  const codec = new Codec(later as never, [], 65_536)
+  t.throws(() => codec.encode({ n: 1 }), { code: 'FST_SESSION_ENCODE' })
+})

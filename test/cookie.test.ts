@@ -84,6 +84,12 @@ t.test('one response may have attributes of its own, under the same rules', (t) 
     )
   }
   t.same(withAttributes(host, { path: '/', httpOnly: true } as object), host)
+  for (const nothing of [undefined, null]) {
+    t.throws(() => withAttributes(host, nothing as never), { code: 'FST_SESSION_OPTION' })
+  }
+  t.throws(() => resolveCookie({ name: '__Http-session', secure: false }, 'session', false), {
+    code: 'FST_SESSION_OPTION'
+  })
   t.same(
     withAttributes(host, { userInfo: 'x' } as object),
     host,

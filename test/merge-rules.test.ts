@@ -226,3 +226,15 @@ t.test('items that can only be told apart by comparing all of them are too much'
   const others = new Set(numbers.map((n) => n + 3_000))
   t.throws(() => union([], new Set(numbers), others), { message: 'too many entries' })
 })
+
+t.test('sum fails for whole numbers that are not exact, whichever side has them', (t) => {
+  for (const [base, mine, theirs] of [
+    [0, 2 ** 53, 1],
+    [0, 1, 2 ** 53],
+    [2 ** 53, 1, 2]
+  ]) {
+    t.throws(() => sum(base, mine, theirs), RangeError)
+  }
+  t.equal(sum(0.5, 1.5, 1), 2)
+  t.end()
+})

@@ -59,6 +59,11 @@ t.test('what cannot be used is refused by its name', (t) => {
   const refused: [object, string][] = [
     [{ idelTimeout: 5 }, 'idelTimeout'],
     [{ redis: 'localhost' }, 'redis'],
+    [{ redis: 'redis://:hunter2#secret@host:6379' }, 'redis'],
+    [{ redis: 'redis://:hun%ter2@host' }, 'redis'],
+    [{ redis: 'redis://host:6379/sessions' }, 'redis'],
+    [{ redis: 'redis://host?db=abc' }, 'redis'],
+    [{ redis: Promise.resolve() }, 'redis'],
     [{ redis: 5 }, 'redis'],
     [{ redis: null }, 'redis'],
     [{ redis: { connect() {}, get() {} } }, 'redis'],
@@ -226,7 +231,12 @@ t.test('a prefix of routes is none of keys', (t) => {
 })
 
 t.test('an error about an option shows no secret', (t) => {
-  for (const options of [{ secret: 'hunter2' }, { redis: 'http://user:hunter2@host' }]) {
+  for (const options of [
+    { secret: 'hunter2' },
+    { redis: 'http://user:hunter2@host' },
+    { redis: 'redis://:hunter2#x@host:6379' },
+    { redis: 'redis://:hunter2@host/%zz?db=hunter2' }
+  ]) {
     try {
       resolveOptions(options, true)
       t.fail('not refused')
