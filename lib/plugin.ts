@@ -290,7 +290,7 @@ class RequestSession implements Response, SessionHost {
     const check = () => {
       if (this.#reply.sent || raw.headersSent) callback()
     }
-    if (raw.closed) queueMicrotask(check)
+    if (raw.closed || raw.writableEnded) queueMicrotask(check)
     else raw.on('close', check)
   }
 }
