@@ -281,8 +281,17 @@ class Request implements Caller {
       case 'reload': {
         account.isLoose = false
         const isStored = !session.isNew
+        const { keep, regenerate } = account.intent
         await session.reload()
         if (!isStored) account.begin(EMPTY, ledger)
+        // A new id that was asked for stays asked for, with what it drops.
+        else if (regenerate && !session.isNew) {
+          account.intent.regenerate = true
+          if (keep !== undefined) {
+            account.intent.drop(keep)
+            account.intent.permanent = false
+          }
+        }
         break
       }
     }
