@@ -448,7 +448,8 @@ t.test('an outage is one line in the log, not four a second, and names the serve
   t.equal(new Set(warnings.map(({ redis: kind }) => kind)).size, warnings.length, 'each kind once')
   for (const { msg } of warnings) t.equal(msg, `the connection to 127.0.0.1:${redis.port} failed`)
   await redis.restart()
-  await until(async () => (await browser.request('/whoami')).statusCode === 200)
+  // The server is empty, and the cookie of the session that it had is cleared.
+  await until(async () => (await browser.request('/login')).statusCode === 200)
   await redis.stop()
   await until(async () => (await browser.request('/whoami')).statusCode === 503)
   await until(() => app.logLines.filter(({ level }) => level === 40).length > warnings.length)
