@@ -1,6 +1,6 @@
 // What an operator may want to know: each event is a line in the log and a message on a diagnostics channel.
 import { channel } from 'node:diagnostics_channel'
-import type { Commit } from './lineage.js'
+import type { Commit } from './records/lineage.js'
 
 /**
  * Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` are milliseconds

@@ -2,7 +2,7 @@
 // With `--check README.md`: whether the tables between that file's markers are these.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { Codec } from '../lib/codec.js'
+import { Codec } from '../lib/data/codec.js'
 import { serializers } from '../serializers/index.js'
 import { isKept, type Sample, samples, sessions } from '../test/contracts/values.js'
 

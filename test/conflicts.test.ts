@@ -1,7 +1,7 @@
 // What a commit makes of a record that others have changed since the request read it.
 import t from 'tap'
 import { MemoryStore } from '../lib/index.js'
-import { followed, openRecord, UnsealedRecord } from '../lib/record.js'
+import { followed, openRecord, UnsealedRecord } from '../lib/records/record.js'
 import type { Outcome } from '../lib/stores/store.js'
 import { createApp } from './support/app.js'
 import { Browser } from './support/browser.js'

@@ -11,7 +11,7 @@ import {
   type Store,
   TOUCH
 } from '../lib/index.js'
-import { revisionOf } from '../lib/record.js'
+import { revisionOf } from '../lib/records/record.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
