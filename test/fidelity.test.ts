@@ -206,8 +206,8 @@ t.test(
     const report = new KeptReport()
     const data = { n: 1, at: new Date(0), 'a\nb': new Map([['canary', 'canary']]) }
     for (let n = 0; n < 3; n++) {
-      const { keys, kept } = codec.encodeLike(data, tag)
-      t.ok(kept)
+      const { keys, tag: written } = codec.encodeLike(data, tag)
+      t.equal(written, tag)
       report.tell(keys, tag, data, codec, log)
     }
     t.same(lines, [

@@ -701,3 +701,19 @@ t.test('a regenerate() that failed fails the request, whether or not anybody wai
     t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT', statusCode: 409 })
   }
 })
+
+t.test('what is set after a removal whose answer was lost begins another session', async (t) => {
+  const { browser, data, operations, plan, visit } = await visitor(t)
+  await visit(login)
+  const before = browser.cookies.get('__Host-session')
+  plan.push('pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    session.delete('userId')
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.name = 'Ada'
+  })
+  t.equal(status, 200)
+  t.same(operations, ['read', 'destroy', 'destroy', 'destroy', 'update', 'create'])
+  t.same(await data(), { name: 'Ada' })
+  t.not(browser.cookies.get('__Host-session'), before)
+})

@@ -9,14 +9,12 @@ import { isDictionary, OverweightError, Scale } from './weight.js'
 /** Why a payload cannot be decoded; the message holds nothing of it. */
 export class PayloadError extends Error {}
 
-/** Data in the encoding that keeps it: the writer's, or that of the record that is there. */
-export interface EncodedLike {
+/** Data as it is to be stored. */
+export interface Encoded {
   record: UnsealedRecord
-  /** Of the serializer that encoded it. */
+  /** The tag of the serializer that encoded it: the writer's, or that of the record that is there. */
   tag: number
-  /** Whether that is the record's own, since the writer cannot keep what the record holds. */
-  kept: boolean
-  /** The top-level keys that the writer cannot keep. */
+  /** The top-level keys that the writer cannot keep, so that the record's own serializer goes on. */
   keys: readonly string[]
 }
 
@@ -90,17 +88,17 @@ export class Codec {
    * @param tag The serializer of the record that is there.
    * @throws {EncodeError | TooLargeError | TooManyError} as `encode`.
    */
-  encodeLike(data: Dictionary, tag: number): EncodedLike {
+  encodeLike(data: Dictionary, tag: number): Encoded {
     const { writer } = this
     const own = this.#byTag.get(tag) ?? writer
     const byOwn = own === writer ? undefined : this.#roundTrip(data, own)
-    if (byOwn === undefined) return { record: this.encode(data), tag: writer.tag, kept: false, keys: [] }
+    if (byOwn === undefined) return { record: this.encode(data), tag: writer.tag, keys: [] }
     const byWriter = this.#roundTrip(data, writer)
     const keys = byWriter ? this.#lost(data, byWriter.back, byOwn.back) : this.#refusedKeys(data, writer)
     if (byWriter !== undefined && keys.length === 0) {
-      return { record: byWriter.record, tag: writer.tag, kept: false, keys }
+      return { record: byWriter.record, tag: writer.tag, keys }
     }
-    return { record: byOwn.record, tag, kept: true, keys }
+    return { record: byOwn.record, tag, keys }
   }
 
   /**

@@ -3,24 +3,32 @@
 
 import { NotLoadedError } from '../errors.js'
 import { Draft } from '../session/draft.js'
-import { createSession, type Session, type SessionHost, type SessionOwner } from '../session/session.js'
+import {
+  createSession,
+  type Session,
+  type SessionHost,
+  type SessionOwner,
+  type SessionView
+} from '../session/session.js'
 
 export class NotLoaded implements SessionOwner, SessionHost {
   readonly #decorator: string
-  readonly draft: Draft
+  readonly state: SessionView
   readonly session: Session
-  readonly handle = ''
-  readonly isNew = true
   readonly isModified = false
-  readonly destroyed = false
-  readonly rolledBack = false
-  readonly detached = 'not loaded'
   /** What the request is to fail with. */
   failure: Error | undefined
 
   constructor(decorator: string) {
     this.#decorator = decorator
-    this.draft = new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} })
+    this.state = {
+      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} }),
+      nextHandle: '',
+      isNew: true,
+      destroyed: false,
+      rolledBack: false,
+      detached: 'not loaded'
+    }
     this.session = createSession(this, this)
   }
 

@@ -98,7 +98,7 @@ export class Committer {
       // Before the rest is tidied up, which may fail as well.
       const failure = this.#writes.errorOf(error)
       await this.#move.giveUp(this.#cookie)
-      if (plan.step === 'touch') this.#reportUntouched(error)
+      if (plan.step === 'touch') reportUntouched(this.#log, this.#state.handle, error)
       else throw failure
     }
   }
@@ -113,14 +113,17 @@ export class Committer {
     try {
       if (lease.previous !== undefined) {
         const found = await this.#store.wait(lease.previous)
-        if (found !== undefined && this.#isNewer(found)) await this.#learn(found)
+        if (found !== undefined && isNewer(found, state)) await this.#learn(found)
         // The session may have changed meanwhile.
         plan = undefined
       }
       while (this.#tries < MAX_TRIES && state.detached === undefined) {
         const outcome = await this.#try(plan, mayTouch)
         plan = undefined
-        if (outcome === 'missing' && !this.#mayBeRemoved) return this.#vanish(handle)
+        if (outcome === 'missing' && !this.#mayBeRemoved) {
+          this.#writes.settle()
+          return vanish(state, this.#cookie, this.#log, handle)
+        }
         if (outcome === 'missing') this.#leave()
         // At once: during a wait the record would get out of date.
         else if (outcome === 'done' || (await this.#learn(outcome))) {
@@ -239,7 +242,7 @@ export class Committer {
   // Another request was faster: this is what it stored. True if that contains all that this commit wants stored.
   async #learn(bytes: Uint8Array): Promise<boolean> {
     const state = this.#state
-    const theirs = this.#open(bytes)
+    const theirs = open(bytes, state.handle)
     const move = this.#writes.findMove(theirs.header)
     if (move !== undefined) {
       const isDone = this.#writes.isCurrent(move)
@@ -279,35 +282,25 @@ export class Committer {
     }
     return true
   }
+}
 
-  #vanish(handle: string): void {
-    this.#writes.settle()
-    vanish(this.#state, this.#cookie, this.#log, handle)
-  }
+// A later commit than the one that this request knows.
+function isNewer(bytes: Uint8Array, { handle, stored }: SessionState): boolean {
+  return open(bytes, handle).header.counter > (stored?.header.counter ?? 0)
+}
 
-  #isNewer(bytes: Uint8Array): boolean {
-    return this.#open(bytes).header.counter > (this.#state.stored?.header.counter ?? 0)
+function open(bytes: Uint8Array, handle: string): SessionRecord {
+  try {
+    return openRecord(bytes)
+  } catch (error) {
+    throw new UndecodableError(handle, (error as NotARecordError).message)
   }
+}
 
-  #open(bytes: Uint8Array): SessionRecord {
-    try {
-      return openRecord(bytes)
-    } catch (error) {
-      throw new UndecodableError(this.#state.handle, (error as NotARecordError).message)
-    }
-  }
-
-  #reportUntouched(error: unknown): void {
-    const { handle } = this.#state
-    const { code, name } = (error ?? {}) as NodeJS.ErrnoException
-    const reason = code ?? name
-    report(
-      this.#log,
-      'warn',
-      { type: 'untouched', handle, reason },
-      `session ${handle} was not extended: ${reason}`
-    )
-  }
+function reportUntouched(log: Log, handle: string, error: unknown): void {
+  const { code, name } = (error ?? {}) as NodeJS.ErrnoException
+  const reason = code ?? name
+  report(log, 'warn', { type: 'untouched', handle, reason }, `session ${handle} was not extended: ${reason}`)
 }
 
 export function movedError(handle: string): Error {

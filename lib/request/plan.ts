@@ -1,6 +1,6 @@
 // What a commit is to do, and the data that it is to store. Nothing is done here.
 import type { Dictionary } from '../../serializers/serializer.js'
-import { type Codec, PayloadError } from '../data/codec.js'
+import { type Codec, type Encoded, PayloadError } from '../data/codec.js'
 import { type Budget, isEqual } from '../data/equal.js'
 import { MergeConflict, type MergeRules, mergeLive } from '../data/merge.js'
 import { ConflictError, UndecodableError } from '../errors.js'
@@ -20,14 +20,6 @@ export interface Plan {
   beginsAnew: boolean
   /** If the data to store holds changes of other requests too. */
   merged: Merged | undefined
-}
-
-export interface Encoded {
-  record: UnsealedRecord
-  /** The tag of its serializer. */
-  tag: number
-  /** The keys that the writer cannot keep: the serializer of the stored record goes on. */
-  keys?: readonly string[]
 }
 
 /** A merge: the data, in which objects of the request live on, what was mine, and as it was encoded what is stored. */
@@ -65,7 +57,7 @@ export function planOf(
   const { permanent } = draft
   if (base === undefined || stored === undefined) {
     if (draft.isEmpty) return NOTHING
-    const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag }
+    const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag, keys: [] }
     return { step: 'create', encoded, permanent, beginsAnew: false, merged: undefined }
   }
   const plan: Plan =
@@ -82,6 +74,12 @@ export function planOf(
     else if (isTouched(draft, stored, mayTouch, context.lifetimes)) plan.step = 'touch'
   }
   return plan
+}
+
+/** Whether a commit would store something other than a touch now. */
+export function isModified(state: SessionState, context: PlanContext): boolean {
+  const { step } = planOf(state, false, context)
+  return step !== 'nothing' && step !== 'touch'
 }
 
 // A session that cannot be decoded stays as it is. What is written instead begins another session, under another id.

@@ -41,7 +41,7 @@ export function seal(
   log: Log
 ): SessionRecord {
   if (encoded === undefined) return new UnsealedRecord(stored?.payload ?? '').seal(header)
-  const { record, tag, keys = [] } = encoded
+  const { record, tag, keys } = encoded
   const data = merged?.data ?? draft.data
   if (tag === codec.writer.tag) fidelity?.check(data, record.payload, codec, log)
   else keptReport.tell(keys, tag, data, codec, log)

@@ -3,9 +3,9 @@ import type { Dictionary } from '../../serializers/serializer.js'
 import type { SessionIds } from '../cookies/session-id.js'
 import type { SessionRecord } from '../records/record.js'
 import { Draft, type DraftObserver } from '../session/draft.js'
-import type { Detached } from '../session/session.js'
+import type { Detached, SessionView } from '../session/session.js'
 
-export class SessionState {
+export class SessionState implements SessionView {
   readonly #ids: SessionIds
   readonly #observer: DraftObserver
   #draft: Draft | undefined
@@ -29,6 +29,11 @@ export class SessionState {
   get draft(): Draft {
     this.#draft ??= new Draft(this.#observer)
     return this.#draft
+  }
+
+  /** Nothing is stored for this session yet. */
+  get isNew(): boolean {
+    return this.stored === undefined
   }
 
   /** The id of the record; a new one if there is no record yet. */

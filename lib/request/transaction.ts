@@ -2,20 +2,21 @@
 import type { Cookie, ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { ConflictError, DetachedError, ReloadingError } from '../errors.js'
+import { DetachedError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records, type RecordsOptions } from '../records/records.js'
-import type { Draft, DraftObserver, Keep } from '../session/draft.js'
-import type { Detached, SessionOwner } from '../session/session.js'
+import type { DraftObserver, Keep } from '../session/draft.js'
+import type { SessionOwner } from '../session/session.js'
 import { GuardedStore, type HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
 import { type CommitContext, Committer, movedError } from './commit.js'
+import { endAll } from './end.js'
 import { type LoadContext, Loader } from './load.js'
-import { type Plan, planOf } from './plan.js'
+import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
 import { SessionState } from './state.js'
-import { isChanged, reportUnsaved } from './unsaved.js'
+import { isChanged, isUncommitted, reportUnsaved } from './unsaved.js'
 
 /** What all transactions of one registration share. */
 export interface Context extends RecordsOptions, LoadContext, CommitContext {
@@ -41,7 +42,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   readonly #cookie: SessionCookie
   readonly #store: GuardedStore
   readonly #records: Records
-  readonly #state: SessionState
+  readonly state: SessionState
   readonly #loader: Loader
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
@@ -61,37 +62,12 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#cookie = new SessionCookie(context, response)
     this.#store = new GuardedStore(context.store, context.timeout, context.health)
     this.#records = new Records(this.#store, context)
-    this.#state = new SessionState(context.ids, this)
-    this.#loader = new Loader(context, this.#state, this.#records, this.#cookie, response.log)
-  }
-
-  get draft(): Draft {
-    return this.#state.draft
-  }
-
-  get handle(): string {
-    return this.#state.nextHandle
-  }
-
-  get isNew(): boolean {
-    return this.#state.stored === undefined
-  }
-
-  get destroyed(): boolean {
-    return this.#state.destroyed
-  }
-
-  get rolledBack(): boolean {
-    return this.#state.rolledBack
-  }
-
-  get detached(): Detached | undefined {
-    return this.#state.detached
+    this.state = new SessionState(context.ids, this)
+    this.#loader = new Loader(context, this.state, this.#records, this.#cookie, response.log)
   }
 
   get isModified(): boolean {
-    const { step } = planOf(this.#state, false, this.#context)
-    return step !== 'nothing' && step !== 'touch'
+    return isModified(this.state, this.#context)
   }
 
   /** Reads the session that the browser names. If there is none, the session is a new one, with another id. */
@@ -104,7 +80,7 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   /** Makes this an empty session that takes no changes. */
   disable(reason?: string): void {
-    this.#state.detach('disabled')
+    this.state.detach('disabled')
     this.#reason = reason
   }
 
@@ -119,7 +95,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     this.#loader.isClosed = true
     let plan: Plan | undefined
     if (this.#lastStep === undefined && this.#failure === undefined) {
-      plan = planOf(this.#state, mayTouch, this.#context)
+      plan = planOf(this.state, mayTouch, this.#context)
       if (this.#isDone(plan)) {
         this.#conclude()
         return undefined
@@ -147,7 +123,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   save(): Promise<void> {
     return this.#next(async () => {
       // The record that cannot be decoded stays; what is saved begins another session.
-      if (this.detached !== 'undecodable') this.#refuseIfDetached('save')
+      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
       await this.#perform(true)
       this.#sendCookie()
       this.#refuseIfDetached('save')
@@ -157,7 +133,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   reload(): Promise<void> {
     this.#reloads++
     return this.#next(async () => {
-      const { keep } = this.draft
+      const { keep } = this.state.draft
       try {
         this.#refuseIfDetached('reload')
         await this.#loader.reload()
@@ -166,29 +142,32 @@ export class Transaction implements SessionOwner, DraftObserver {
         this.#reloads--
       }
       // A regenerate() before it still takes place.
-      if (keep === undefined || this.isNew) return
-      this.draft.regenerate(keep)
-      this.#state.renew()
+      if (keep === undefined || this.state.isNew) return
+      this.state.draft.regenerate(keep)
+      this.state.renew()
     })
   }
 
   destroy(): Promise<void> {
-    const { changes } = this.draft
+    const { changes } = this.state.draft
     return this.#next(async () => {
-      const state = this.#state
+      const state = this.state
       this.#failure = undefined
       try {
         if (state.detached === 'moved') throw movedError(state.handle)
         if (state.detached === 'disabled' || state.detached === 'unavailable')
           this.#refuseIfDetached('destroy')
-        await this.#endAll()
+        const wasStored = await endAll(this.#records, state, this.#cookies, this.#committer?.pending)
+        this.#cookies = undefined
+        if (wasStored) await this.#ended()
       } catch (error) {
         this.#failure = { error }
         throw error
       }
       this.#committer = undefined
       state.detached = undefined
-      if (this.draft.changes !== changes) this.#reportUnsaved('it was changed while destroy() was under way')
+      if (this.state.draft.changes !== changes)
+        this.#reportUnsaved('it was changed while destroy() was under way')
       state.forget()
       this.#cookie.clear()
     })
@@ -196,10 +175,10 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   regenerate(keep: Keep): Promise<void> {
     try {
-      if (this.detached === 'moved') throw movedError(this.#state.handle)
-      if (this.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
-      this.draft.regenerate(keep)
-      this.#state.renew()
+      if (this.state.detached === 'moved') throw movedError(this.state.handle)
+      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
+      this.state.draft.regenerate(keep)
+      this.state.renew()
       this.#failure = undefined
       return Promise.resolve()
     } catch (error) {
@@ -212,8 +191,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   touch(): boolean {
-    this.draft.touch = true
-    return isExtendable(this.draft.permanent, this.#context.lifetimes)
+    this.state.draft.touch = true
+    return isExtendable(this.state.draft.permanent, this.#context.lifetimes)
   }
 
   setCookie(attributes: ResponseCookie): void {
@@ -221,7 +200,7 @@ export class Transaction implements SessionOwner, DraftObserver {
   }
 
   beforeChange(): void {
-    if (this.detached === 'disabled') this.#refuseIfDetached('change')
+    if (this.state.detached === 'disabled') this.#refuseIfDetached('change')
     if (this.#reloads > 0 && this.#phase === 'open') throw new ReloadingError()
     this.#watch()
   }
@@ -240,11 +219,11 @@ export class Transaction implements SessionOwner, DraftObserver {
     return next
   }
 
-  async #perform(mayTouch: boolean, plan = planOf(this.#state, mayTouch, this.#context)): Promise<void> {
+  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.#context)): Promise<void> {
     if (this.#isDone(plan)) return
     this.#committer ??= new Committer(
       this.#context,
-      this.#state,
+      this.state,
       this.#store,
       this.#records,
       this.#cookie,
@@ -255,34 +234,19 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #isDone({ step }: Plan): boolean {
     if (step !== 'nothing' || this.#committer?.isUnconfirmed === true) return false
-    settleUnchanged(this.#state, this.#context, this.#response.log)
+    settleUnchanged(this.state, this.#context, this.#response.log)
     return true
   }
 
-  // Until it is known that nothing is left, a response that says so would be wrong.
-  async #endAll(): Promise<void> {
-    const state = this.#state
-    const isStored = state.stored !== undefined || state.detached === 'undecodable'
-    const { ids = [], next } = this.#cookies ?? {}
-    const handles = new Set([...ids, ...(next === undefined ? [] : [next])].map(({ handle }) => handle))
-    if (isStored) handles.add(state.handle)
-    const pending = this.#committer?.pending
-    if (pending !== undefined) handles.add(pending)
-    for (const handle of handles) {
-      const outcome = await this.#records.end(handle, isStored ? state.stored?.revision : undefined)
-      if (outcome === 'busy') throw new ConflictError(handle, 'other requests change it all the time')
-      // By another request. A move of this one, whose answer was lost, is ended with it.
-      if (outcome === 'moved' && handle === state.handle && pending === undefined) throw movedError(handle)
-    }
-    this.#cookies = undefined
-    if (!isStored) return
+  async #ended(): Promise<void> {
+    const { state } = this
     state.destroyed = true
     reportEnd(this.#response.log, state.handle, 'by this request')
     await this.#context.observer?.destroyed?.(state.handle)
   }
 
   #refuseIfDetached(action: string): void {
-    const { detached } = this
+    const { detached } = this.state
     if (detached !== undefined) throw new DetachedError(action, this.#reason ?? detached)
   }
 
@@ -290,11 +254,12 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #conclude(): void {
     this.#sendCookie()
-    if (this.detached !== undefined && this.draft.written) this.#reportUnsaved(this.detached)
+    if (this.state.detached !== undefined && this.state.draft.written)
+      this.#reportUnsaved(this.state.detached)
   }
 
   #sendCookie(): void {
-    const { stored, id } = this.#state
+    const { stored, id } = this.state
     if (stored === undefined) return
     const seen = this.#context.detectRollback ? stored.header : undefined
     this.#cookie.send(id, cookieExpiry(stored.header, this.#context.lifetimes), seen)
@@ -305,7 +270,7 @@ export class Transaction implements SessionOwner, DraftObserver {
     if (this.#isWatched) return
     this.#isWatched = true
     const check = () => {
-      if (this.detached !== undefined) return
+      if (this.state.detached !== undefined) return
       if (this.#isLost()) this.#reportUnsaved('it was changed without a commit: call save()')
       else this.#isWatched = false
     }
@@ -315,18 +280,12 @@ export class Transaction implements SessionOwner, DraftObserver {
     })
   }
 
-  // Called by an event of the response, in which an error would end the process.
   #isLost(): boolean {
     if (this.#phase === 'over') return false
-    if (this.#phase === 'committed') return isChanged(this.#state)
-    try {
-      return this.isModified
-    } catch {
-      return true
-    }
+    return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.#context)
   }
 
   #reportUnsaved(reason: string): void {
-    reportUnsaved(this.#response.log, this.#state, reason)
+    reportUnsaved(this.#response.log, this.state, reason)
   }
 }

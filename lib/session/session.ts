@@ -13,15 +13,21 @@ export interface SessionData {}
 /** Why a session is empty and never saved. */
 export type Detached = 'not loaded' | 'disabled' | 'unavailable' | 'undecodable' | 'moved' | 'destroyed'
 
-/** What a session asks of the transaction that it belongs to. */
-export interface SessionOwner {
+/** What a session shows of its state. */
+export interface SessionView {
   readonly draft: Draft
-  readonly handle: string
+  /** The handle that the session has after the next commit. */
+  readonly nextHandle: string
   readonly isNew: boolean
-  readonly isModified: boolean
   readonly destroyed: boolean
   readonly rolledBack: boolean
   readonly detached: Detached | undefined
+}
+
+/** What a session asks of the transaction that it belongs to. */
+export interface SessionOwner {
+  readonly state: SessionView
+  readonly isModified: boolean
   save(): Promise<void>
   reload(): Promise<void>
   destroy(): Promise<void>
@@ -61,22 +67,22 @@ export class SessionMethods<Data extends object = SessionData> {
    * `regenerate()` it is the new one.
    */
   get id(): string {
-    return this[owner].handle
+    return this[owner].state.nextHandle
   }
 
   /** The same as `id`, under the name that it has in @fastify/session. */
   get sessionId(): string {
-    return this[owner].handle
+    return this[owner].state.nextHandle
   }
 
   /** Whether nothing is stored for this session yet. */
   get isNew(): boolean {
-    return this[owner].isNew
+    return this[owner].state.isNew
   }
 
   /** Whether the stored session has ended: by this request, by another one, or by its expiry during this one. */
   get destroyed(): boolean {
-    return this[owner].destroyed
+    return this[owner].state.destroyed
   }
 
   /**
@@ -85,7 +91,7 @@ export class SessionMethods<Data extends object = SessionData> {
    * what was lost between this request's read and its commit.
    */
   get rolledBack(): boolean {
-    return this[owner].rolledBack
+    return this[owner].state.rolledBack
   }
 
   /**
@@ -94,21 +100,21 @@ export class SessionMethods<Data extends object = SessionData> {
    * to a new id or `'destroyed'` by a request at the same time.
    */
   get detached(): Detached | undefined {
-    return this[owner].detached
+    return this[owner].state.detached
   }
 
   /** Whether the session outlives the browser, for `permanentLifetime` seconds. Assign to change it. */
   get permanent(): boolean {
-    return this[owner].draft.permanent
+    return this[owner].state.draft.permanent
   }
 
   set permanent(permanent: boolean) {
-    this[owner].draft.permanent = Boolean(permanent)
+    this[owner].state.draft.permanent = Boolean(permanent)
   }
 
   /** The value of a key; `undefined` if there is none. Changes inside an object are noticed at commit. */
   get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined {
-    return this[owner].draft.get(key) as Data[Key] | undefined
+    return this[owner].state.draft.get(key) as Data[Key] | undefined
   }
 
   /**
@@ -116,11 +122,11 @@ export class SessionMethods<Data extends object = SessionData> {
    * @throws FST_SESSION_KEY for `__proto__`; FST_SESSION_DETACHED on a route with `session: false`.
    */
   set<Key extends keyof Data & string>(key: Key, value: Data[Key] | undefined): void {
-    this[owner].draft.set(key, value)
+    this[owner].state.draft.set(key, value)
   }
 
   has(key: keyof Data & string): boolean {
-    return this[owner].draft.has(key)
+    return this[owner].state.draft.has(key)
   }
 
   /**
@@ -131,12 +137,12 @@ export class SessionMethods<Data extends object = SessionData> {
     if (key === undefined) {
       throw new KeyError(key, 'is missing: delete(key) removes one key, destroy() ends the session')
     }
-    return this[owner].draft.delete(key)
+    return this[owner].state.draft.delete(key)
   }
 
   /** All data, live: what is changed in it is changed in the session. */
   data(): Partial<Data> {
-    return this[owner].draft.all() as Partial<Data>
+    return this[owner].state.draft.all() as Partial<Data>
   }
 
   /**
@@ -204,17 +210,17 @@ export class SessionMethods<Data extends object = SessionData> {
 
   /** Whether the store holds this session as it is now. */
   isSaved(): boolean {
-    return !this[owner].isNew && !this[owner].isModified
+    return !this[owner].state.isNew && !this[owner].isModified
   }
 
   /** What it is as a text: the handle, no data. */
   [Symbol.toPrimitive](): string {
-    return `Session ${this[owner].handle}`
+    return `Session ${this[owner].state.nextHandle}`
   }
 
   /** What `console.log` shows: the handle and the data, and nothing of what is behind them. */
   [inspect.custom](): string {
-    return `Session ${this[owner].handle} ${inspect(this[owner].draft.data)}`
+    return `Session ${this[owner].state.nextHandle} ${inspect(this[owner].state.draft.data)}`
   }
 }
 
@@ -297,7 +303,7 @@ export function createSession(of: SessionOwner, at: SessionHost): Session {
 const dictionary: ProxyHandler<SessionMethods> = {
   get(target, key) {
     if (typeof key === 'symbol' || key in target) return Reflect.get(target, key)
-    const value = target[owner].draft.get(key)
+    const value = target[owner].state.draft.get(key)
     if (value === undefined) {
       const advice = foreignNames.get(key)
       if (advice !== undefined) target[host].hint(key, `session.${key} is not set: ${advice}`)
@@ -305,7 +311,7 @@ const dictionary: ProxyHandler<SessionMethods> = {
     return value
   },
   set(target, key, value) {
-    if (typeof key === 'string' && !(key in target)) target[owner].draft.set(key, value)
+    if (typeof key === 'string' && !(key in target)) target[owner].state.draft.set(key, value)
     else if (key === 'permanent') target.permanent = value
     else {
       const why = typeof key === 'symbol' ? 'is a symbol' : 'is the name of a method: use session.set()'
@@ -314,18 +320,18 @@ const dictionary: ProxyHandler<SessionMethods> = {
     return true
   },
   has(target, key) {
-    return key in target || (typeof key === 'string' && target[owner].draft.has(key))
+    return key in target || (typeof key === 'string' && target[owner].state.draft.has(key))
   },
   deleteProperty(target, key) {
     if (typeof key === 'symbol' || key in target) return false
-    target[owner].draft.delete(key)
+    target[owner].state.draft.delete(key)
     return true
   },
   ownKeys(target) {
-    return target[owner].draft.keys()
+    return target[owner].state.draft.keys()
   },
   getOwnPropertyDescriptor(target, key) {
-    const { draft } = target[owner]
+    const { draft } = target[owner].state
     if (typeof key === 'symbol' || !draft.has(key)) return undefined
     return { value: draft.get(key), writable: true, enumerable: true, configurable: true }
   },
