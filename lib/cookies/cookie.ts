@@ -172,7 +172,7 @@ export function isOnPath(url: string, path: string): boolean {
 }
 
 /** The values of a session's cookies in the order of the header, by purpose. */
-export type CookieValues = Record<Purpose, string[]>
+type CookieValues = Record<Purpose, string[]>
 
 /**
  * The values of the session cookie of this name, and of its companions, in a Cookie header; `undefined` if there are none.

@@ -43,7 +43,7 @@ export class CookieMemory {
 }
 
 /** What a session cookie needs to know of its registration. */
-export interface SessionCookieOptions {
+interface SessionCookieOptions {
   cookie: Cookie
   ids: SessionIds
   graceAfterRegenerate: number

@@ -18,7 +18,7 @@ const PROBE_LIFETIME = 5_000
 /** Milliseconds by which the clock of Redis may differ from ours. */
 const CLOCK_SKEW = 10_000
 
-export interface StartUp {
+interface StartUp {
   store: Store
   client: RedisClient
   prefix: string

@@ -54,14 +54,14 @@ export class Records {
 
   async update(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
-    return ours(record, await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header)))
+    return unlessOwn(record, await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header)))
   }
 
   /** Stores only the part of the header that a touch changes. */
   async touch(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
     const end = this.#endOf(header)
-    return ours(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
+    return unlessOwn(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
   }
 
   remove(handle: string, revision: Uint8Array): Promise<Outcome> {
@@ -106,7 +106,7 @@ export class Records {
   }
 }
 
-/** A conflict with the very bytes that were to be written is none: no two commits look alike, and equal touches are one. */
-function ours({ bytes }: SessionRecord, outcome: Outcome): Outcome {
+// A conflict with the very bytes that were to be written is none: no two commits look alike, and equal touches are one.
+function unlessOwn({ bytes }: SessionRecord, outcome: Outcome): Outcome {
   return outcome !== 'done' && outcome !== 'missing' && bytes.equals(outcome) ? 'done' : outcome
 }

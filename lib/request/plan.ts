@@ -9,7 +9,7 @@ import type { SessionRecord, UnsealedRecord } from '../records/record.js'
 import { type Draft, type Keep, kept, type Snapshot } from '../session/draft.js'
 import type { SessionState } from './state.js'
 
-export type Step = 'nothing' | 'create' | 'update' | 'move' | 'remove' | 'touch'
+type Step = 'nothing' | 'create' | 'update' | 'move' | 'remove' | 'touch'
 
 export interface Plan {
   step: Step

@@ -29,7 +29,7 @@ const NOT_A_CAUSE =
 const SENT_ONCE = { autoResendUnfulfilledCommands: false, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
 
 /** A client, what is known of its connection, and what ends it. */
-export interface OwnClient {
+interface OwnClient {
   client: Redis
   connection: Connection
   close(): Promise<void>
