@@ -1,6 +1,6 @@
 // Reads the documents that `superjson.ts` writes, in one pass and in linear time.
 //
-// superjson 2.2 walks each path from the root and each Set element by element: 58 KB can take 175 ms, a megabyte minutes.
+// superjson 2.2 walks each path from the root and each Set element by element: 58 KB can take 175 ms, 1 MB minutes.
 // It loses elements of Sets and Maps if the same objects also occur elsewhere, and accepts paths that lead nowhere.
 // This reader finishes everything inside a list first, then turns the list into a Set or Map.
 import { type Dictionary, MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from './serializer.js'

@@ -80,7 +80,7 @@ t.test("the rule 'conflict' names every key that two requests changed differentl
   } catch (error) {
     t.ok(error instanceof MergeConflict)
     t.same((error as MergeConflict).keys, ['a', 'b'])
-    t.equal((error as MergeConflict).message, 'two requests changed a, b')
+    t.equal((error as MergeConflict).message, 'two requests changed a, b: send the request again')
   }
   t.same(
     merge(base, { ...base, c: 2 }, { ...base, c: 2 }, rules),
@@ -221,7 +221,7 @@ t.test('a rule that fails is a conflict of its key, and says nothing of the valu
     merge({ a: 1, b: 1 }, { a: 2, b: 2 }, { a: 3, b: 3 }, { a: failing, b: 'conflict' })
   )
   t.same(error.keys, ['a', 'b'])
-  t.equal(error.message, 'two requests changed a (its rule failed), b')
+  t.equal(error.message, 'two requests changed a (its rule failed), b: send the request again')
 })
 
 t.test('an async rule is a conflict, and one that rejects does not end the process', async (t) => {
@@ -239,7 +239,7 @@ t.test('an async rule is a conflict, and one that rejects does not end the proce
   ]
   for (const rule of rules) {
     const { message } = conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule } as MergeRules))
-    t.equal(message, 'two requests changed a (its rule is async)')
+    t.equal(message, 'two requests changed a (its rule is async): send the request again')
   }
   // Twice: Node reports what was not handled when a turn has ended.
   await setImmediate()
@@ -255,7 +255,7 @@ t.test('keys that a visitor chose neither forge a line of the message nor fill i
   t.same(keys, names)
   t.equal(
     message,
-    `two requests changed a\\u{a}b, ${'x'.repeat(60)}…, \\u{202e}ltr, žluť \\"1\\", c, d, e, f, g, h and 4 more`
+    `two requests changed a\\u{a}b, ${'x'.repeat(60)}…, \\u{202e}ltr, žluť \\"1\\", c, d, e, f, g, h and 4 more: send the request again`
   )
 })
 
@@ -266,13 +266,13 @@ t.test('what is too much to compare is a conflict of its key', async (t) => {
     merge({ fine: 1, set: base }, { fine: 2, set: mine }, {}, {}, undefined, new Budget(1_000))
   )
   t.same(keys, ['set'])
-  t.equal(message, 'too much to merge: key set')
+  t.equal(message, 'key set is too large to merge: store less in it')
   const rule = (): never => {
     throw new BudgetError('a rule of this package, within one of the application')
   }
   t.equal(
     conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule })).message,
-    'too much to merge: key a'
+    'key a is too large to merge: store less in it'
   )
 })
 

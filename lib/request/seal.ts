@@ -44,7 +44,7 @@ export function seal(
   const { record, tag, keys } = encoded
   const data = merged?.data ?? draft.data
   if (tag === codec.writer.tag) fidelity?.check(data, record.payload, codec, log)
-  else keptReport.tell(keys, tag, data, codec, log)
+  else keptReport.warn(keys, tag, data, codec, log)
   header.tag = tag
   return record.seal(header)
 }

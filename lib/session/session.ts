@@ -214,8 +214,8 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Extends the session at commit even if `touchAfter` has not passed. Has no effect on a permanent session if `rolling`
-   * is false. A failure is logged and does not fail the response.
+   * Extends the session at commit even if `touchAfter` has not passed. If `rolling` is false, it has no effect on a
+   * permanent session. A failure is logged and does not fail the response.
    */
   touch(): void {
     if (!this[owner].touch()) {
