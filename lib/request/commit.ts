@@ -124,7 +124,7 @@ export class Committer {
           this.#writes.settle()
           return vanish(state, this.#cookie, this.#log, handle)
         }
-        if (outcome === 'missing') this.#leave()
+        if (outcome === 'missing') await this.#leave(handle)
         // At once: during a wait the record would get out of date.
         else if (outcome === 'done' || (await this.#learn(outcome))) {
           if (state.stored !== undefined && state.handle === handle) left = state.stored.bytes
@@ -225,16 +225,16 @@ export class Committer {
     // A removal that is sent again finds nothing if the first try took place.
     const isGone = outcome === 'done' || (outcome === 'missing' && sent > 1)
     if (!isGone) return outcome
-    this.#leave()
-    await this.#context.observer?.destroyed?.(handle)
+    await this.#leave(handle)
     return 'done'
   }
 
   // The emptied session is removed: what is set from now on begins another one.
-  #leave(): void {
+  async #leave(handle: string): Promise<void> {
     this.#mayBeRemoved = false
     this.#state.leave()
     this.#cookie.clear()
+    await this.#context.observer?.destroyed?.(handle)
   }
 
   // ---------------------------------------------------------------- what others did
