@@ -54,7 +54,10 @@ export class Records {
 
   async update(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
-    return unlessOwn(record, await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header)))
+    return unlessOwn(
+      record,
+      await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
+    )
   }
 
   /** Stores only the part of the header that a touch changes. */

@@ -6,61 +6,32 @@ import { ConflictError, HeadersSentError, isRefusal, UndecodableError } from '..
 import { type Log, report, reportEnd, timed } from '../events.js'
 import { newHeader } from '../records/expiry.js'
 import { type NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
-import type { Records } from '../records/records.js'
 import type { Snapshot } from '../session/draft.js'
-import type { GuardedStore } from '../stores/guarded.js'
 import type { Outcome } from '../stores/store.js'
 import { takeRollback, takeUp } from './conflict.js'
 import { Move } from './move.js'
-import type { SessionObserver } from './observer.js'
-import { type Plan, type PlanContext, planOf, takeMerged } from './plan.js'
-import type { CommitQueue } from './queue.js'
-import { nextHeader, type SealContext, seal } from './seal.js'
+import type { RequestParts } from './parts.js'
+import { type Plan, planOf, takeMerged } from './plan.js'
+import { nextHeader, seal } from './seal.js'
 import type { SessionState } from './state.js'
 import { Writes } from './writes.js'
 
 /** After so many conflicts a commit gives up. */
 const MAX_TRIES = 200
 
-export interface CommitContext extends PlanContext, SealContext {
-  queue: CommitQueue
-  /** How many replicas a commit waits for. */
-  replicas: number
-  observer: SessionObserver | undefined
-}
-
 /** The commits of one request. */
 export class Committer {
-  readonly #context: CommitContext
-  readonly #state: SessionState
-  readonly #store: GuardedStore
-  readonly #records: Records
-  readonly #cookie: SessionCookie
-  readonly #log: Log
+  readonly #parts: RequestParts
   readonly #writes = new Writes()
   readonly #move: Move
-  /** For all merges of the request. */
-  readonly #budget: Budget
+  #mergeBudget: Budget | undefined
   /** An emptied session whose removal was not answered. */
   #mayBeRemoved = false
   #tries = 0
 
-  constructor(
-    context: CommitContext,
-    state: SessionState,
-    store: GuardedStore,
-    records: Records,
-    cookie: SessionCookie,
-    log: Log
-  ) {
-    this.#context = context
-    this.#state = state
-    this.#store = store
-    this.#records = records
-    this.#cookie = cookie
-    this.#log = log
-    this.#budget = context.codec.newBudget()
-    this.#move = new Move(state, records, this.#writes, context.observer)
+  constructor(parts: RequestParts) {
+    this.#parts = parts
+    this.#move = new Move(parts, this.#writes)
   }
 
   /** A write of this request is stored, and its replicas have not confirmed it. */
@@ -73,17 +44,24 @@ export class Committer {
     return this.#move.pending
   }
 
+  /** One for all merges of the request. */
+  get #budget(): Budget {
+    this.#mergeBudget ??= this.#parts.context.codec.newBudget()
+    return this.#mergeBudget
+  }
+
   /** Carries out this plan, or another one if the session has changed meanwhile. */
   commit(plan: Plan, mayTouch: boolean): Promise<void> {
     const { step } = plan
-    const { handle } = this.#state
+    const { state } = this.#parts
+    const { handle } = state
     this.#tries = 0
     this.#writes.begin()
     return timed(
-      () => (step === 'create' ? this.#try(plan, mayTouch) : this.#change(plan, mayTouch)).then(() => {}),
+      () => this.#commit(plan, mayTouch),
       (ms) => ({
         type: 'commit',
-        handle: step === 'remove' ? handle : this.#state.handle,
+        handle: step === 'remove' ? handle : state.handle,
         step,
         tries: this.#tries,
         ms
@@ -91,95 +69,91 @@ export class Committer {
     )
   }
 
-  async #change(plan: Plan, mayTouch: boolean): Promise<void> {
+  async #commit(plan: Plan, mayTouch: boolean): Promise<void> {
+    const { cookie, log, state } = this.#parts
     try {
-      await this.#changeInTurn(plan, mayTouch)
+      await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
       // Before the rest is tidied up, which may fail as well.
       const failure = this.#writes.errorOf(error)
-      await this.#move.giveUp(this.#cookie)
-      if (plan.step === 'touch') reportUntouched(this.#log, this.#state.handle, error)
+      await this.#move.giveUp(cookie)
+      if (plan.step === 'touch') reportUntouched(log, state.handle, error)
       else throw failure
     }
   }
 
-  // Takes up the record that the previous commit of this process has left, and leaves its own.
-  async #changeInTurn(planned: Plan, mayTouch: boolean): Promise<void> {
-    const state = this.#state
+  async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
+    const { context, cookie, log, state, store } = this.#parts
     const { handle } = state
-    const lease = this.#context.queue.acquire(handle)
+    // Nobody else knows a new session.
+    const lease = planned.step === 'create' ? undefined : context.queue.acquire(handle)
     let plan: Plan | undefined = planned
     let left: Buffer | undefined
     try {
-      if (lease.previous !== undefined) {
-        const found = await this.#store.wait(lease.previous)
+      // Takes up the record that the previous commit of this process has left.
+      if (lease?.previous !== undefined) {
+        const found = await store.wait(lease.previous)
         if (found !== undefined && isNewer(found, state)) await this.#learn(found)
         // The session may have changed meanwhile.
         plan = undefined
       }
-      while (this.#tries < MAX_TRIES && state.detached === undefined) {
-        const outcome = await this.#try(plan, mayTouch)
+      while (this.#tries++ < MAX_TRIES && (plan?.step === 'create' || state.detached === undefined)) {
+        const snapshot = state.draft.snapshot()
+        const current: Plan = plan ?? planOf(state, mayTouch, context, this.#budget)
         plan = undefined
+        const outcome = await this.#attempt(current, snapshot, mayTouch)
         if (outcome === 'missing' && !this.#mayBeRemoved) {
           this.#writes.settle()
-          return vanish(state, this.#cookie, this.#log, handle)
+          return vanish(state, cookie, log, handle)
         }
-        if (outcome === 'missing') this.#leave()
-        // At once: during a wait the record would get out of date.
-        else if (outcome === 'done' || (await this.#learn(outcome))) {
+        if (outcome === 'missing') await this.#leave(handle)
+        else {
+          // At once: during a wait the record would get out of date.
+          if (outcome === 'done') this.#settle(current, snapshot)
+          else if (!(await this.#learn(outcome))) continue
           if (state.stored !== undefined && state.handle === handle) left = state.stored.bytes
           return
         }
       }
     } finally {
-      lease.release(left)
+      lease?.release(left)
     }
     if (state.detached === undefined) {
       throw new ConflictError(handle, `other requests changed it before each of ${MAX_TRIES} tries to commit`)
     }
   }
 
-  async #try(planned: Plan | undefined, mayTouch: boolean): Promise<Outcome> {
-    const state = this.#state
-    this.#tries++
-    const snapshot = state.draft.snapshot()
-    const plan = planned ?? planOf(state, mayTouch, this.#context, this.#budget)
-    const outcome = await this.#attempt(plan, snapshot, mayTouch)
-    if (outcome === 'done') this.#settle(plan, snapshot)
-    return outcome
-  }
-
   // The plan is stored.
   #settle(plan: Plan, snapshot: Snapshot): void {
-    takeMerged(this.#state, snapshot, plan, this.#context)
-    this.#state.draft.settle(snapshot)
+    const { context, state } = this.#parts
+    takeMerged(state, snapshot, plan, context)
+    state.draft.settle(snapshot)
   }
 
   // ---------------------------------------------------------------- one try
 
   async #attempt(plan: Plan, snapshot: Snapshot, mayTouch: boolean): Promise<Outcome> {
-    const state = this.#state
+    const { context, cookie, log, records, state } = this.#parts
     const { handle, stored } = state
-    const { observer } = this.#context
     let { step } = plan
     // A touch is a write, and replicas confirm it together with what came before it.
     if (step === 'nothing' && this.#writes.isUnconfirmed) step = 'touch'
-    if ((step === 'create' || step === 'move') && !this.#cookie.isOpen) throw new HeadersSentError()
+    if ((step === 'create' || step === 'move') && !cookie.isOpen) throw new HeadersSentError()
     if (step === 'create') return this.#create(plan)
     if (stored === undefined || step === 'nothing') {
       state.base = stored
       return 'done'
     }
     if (step === 'remove') return this.#remove(stored)
-    const header = nextHeader(plan, stored.header, state.draft, mayTouch, this.#context.lifetimes)
-    const record = seal(plan, header, state, this.#context, this.#log)
+    const header = nextHeader(plan, stored.header, state.draft, mayTouch, context.lifetimes)
+    const record = seal(plan, header, state, context, log)
     const write = { record, plan, snapshot }
     if (step === 'move') return this.#move.attempt(stored, write)
-    if (header.touchedAt !== stored.header.touchedAt) await observer?.touched?.(handle, record)
+    if (header.touchedAt !== stored.header.touchedAt) await context.observer?.touched?.(handle, record)
     const outcome =
       step === 'touch'
-        ? await this.#records.touch(handle, stored.revision, record)
-        : await this.#writes.send(() => this.#records.update(handle, stored.revision, record), write)
+        ? await records.touch(handle, stored.revision, record)
+        : await this.#writes.send(() => records.update(handle, stored.revision, record), write)
     if (outcome === 'done') {
       state.base = state.stored = record
       this.#writes.confirm()
@@ -188,16 +162,15 @@ export class Committer {
   }
 
   async #create(plan: Plan): Promise<'done'> {
-    const { lifetimes, observer } = this.#context
-    const state = this.#state
+    const { context, log, records, state } = this.#parts
     // The record that cannot be decoded stays.
     if (state.detached === 'undecodable' && state.nextId === state.id) state.renew()
     const { nextId, nextHandle } = state
-    const header = newHeader(plan.permanent, lifetimes, Date.now())
-    const record = seal(plan, header, state, this.#context, this.#log)
+    const header = newHeader(plan.permanent, context.lifetimes, Date.now())
+    const record = seal(plan, header, state, context, log)
     try {
-      await observer?.created?.(nextHandle, record)
-      await this.#writes.sendAnyway(() => this.#records.create(nextHandle, record))
+      await context.observer?.created?.(nextHandle, record)
+      await this.#writes.sendAnyway(() => records.create(nextHandle, record))
     } catch (error) {
       // It may be stored all the same: another try has another id.
       state.leave()
@@ -209,14 +182,15 @@ export class Committer {
   }
 
   async #remove(stored: SessionRecord): Promise<Outcome> {
-    const { handle } = this.#state
+    const { records, state } = this.#parts
+    const { handle } = state
     await this.#move.undo()
     let outcome: Outcome
     let sent = 0
     try {
       outcome = await this.#writes.sendAnyway(() => {
         sent++
-        return this.#records.remove(handle, stored.revision)
+        return records.remove(handle, stored.revision)
       })
     } catch (error) {
       this.#mayBeRemoved ||= !isRefusal(error)
@@ -225,23 +199,24 @@ export class Committer {
     // A removal that is sent again finds nothing if the first try took place.
     const isGone = outcome === 'done' || (outcome === 'missing' && sent > 1)
     if (!isGone) return outcome
-    this.#leave()
-    await this.#context.observer?.destroyed?.(handle)
+    await this.#leave(handle)
     return 'done'
   }
 
   // The emptied session is removed: what is set from now on begins another one.
-  #leave(): void {
+  async #leave(handle: string): Promise<void> {
+    const { context, cookie, state } = this.#parts
     this.#mayBeRemoved = false
-    this.#state.leave()
-    this.#cookie.clear()
+    state.leave()
+    cookie.clear()
+    await context.observer?.destroyed?.(handle)
   }
 
   // ---------------------------------------------------------------- what others did
 
   // Another request was faster: this is what it stored. True if that contains all that this commit wants stored.
   async #learn(bytes: Uint8Array): Promise<boolean> {
-    const state = this.#state
+    const { context, log, state } = this.#parts
     const theirs = open(bytes, state.handle)
     const move = this.#writes.findMove(theirs.header)
     if (move !== undefined) {
@@ -259,11 +234,11 @@ export class Committer {
     if (theirs.header.moved) return this.#moved(own !== undefined)
     const known = own?.record ?? state.stored
     state.stored = theirs
-    if (own !== undefined && this.#context.replicas > 0) this.#writes.expectConfirmation()
+    if (own !== undefined && context.replicas > 0) this.#writes.expectConfirmation()
     if (own === undefined && state.base !== undefined) {
-      takeRollback(state, state.base.header, theirs, this.#log)
+      takeRollback(state, state.base.header, theirs, log)
     }
-    const { codec } = this.#context
+    const { codec } = context
     const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
     takeUp(state, theirs, known, codec)
@@ -271,13 +246,13 @@ export class Committer {
   }
 
   async #moved(isAllSent: boolean): Promise<boolean> {
-    const state = this.#state
+    const { context, cookie, state } = this.#parts
     await this.#move.undo()
     if (state.draft.keep !== undefined) throw movedError(state.handle)
-    this.#cookie.withdraw()
+    cookie.withdraw()
     state.stored = state.base
     // If the new id has what this request has sent, nothing is lost unless it has changed more since then.
-    if (!isAllSent || planOf(state, false, this.#context, this.#budget).step !== 'nothing') {
+    if (!isAllSent || planOf(state, false, context, this.#budget).step !== 'nothing') {
       state.detach('moved')
     }
     return true

@@ -4,10 +4,8 @@
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import { ConflictError } from '../errors.js'
 import type { SessionRecord } from '../records/record.js'
-import type { Records } from '../records/records.js'
 import type { Outcome } from '../stores/store.js'
-import type { SessionObserver } from './observer.js'
-import type { SessionState } from './state.js'
+import type { RequestParts } from './parts.js'
 import type { SentWrite, Writes } from './writes.js'
 
 interface Successor {
@@ -17,27 +15,23 @@ interface Successor {
 }
 
 export class Move {
-  readonly #state: SessionState
-  readonly #records: Records
+  readonly #parts: RequestParts
   readonly #writes: Writes
-  readonly #observer: SessionObserver | undefined
   /** What stands under a new id already. */
   #successor: Successor | undefined
 
-  constructor(state: SessionState, records: Records, writes: Writes, observer: SessionObserver | undefined) {
-    this.#state = state
-    this.#records = records
+  constructor(parts: RequestParts, writes: Writes) {
+    this.#parts = parts
     this.#writes = writes
-    this.#observer = observer
   }
 
   /** @param stored The record that is to be replaced. */
   async attempt(stored: SessionRecord, sent: SentWrite): Promise<Outcome> {
-    const state = this.#state
+    const state = this.#parts.state
     const { handle } = await this.#place(sent.record)
-    const tombstone = this.#records.tombstoneOf(stored, handle)
+    const tombstone = this.#parts.records.tombstoneOf(stored, handle)
     const outcome = await this.#writes.sendTombstone(
-      () => this.#records.update(state.handle, stored.revision, tombstone),
+      () => this.#parts.records.update(state.handle, stored.revision, tombstone),
       { ...sent, record: tombstone }
     )
     if (outcome === 'done') this.finish()
@@ -48,15 +42,15 @@ export class Move {
   // Others may have changed the session since a first try: the new record then gets that, too.
   async #place(record: SessionRecord): Promise<Successor> {
     const placed = this.#successor
-    const { nextId, nextHandle } = this.#state
+    const { nextId, nextHandle } = this.#parts.state
     const { id, handle } = placed ?? { id: nextId, handle: nextHandle }
     try {
-      await this.#observer?.moved?.(this.#state.handle, handle, record)
+      await this.#parts.context.observer?.moved?.(this.#parts.state.handle, handle, record)
       const outcome = await this.#writes.sendAnyway(
         (): Promise<Outcome> =>
           placed === undefined
-            ? this.#records.create(handle, record)
-            : this.#records.update(handle, placed.record.revision, record)
+            ? this.#parts.records.create(handle, record)
+            : this.#parts.records.update(handle, placed.record.revision, record)
       )
       if (outcome !== 'done')
         throw new ConflictError(handle, 'its record was changed before it took the place')
@@ -76,7 +70,7 @@ export class Move {
   /** The tombstone stands. */
   finish(): void {
     const successor = this.#successor
-    if (successor !== undefined) this.#state.settle(successor.id, successor.handle, successor.record)
+    if (successor !== undefined) this.#parts.state.settle(successor.id, successor.handle, successor.record)
     this.#successor = undefined
     this.#writes.settle()
   }
@@ -96,11 +90,11 @@ export class Move {
     this.#successor = undefined
     this.#renew(successor.id)
     try {
-      await this.#records.remove(successor.handle, successor.record.revision)
+      await this.#parts.records.remove(successor.handle, successor.record.revision)
     } catch {}
   }
 
   #renew(id: string): void {
-    if (this.#state.nextId === id) this.#state.renew()
+    if (this.#parts.state.nextId === id) this.#parts.state.renew()
   }
 }

@@ -46,12 +46,7 @@ const NOTHING: Plan = {
 }
 
 /** @param mayTouch Whether the request counts as use of the session. */
-export function planOf(
-  state: SessionState,
-  mayTouch: boolean,
-  context: PlanContext,
-  budget = context.codec.newBudget()
-): Plan {
+export function planOf(state: SessionState, mayTouch: boolean, context: PlanContext, budget?: Budget): Plan {
   const { base, draft, stored } = state
   if (isBlocked(state)) return NOTHING
   const { permanent } = draft
@@ -63,7 +58,7 @@ export function planOf(
   const plan: Plan =
     base === stored
       ? { step: 'nothing', encoded: undefined, permanent, beginsAnew: draft.beginsAnew, merged: undefined }
-      : mergedPlan(state, base, stored, context, budget)
+      : mergedPlan(state, base, stored, context, budget ?? context.codec.newBudget())
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
     if (plan.merged === undefined && (draft.written || draft.handedOut)) {
@@ -107,7 +102,7 @@ function encodeChanged(
   data: Dictionary,
   stored: SessionRecord,
   codec: Codec,
-  budget: Budget
+  budget?: Budget
 ): Encoded | undefined {
   const { tag } = stored.header
   if (tag !== codec.writer.tag && isAsWritten(data, stored, codec, budget)) return undefined
@@ -121,11 +116,12 @@ function isAsWritten(
   data: Dictionary,
   { header: { tag }, payload }: SessionRecord,
   codec: Codec,
-  budget: Budget
+  budget?: Budget
 ): boolean {
   try {
     return (
-      payload.equals(codec.encode(data, tag).payload) && isEqual(codec.decode(tag, payload), data, budget)
+      payload.equals(codec.encode(data, tag).payload) &&
+      isEqual(codec.decode(tag, payload), data, budget ?? codec.newBudget())
     )
   } catch {
     return false

@@ -19,6 +19,8 @@ export class SessionState implements SessionView {
   stored: SessionRecord | undefined
   detached: Detached | undefined
   destroyed = false
+  /** It was reported that the record cannot be decoded. */
+  isReported = false
   rolledBack = false
 
   constructor(ids: SessionIds, observer: DraftObserver) {

@@ -1,33 +1,22 @@
 // One request's session: orders what the request asks for, and what its response gets.
-import type { Cookie, ResponseCookie } from '../cookies/cookie.js'
+import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import { DetachedError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
-import { Records, type RecordsOptions } from '../records/records.js'
+import { Records } from '../records/records.js'
 import type { DraftObserver, Keep } from '../session/draft.js'
 import type { SessionOwner } from '../session/session.js'
-import { GuardedStore, type HealthRecord } from '../stores/guarded.js'
-import type { Store } from '../stores/store.js'
-import { type CommitContext, Committer, movedError } from './commit.js'
+import { GuardedStore } from '../stores/guarded.js'
+import { Committer, movedError } from './commit.js'
 import { endAll } from './end.js'
-import { type LoadContext, Loader } from './load.js'
+import { load, reload } from './load.js'
+import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
 import { SessionState } from './state.js'
 import { isChanged, isUncommitted, reportUnsaved } from './unsaved.js'
-
-/** What all transactions of one registration share. */
-export interface Context extends RecordsOptions, LoadContext, CommitContext {
-  store: Store
-  /** Milliseconds that a request may wait for its store in all. */
-  timeout: number
-  health: HealthRecord
-  cookie: Cookie
-  /** Whether a cookie tells which commit the browser has seen last. */
-  detectRollback: boolean
-}
 
 /** The response, as far as a transaction knows it. */
 export interface Response extends CookieHeaders {
@@ -36,14 +25,13 @@ export interface Response extends CookieHeaders {
   onceClosed(callback: () => void): void
 }
 
-export class Transaction implements SessionOwner, DraftObserver {
-  readonly #context: Context
+export class Transaction implements RequestParts, SessionOwner, DraftObserver {
+  readonly context: Context
   readonly #response: Response
-  readonly #cookie: SessionCookie
-  readonly #store: GuardedStore
-  readonly #records: Records
+  readonly cookie: SessionCookie
+  readonly store: GuardedStore
+  readonly records: Records
   readonly state: SessionState
-  readonly #loader: Loader
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
   /** An error of `regenerate` or `destroy`: a response that hides it would be wrong. */
@@ -57,25 +45,32 @@ export class Transaction implements SessionOwner, DraftObserver {
   #reason: string | undefined
 
   constructor(context: Context, response: Response) {
-    this.#context = context
+    this.context = context
     this.#response = response
-    this.#cookie = new SessionCookie(context, response)
-    this.#store = new GuardedStore(context.store, context.timeout, context.health)
-    this.#records = new Records(this.#store, context)
+    this.cookie = new SessionCookie(context, response)
+    this.store = new GuardedStore(context.store, context.timeout, context.health)
+    this.records = new Records(this.store, context)
     this.state = new SessionState(context.ids, this)
-    this.#loader = new Loader(context, this.state, this.#records, this.#cookie, response.log)
+  }
+
+  get log(): Log {
+    return this.#response.log
+  }
+
+  get isOver(): boolean {
+    return this.#phase !== 'open'
   }
 
   get isModified(): boolean {
-    return isModified(this.state, this.#context)
+    return isModified(this.state, this.context)
   }
 
   /** Reads the session that the browser names. If there is none, the session is a new one, with another id. */
   load(cookies: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     this.#cookies = cookies
-    this.#cookie.receive(cookies)
+    this.cookie.receive(cookies)
     const [{ handle } = cookies.next ?? {}] = cookies.ids
-    return handle === undefined ? undefined : this.#loader.load(handle, cookies, onUnavailable)
+    return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)
   }
 
   /** Makes this an empty session that takes no changes. */
@@ -92,10 +87,9 @@ export class Transaction implements SessionOwner, DraftObserver {
   commit(mayTouch: boolean): Promise<void> | undefined {
     if (this.#phase !== 'open') return undefined
     this.#phase = 'committed'
-    this.#loader.isClosed = true
     let plan: Plan | undefined
     if (this.#lastStep === undefined && this.#failure === undefined) {
-      plan = planOf(this.state, mayTouch, this.#context)
+      plan = planOf(this.state, mayTouch, this.context)
       if (this.#isDone(plan)) {
         this.#conclude()
         return undefined
@@ -117,7 +111,6 @@ export class Transaction implements SessionOwner, DraftObserver {
   discard(reason: string): void {
     if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(reason)
     this.#phase = 'over'
-    this.#loader.isClosed = true
   }
 
   save(): Promise<void> {
@@ -136,7 +129,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       const { keep } = this.state.draft
       try {
         this.#refuseIfDetached('reload')
-        await this.#loader.reload()
+        await reload(this)
         this.#committer = undefined
       } finally {
         this.#reloads--
@@ -157,7 +150,7 @@ export class Transaction implements SessionOwner, DraftObserver {
         if (state.detached === 'moved') throw movedError(state.handle)
         if (state.detached === 'disabled' || state.detached === 'unavailable')
           this.#refuseIfDetached('destroy')
-        const wasStored = await endAll(this.#records, state, this.#cookies, this.#committer?.pending)
+        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending)
         this.#cookies = undefined
         if (wasStored) await this.#ended()
       } catch (error) {
@@ -169,7 +162,7 @@ export class Transaction implements SessionOwner, DraftObserver {
       if (this.state.draft.changes !== changes)
         this.#reportUnsaved('it was changed while destroy() was under way')
       state.forget()
-      this.#cookie.clear()
+      this.cookie.clear()
     })
   }
 
@@ -192,11 +185,11 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   touch(): boolean {
     this.state.draft.touch = true
-    return isExtendable(this.state.draft.permanent, this.#context.lifetimes)
+    return isExtendable(this.state.draft.permanent, this.context.lifetimes)
   }
 
   setCookie(attributes: ResponseCookie): void {
-    this.#cookie.setAttributes(attributes)
+    this.cookie.setAttributes(attributes)
   }
 
   beforeChange(): void {
@@ -212,37 +205,30 @@ export class Transaction implements SessionOwner, DraftObserver {
   // The steps of a request run one after another, even if it does not await them. If it ignores the promise, the commit
   // still has to succeed, and there is no unhandled rejection.
   #next(step: () => Promise<void>): Promise<void> {
-    if (!this.#cookie.isOpen) this.#store.renew()
+    if (!this.cookie.isOpen) this.store.renew()
     const next = this.#lastStep === undefined ? step() : this.#lastStep.then(step, step)
     this.#lastStep = next
     next.catch(() => {})
     return next
   }
 
-  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.#context)): Promise<void> {
+  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
     if (this.#isDone(plan)) return
-    this.#committer ??= new Committer(
-      this.#context,
-      this.state,
-      this.#store,
-      this.#records,
-      this.#cookie,
-      this.#response.log
-    )
+    this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
   }
 
   #isDone({ step }: Plan): boolean {
     if (step !== 'nothing' || this.#committer?.isUnconfirmed === true) return false
-    settleUnchanged(this.state, this.#context, this.#response.log)
+    settleUnchanged(this.state, this.context, this.log)
     return true
   }
 
   async #ended(): Promise<void> {
     const { state } = this
     state.destroyed = true
-    reportEnd(this.#response.log, state.handle, 'by this request')
-    await this.#context.observer?.destroyed?.(state.handle)
+    reportEnd(this.log, state.handle, 'by this request')
+    await this.context.observer?.destroyed?.(state.handle)
   }
 
   #refuseIfDetached(action: string): void {
@@ -261,8 +247,8 @@ export class Transaction implements SessionOwner, DraftObserver {
   #sendCookie(): void {
     const { stored, id } = this.state
     if (stored === undefined) return
-    const seen = this.#context.detectRollback ? stored.header : undefined
-    this.#cookie.send(id, cookieExpiry(stored.header, this.#context.lifetimes), seen)
+    const seen = this.context.detectRollback ? stored.header : undefined
+    this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), seen)
   }
 
   // Changes after the response, or in one without a commit, are not lost silently.
@@ -282,10 +268,10 @@ export class Transaction implements SessionOwner, DraftObserver {
 
   #isLost(): boolean {
     if (this.#phase === 'over') return false
-    return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.#context)
+    return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.context)
   }
 
   #reportUnsaved(reason: string): void {
-    reportUnsaved(this.#response.log, this.state, reason)
+    reportUnsaved(this.log, this.state, reason)
   }
 }

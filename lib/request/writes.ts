@@ -79,7 +79,8 @@ export class Writes {
   ): Promise<Outcome> {
     let uncertainty: unknown
     this.#last = sent
-    if (sent !== undefined) this.#current.push(sent)
+    // Not pushed: a list that grows takes room for many.
+    if (sent !== undefined) this.#current = [...this.#current, sent]
     for (let resends = 0; ; resends++) {
       try {
         const outcome = await write()

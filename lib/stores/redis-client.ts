@@ -41,7 +41,6 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   let wasAsked = false
   const settings = {
     connectTimeout: timeout,
-    commandTimeout: timeout,
     // A peer that accepts and never answers: give the connection up, and with it what waits in line.
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,

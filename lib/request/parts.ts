@@ -1,0 +1,40 @@
+// What the pieces of one request's transaction share.
+import type { Cookie } from '../cookies/cookie.js'
+import type { SessionCookie } from '../cookies/session-cookie.js'
+import type { Log } from '../events.js'
+import type { Records, RecordsOptions } from '../records/records.js'
+import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
+import type { Store } from '../stores/store.js'
+import type { LoadContext } from './load.js'
+import type { SessionObserver } from './observer.js'
+import type { PlanContext } from './plan.js'
+import type { CommitQueue } from './queue.js'
+import type { SealContext } from './seal.js'
+import type { SessionState } from './state.js'
+
+/** What all transactions of one registration share. */
+export interface Context extends RecordsOptions, LoadContext, PlanContext, SealContext {
+  store: Store
+  /** Milliseconds that a request may wait for its store in all. */
+  timeout: number
+  health: HealthRecord
+  cookie: Cookie
+  queue: CommitQueue
+  /** How many replicas a commit waits for. */
+  replicas: number
+  /** Whether a cookie tells which commit the browser has seen last. */
+  detectRollback: boolean
+  observer: SessionObserver | undefined
+}
+
+/** One request: its session as far as it is known, where that is stored, and what the response gets. */
+export interface RequestParts {
+  readonly context: Context
+  readonly state: SessionState
+  readonly store: GuardedStore
+  readonly records: Records
+  readonly cookie: SessionCookie
+  readonly log: Log
+  /** The request is over: no error reaches its route any more. */
+  readonly isOver: boolean
+}
