@@ -74,7 +74,7 @@ t.test('a record with earlier commits names them behind its payload', async (t) 
   t.equal(hex(record), `f5020321${HEX.slice(8)}00000001ffffffff`)
   t.same(openRecord(record).header.earlier, earlier)
   t.equal(openRecord(record).payload.toString(), 'hello')
-  t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is cut off' })
+  t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is truncated' })
 })
 
 t.test('what stores compare and patch stands where they expect it', async (t) => {
@@ -176,16 +176,18 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
     copy[offset] = value
     return copy
   }
-  t.throws(() => openRecord(patched(1, 3)), { message: 'its layout version 3 is unknown' })
+  t.throws(() => openRecord(patched(1, 3)), { message: 'its layout version 3 is unknown: a later version' })
   for (const flag of [4, 8, 16, 32, 64, 128]) {
-    t.throws(() => openRecord(patched(3, 1 | flag)), { message: `its flags ${1 | flag} are unknown` })
+    t.throws(() => openRecord(patched(3, 1 | flag)), {
+      message: `its flags ${1 | flag} are unknown: a later version`
+    })
   }
   const many = Buffer.concat([record, Buffer.alloc(60)])
   many[1] = 2
   many[3] = 9 << 4
   t.throws(
     () => openRecord(many),
-    { message: 'its flags 144 are unknown' },
+    { message: 'its flags 144 are unknown: a later version' },
     'more commits than a record names'
   )
 })
