@@ -444,7 +444,8 @@ t.test('an outage is one line in the log, not four a second, and names the serve
   const warnings = app.logLines.filter(({ level }) => level === 40)
   t.ok(warnings.length > 0)
   t.equal(new Set(warnings.map(({ redis: kind }) => kind)).size, warnings.length, 'each kind once')
-  for (const { msg } of warnings) t.equal(msg, `the connection to 127.0.0.1:${redis.port} failed`)
+  const line = `the connection to 127.0.0.1:${redis.port} failed: check the server and the option redis`
+  for (const { msg } of warnings) t.equal(msg, line)
   await redis.restart()
   // The server is empty, and the cookie of the session that it had is cleared.
   await until(async () => (await browser.request('/login')).statusCode === 200)

@@ -5,8 +5,8 @@ import { OptionError } from '../errors.js'
 /** Attributes of the session cookie. Its Max-Age follows from the lifetime of the session. */
 export interface CookieOptions {
   /**
-   * The name of the cookie. Prefixes such as `__Host-` need `secure: true`. `__Host-` also needs the default `domain` and
-   * `path`.
+   * The name of the cookie. Prefixes such as `__Host-` need `secure: true`. `__Host-` also needs the default `domain`
+   * and `path`.
    * @default `__Host-` and the decorator's name if the other attributes allow the prefix, else the decorator's name
    */
   name?: string

@@ -207,7 +207,7 @@ t.test('sessions of a user with the least rights', async (t) => {
     isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
   })
 
-  // Without MGET each read is a GET: see test/stores/gathered.test.ts.
+  // Without MGET each read is a GET: see test/stores/batcher.test.ts.
   for (const missing of COMMANDS.filter((command) => command !== 'mget')) {
     await t.test(`without ${missing} it does not work`, async (t) => {
       await client.script('FLUSH')

@@ -5,7 +5,7 @@ import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import redisSession from '../../lib/index.js'
-import { Gathered } from '../../lib/stores/gathered.js'
+import { Batcher } from '../../lib/stores/batcher.js'
 import { type RedisClient, RedisStore } from '../../lib/stores/redis.js'
 import { TOUCH } from '../../lib/stores/store.js'
 import { later, newKey, recordOf, revision } from '../contracts/store.js'
@@ -189,12 +189,12 @@ t.test('updates that a user may not make are refused one by one', async (t) => {
 
 t.test('what goes wrong for all is told to each', async (t) => {
   const wrong = new Error('wrong')
-  const gathered = new Gathered<string, string>(
+  const batcher = new Batcher<string, string>(
     (call) => Promise.resolve(call),
     () => Promise.reject(wrong)
   )
-  t.equal(await gathered.add('alone'), 'alone')
-  const outcomes = await Promise.allSettled([gathered.add('first'), gathered.add('second')])
+  t.equal(await batcher.add('alone'), 'alone')
+  const outcomes = await Promise.allSettled([batcher.add('first'), batcher.add('second')])
   t.match(outcomes, [{ reason: wrong }, { reason: wrong }])
 })
 

@@ -1,9 +1,9 @@
-// Calls of one turn of the event loop, carried out together: what a command costs is then paid for once for all of them.
+// Sends the calls of one turn of the event loop as one command, so they share its cost.
 import { setImmediate } from '../clock.js'
 
-/** How many calls one command carries out at the most, so that it does not keep the server from others for long. */
-const MAX_TOGETHER = 64
-/** More bytes than that leave one by one: together they would take much memory of the server at one instant. */
+/** Maximum calls per command, so that one command does not block the server for long. */
+const MAX_CALLS = 64
+/** Maximum bytes per command, to limit the server's memory for it. */
 const MAX_BYTES = 262_144
 
 interface Waiting<Call, Result> {
@@ -12,7 +12,7 @@ interface Waiting<Call, Result> {
   reject(error: unknown): void
 }
 
-export class Gathered<Call, Result> {
+export class Batcher<Call, Result> {
   readonly #one: (call: Call) => Promise<Result>
   readonly #many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
   readonly #sizeOf: (call: Call) => number
@@ -20,8 +20,9 @@ export class Gathered<Call, Result> {
   #bytes = 0
 
   /**
-   * @param many A call that it has no result for is carried out again, alone.
-   * @param sizeOf The bytes that a call sends, where they may be many.
+   * @param one Sends a single call.
+   * @param many Sends several calls. Those without a result are sent again, one by one.
+   * @param sizeOf The bytes that a call sends. Omit it if they are always few.
    */
   constructor(
     one: (call: Call) => Promise<Result>,
@@ -33,7 +34,7 @@ export class Gathered<Call, Result> {
     this.#sizeOf = sizeOf
   }
 
-  // A promise of its own for each: what waits for it goes on in its own asynchronous context.
+  // A separate promise for each call, so that its continuation runs in the caller's asynchronous context.
   add(call: Call): Promise<Result> {
     return new Promise((resolve, reject) => {
       const size = this.#sizeOf(call)
@@ -41,7 +42,7 @@ export class Gathered<Call, Result> {
       if (this.#waiting.length === 0) setImmediate(() => this.#send())
       this.#waiting.push({ call, resolve, reject })
       this.#bytes += size
-      if (this.#waiting.length === MAX_TOGETHER) this.#send()
+      if (this.#waiting.length === MAX_CALLS) this.#send()
     })
   }
 
