@@ -1,7 +1,7 @@
 // Reads the msgpack that `msgpack.ts` writes, and nothing else.
 //
-// msgpackr's decoder shares its tables with the whole process. It finds an error named `valueOf` on Object.prototype,
-// a structure named `bin` slows down every later record, and all c1 bytes decode to the same object.
+// msgpackr's decoder shares its tables with the whole process. It looks up an error named `valueOf` on Object.prototype.
+// A structure named `bin` slows down every later record, and all c1 bytes decode to the same object.
 // It also compiles a function for each structure. This reader keeps no state between records.
 import { Buffer } from 'node:buffer'
 import { MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from './serializer.js'

@@ -1,7 +1,7 @@
 // Which commits of a session led to a record. A record names its own commit and the last few before it. Thus a request
 // recognises its own write whose answer was lost, and commits that a failover has lost.
 
-/** A larger distance between two counters means that the second commit is the later one. */
+/** With a larger distance, modulo 2³², the commit comes after the lineage. */
 const MAX_AGE = 2 ** 31
 
 /** Identifies one committed change of a session. */

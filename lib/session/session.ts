@@ -168,8 +168,7 @@ export class SessionMethods<Data extends object = SessionData> {
   /**
    * Gives the session a new id at commit. Call it at every login, with `false` or a list of keys. Unless it keeps all
    * data, it drops the rest immediately and resets `permanent`. An error also fails the response, even if caught.
-   * @param keep `true` keeps all data, `false` none, a list only these keys.
-   * @default true
+   * @param keep `true`, the default, keeps all data; `false` none; a list only these keys.
    * @throws FST_SESSION_CONFLICT if a concurrent request has done the same; FST_SESSION_DETACHED; FST_SESSION_KEY
    * @example
    * await session.regenerate(['cart'])
@@ -214,8 +213,8 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Extends the session at commit even if `touchAfter` has not passed. If `rolling` is false, it has no effect on a
-   * permanent session. A failure is logged and does not fail the response.
+   * Extends the session at commit even if `touchAfter` has not passed. It does not extend a permanent session if
+   * `rolling` is false. A failure is logged and does not fail the response.
    */
   touch(): void {
     if (!this[owner].touch()) {

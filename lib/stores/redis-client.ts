@@ -23,8 +23,8 @@ const NOT_A_CAUSE =
   /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$|^Stream isn't writeable/
 /**
  * With these options ioredis sends no command twice, and none from a queue after its request has failed. Commands that
- * a lost connection has not answered fail immediately: with `maxRetriesPerRequest` 0 ioredis empties its queue with
- * every connection, and without `autoResendUnfulfilledCommands` it keeps no copy.
+ * a lost connection has not answered fail immediately: with `maxRetriesPerRequest` 0 ioredis empties its queue whenever
+ * a connection closes, and without `autoResendUnfulfilledCommands` it keeps no copy.
  */
 const SENT_ONCE = { autoResendUnfulfilledCommands: false, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
 

@@ -4,7 +4,7 @@ import type { Buffer } from 'node:buffer'
 
 /**
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
- * bytes), and what marks a tombstone, which is left when a session moves to a new id.
+ * bytes), and how to recognise a tombstone. A session leaves a tombstone when it moves to a new id.
  */
 export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/record.js'
 
