@@ -1,6 +1,6 @@
 // Reads the msgpack that `msgpack.ts` writes, and nothing else.
 //
-// msgpackr's decoder shares its tables with the whole process. It looks up an error named `valueOf` on Object.prototype.
+// msgpackr's decoder shares its tables with the whole process. It finds an error named `valueOf` on Object.prototype.
 // A structure named `bin` slows down every later record, and all c1 bytes decode to the same object.
 // It also compiles a function for each structure. This reader keeps no state between records.
 import { Buffer } from 'node:buffer'
@@ -265,8 +265,7 @@ class Reader {
 
   #regexp(): RegExp {
     const [source, flags] = this.#parts()
-    if (typeof source !== 'string' || typeof flags !== 'string')
-      throw new TypeError('not a regular expression')
+    if (typeof source !== 'string' || typeof flags !== 'string') throw new TypeError('not a RegExp')
     return new RegExp(source, flags)
   }
 
