@@ -186,9 +186,11 @@ t.test('a server that has no memory left refuses to write, and still reads', asy
   await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
   await redis.client.config('SET', 'maxmemory', '1')
   await refuses(t, store, /refused with OOM$/, /STORE_FULL/)
-  await t.rejects(store.create('new', recordOf(1), later()), { message: /SET was refused with OOM$/ })
+  await t.rejects(store.create('new', recordOf(1), later()), {
+    message: /SET was refused with OOM; give it more memory or disk space$/
+  })
   await t.rejects(store.update('key', revision(1), recordOf(2), later()), {
-    message: /EVALSHA was refused with OOM$/
+    message: /EVALSHA was refused with OOM; give it more memory or disk space$/
   })
   t.ok((await store.read('key'))?.equals(recordOf(1)))
   await redis.client.config('SET', 'maxmemory', '0')
@@ -218,5 +220,10 @@ t.test('a client that its owner has closed is an error', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
   await client.quit()
-  await refuses(t, new RedisStore(client), /failed with a closed connection$/, /UNAVAILABLE/)
+  await refuses(
+    t,
+    new RedisStore(client),
+    /failed with a closed connection; nothing was stored/,
+    /UNAVAILABLE/
+  )
 })
