@@ -1,4 +1,4 @@
-// What users import.
+// The public interface of the package.
 export { type SerializerName, serializers } from '../serializers/index.js'
 export type { Dictionary, Serializer } from '../serializers/serializer.js'
 export type { CookieOptions, ResponseCookie } from './cookies/cookie.js'

@@ -1,4 +1,4 @@
-// What all requests of one registration share, made from its options.
+// Makes, from the options, what all requests of one registration share.
 import { serializers } from '../../serializers/index.js'
 import { SessionIds } from '../cookies/session-id.js'
 import { Codec } from '../data/codec.js'
