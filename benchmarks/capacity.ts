@@ -17,6 +17,13 @@ const COMMITS = 10
 /** Milliseconds of GETs before the sessions expire, for comparison. */
 const CALM = 5_000
 
+/** Milliseconds until they do. */
+const PREPARATION = 90_000
+const EXPIRE_SOME = `
+local reply = redis.call('SCAN', ARGV[1], 'COUNT', 10000)
+for _, key in ipairs(reply[2]) do redis.call('PEXPIREAT', key, ARGV[2]) end
+return reply[1]`
+
 const COLUMNS = [
   { key: 'session', title: 'session', role: 'name' },
   { key: 'serializer', title: 'serializer', role: 'name' },
@@ -70,28 +77,23 @@ async function usedMemory(redis: Redis): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])
 }
 
-/** Lets all sessions expire in one instant, while another client reads. */
+/** Lets all sessions expire in one instant, and reads meanwhile. */
 async function expireAll(redis: Redis): Promise<string> {
-  const reader = redis.duplicate()
-  const expiresAt = Date.now() + 60_000
-  await redis.eval(
-    "for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('PEXPIREAT', key, ARGV[1]) end",
-    0,
-    expiresAt
-  )
+  const expiresAt = Date.now() + PREPARATION
+  let cursor: unknown = '0'
+  do cursor = await redis.eval(EXPIRE_SOME, 0, String(cursor), expiresAt)
+  while (cursor !== '0')
   await pause(expiresAt - Date.now() - CALM)
   const before: number[] = []
   const during: number[] = []
-  let until = Number.POSITIVE_INFINITY
-  while (Date.now() < until) {
+  while (Date.now() < expiresAt || (await redis.dbsize()) > 0) {
     const startedAt = performance.now()
-    await reader.get('session:nobody')
-    ;(Date.now() < expiresAt ? before : during).push(performance.now() - startedAt)
+    await redis.get('session:nobody')
+    const times = Date.now() < expiresAt ? before : during
+    times.push(performance.now() - startedAt)
     await pause(1)
-    if (Date.now() > expiresAt && (await redis.dbsize()) === 0) until = 0
   }
   const seconds = (Date.now() - expiresAt) / 1_000
-  reader.disconnect()
   return [
     `${SESSIONS.toLocaleString('en')} sessions that expire at once are gone after ${seconds.toFixed(1)} s.`,
     `A GET takes ${describe(before)} before, and ${describe(during)} during that.`
