@@ -43,12 +43,14 @@ t.test('all other blocks compile, as one program', async (t) => {
     'tsconfig.json': JSON.stringify({
       extends: relative(t.testdirName, 'tsconfig.json'),
       compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
-      include: ['.']
+      include: ['*.ts']
     })
   })
   for (const block of modules) writeModule(folder, block)
-  const { stdout } = await run('npx', ['tsc', '--pretty', 'false', '-p', folder]).catch((error) => error)
-  t.equal(stdout, '')
+  // By env(1): tap puts its loaders into the environment of every process, and the compiler does not start with them.
+  const compiler = run('env', ['NODE_OPTIONS=', 'node_modules/.bin/tsc', '--pretty', 'false', '-p', folder])
+  const { stdout, stderr } = await compiler.catch((error) => error)
+  t.equal(stdout + stderr, '')
 })
 
 t.test('blocks that say so run, and print what they say', async (t) => {

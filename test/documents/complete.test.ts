@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { costRows } from '../../benchmarks/peers/costs.js'
 import { anchorsOf, pages } from './pages.js'
 
 const source = readdirSync('lib', { recursive: true, encoding: 'utf8' })
@@ -74,6 +75,27 @@ function others(): [string, string][] {
   const files = ['CONTRIBUTING.md', 'SECURITY.md', 'benchmarks/README.md']
   return files.map((file) => [file, readFileSync(file, 'utf8')])
 }
+
+t.test('the README has every member of a session', (t) => {
+  const [body = ''] = /^export class SessionMethods<[\s\S]*?^\}/m.exec(source) ?? []
+  const members = [...body.matchAll(/^ {2}(?:get |set |async )*(?!constructor)(\w+)(?:<.*>)?\(/gm)]
+  t.ok(members.length > 15)
+  const rows = [...(pages.get('README.md') ?? '').matchAll(/^\|.*\|$/gm)].map(([row]) => row.split(' | ')[0])
+  for (const [, name = ''] of members) {
+    t.ok(
+      rows.some((row) => new RegExp(`\`${name}[\`(]`).test(row ?? '')),
+      name
+    )
+  }
+  t.end()
+})
+
+t.test('the README compares what was asked of other libraries, and what the benchmarks measured', (t) => {
+  const [, asked = ''] = readFileSync('benchmarks/results/peers.md', 'utf8').split('\n\n')
+  t.match(pages.get('README.md'), `<!-- peers -->\n${asked}\n<!-- /peers -->`)
+  for (const row of costRows('benchmarks/results/latest.json')) t.match(asked, `| ${row.join(' | ')} |`)
+  t.end()
+})
 
 t.test('the README can be read in one go', (t) => {
   const words = (pages.get('README.md') ?? '').split(/\s+/).filter((word) => word !== '')
