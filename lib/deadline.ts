@@ -46,7 +46,7 @@ export function within<Result>(
     const fail = (error: unknown) => {
       if (waiting.giveUp === undefined) return
       waiting.giveUp = undefined
-      reject(told(ended, error))
+      reject(errorOf(ended, error))
     }
     const waiting: Waiting = { until, isPutOff: false, giveUp: () => fail(late()) }
     all.push(waiting)
@@ -57,7 +57,7 @@ export function within<Result>(
     promise.then((result) => {
       if (waiting.giveUp === undefined) return
       waiting.giveUp = undefined
-      const failure = told(ended)
+      const failure = errorOf(ended)
       if (failure === undefined) resolve(result)
       else reject(failure)
     }, fail)
@@ -99,7 +99,7 @@ function giveUpDue(): void {
 }
 
 // What it throws itself, a logger for instance, is the error then: nobody else would be told, and others wait behind it.
-function told(ended: (error?: unknown) => void, error?: unknown): unknown {
+function errorOf(ended: (error?: unknown) => void, error?: unknown): unknown {
   try {
     ended(error)
     return error

@@ -1,7 +1,7 @@
 // Every error of this package. The README lists each code with its cause and its cure.
 // Messages name options, keys, handles and sizes; never a session id, a secret or a value of a session.
 import createError from '@fastify/error'
-import { keyName } from './key-names.js'
+import { keyName } from './data/key-names.js'
 
 // Named, as all classes here: loggers print the name of the class as the type of an error.
 function nameError(code: string, message: string) {

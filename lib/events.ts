@@ -1,6 +1,7 @@
 // What an operator may want to know: each event is a line in the log and a message on a diagnostics channel.
 import { channel } from 'node:diagnostics_channel'
-import type { Commit } from './lineage.js'
+import { now } from './clock.js'
+import type { Commit } from './records/lineage.js'
 
 /**
  * Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` are milliseconds
@@ -78,6 +79,6 @@ export function announce(event: SessionEvent): void {
 /** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */
 export function timed(work: () => Promise<void>, describe: (ms: number) => SessionEvent): Promise<void> {
   if (!events.hasSubscribers) return work()
-  const startedAt = performance.now()
-  return work().then(() => events.publish(describe(performance.now() - startedAt)))
+  const startedAt = now()
+  return work().then(() => events.publish(describe(now() - startedAt)))
 }

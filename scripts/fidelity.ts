@@ -2,7 +2,7 @@
 // With `--check FILE`: whether the tables between the markers of that file are these.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { Codec } from '../lib/codec.js'
+import { Codec } from '../lib/data/codec.js'
 import { serializers } from '../serializers/index.js'
 import { isKept, type Sample, samples, sessions } from '../test/contracts/values.js'
 

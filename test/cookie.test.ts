@@ -10,7 +10,7 @@ import {
   resolveCookie,
   whyUnusable,
   withAttributes
-} from '../lib/cookie.js'
+} from '../lib/cookies/cookie.js'
 import fc from './support/properties.js'
 
 const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false, httpOnly: true }

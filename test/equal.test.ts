@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { Budget, isEqual } from '../lib/equal.js'
+import { Budget, isEqual } from '../lib/data/equal.js'
 import { samples } from './contracts/values.js'
 import fc from './support/properties.js'
 

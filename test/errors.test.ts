@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import t from 'tap'
+import { keyName } from '../lib/data/key-names.js'
 import * as errors from '../lib/errors.js'
-import { keyName } from '../lib/key-names.js'
 import fc from './support/properties.js'
 
 const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof Error)

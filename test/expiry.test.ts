@@ -8,7 +8,7 @@ import {
   newHeader,
   remaining,
   touched
-} from '../lib/expiry.js'
+} from '../lib/records/expiry.js'
 import fc from './support/properties.js'
 
 const NOW = 1_800_000_000_000

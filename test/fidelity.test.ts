@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
-import { Codec } from '../lib/codec.js'
-import { FidelityCheck, KeptReport } from '../lib/fidelity.js'
+import { Codec } from '../lib/data/codec.js'
+import { FidelityCheck, KeptReport } from '../lib/data/fidelity.js'
 import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
 import { serializers } from '../serializers/index.js'
 import type { Serializer } from '../serializers/serializer.js'
@@ -206,8 +206,8 @@ t.test(
     const report = new KeptReport()
     const data = { n: 1, at: new Date(0), 'a\nb': new Map([['canary', 'canary']]) }
     for (let n = 0; n < 3; n++) {
-      const { keys, kept } = codec.encodeLike(data, tag)
-      t.ok(kept)
+      const { keys, tag: written } = codec.encodeLike(data, tag)
+      t.equal(written, tag)
       report.tell(keys, tag, data, codec, log)
     }
     t.same(lines, [

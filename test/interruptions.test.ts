@@ -11,7 +11,7 @@ import {
   type Store,
   TOUCH
 } from '../lib/index.js'
-import { revisionOf } from '../lib/record.js'
+import { revisionOf } from '../lib/records/record.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
@@ -700,4 +700,20 @@ t.test('a regenerate() that failed fails the request, whether or not anybody wai
   ]) {
     t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT', statusCode: 409 })
   }
+})
+
+t.test('what is set after a removal whose answer was lost begins another session', async (t) => {
+  const { browser, data, operations, plan, visit } = await visitor(t)
+  await visit(login)
+  const before = browser.cookies.get('__Host-session')
+  plan.push('pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    session.delete('userId')
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.name = 'Ada'
+  })
+  t.equal(status, 200)
+  t.same(operations, ['read', 'destroy', 'destroy', 'destroy', 'update', 'create'])
+  t.same(await data(), { name: 'Ada' })
+  t.not(browser.cookies.get('__Host-session'), before)
 })

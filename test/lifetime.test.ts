@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
-import { openRecord } from '../lib/record.js'
+import { openRecord } from '../lib/records/record.js'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'

@@ -1,8 +1,8 @@
 // The rules that come with the package, for keys that two requests change at once.
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { Budget, spending } from '../lib/equal.js'
-import { append, larger, sum, union } from '../lib/merge-rules.js'
+import { Budget, spending } from '../lib/data/equal.js'
+import { append, larger, sum, union } from '../lib/data/merge-rules.js'
 import fc from './support/properties.js'
 
 t.test('sum adds what each side added', async (t) => {

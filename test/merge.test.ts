@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { Budget, BudgetError } from '../lib/equal.js'
-import { MergeConflict, type MergeRules, merge, mergeLive } from '../lib/merge.js'
-import { append } from '../lib/merge-rules.js'
+import { Budget, BudgetError } from '../lib/data/equal.js'
+import { MergeConflict, type MergeRules, merge, mergeLive } from '../lib/data/merge.js'
+import { append } from '../lib/data/merge-rules.js'
 import type { Dictionary } from '../serializers/serializer.js'
 import fc from './support/properties.js'
 

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t from 'tap'
-import { foreignOptions } from '../lib/foreign-names.js'
 import redisSession, { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
-import { resolveOptions } from '../lib/options.js'
+import { resolveOptions } from '../lib/plugin/options.js'
+import { foreignOptions } from '../lib/session/foreign-names.js'
 import { createApp } from './support/app.js'
 import { startRedis } from './support/redis-server.js'
 
@@ -203,7 +203,7 @@ t.test(
 )
 
 t.test('every other option that is given as undefined counts as not given', (t) => {
-  const names = [...readFileSync('lib/options.ts', 'utf8').matchAll(/^ {2}(\w+)\?:/gm)].map(
+  const names = [...readFileSync('lib/plugin/options.ts', 'utf8').matchAll(/^ {2}(\w+)\?:/gm)].map(
     ([, name = '']) => name
   )
   const given = Object.fromEntries(names.map((name) => [name, undefined]))
@@ -272,7 +272,7 @@ t.test('Redis by URL, by options, by client, and what is given stays open', asyn
 
 t.test('the README names every option with its default', (t) => {
   const readme = readFileSync('README.md', 'utf8')
-  const source = readFileSync('lib/options.ts', 'utf8')
+  const source = readFileSync('lib/plugin/options.ts', 'utf8')
   const declared = /export interface RedisSessionOptions \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
   const names = [...declared.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name)
   t.ok(names.length > 15)

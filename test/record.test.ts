@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { includes } from '../lib/lineage.js'
+import { includes } from '../lib/records/lineage.js'
 import {
   followed,
   type Header,
@@ -15,7 +15,7 @@ import {
   TOUCH,
   touchOf,
   UnsealedRecord
-} from '../lib/record.js'
+} from '../lib/records/record.js'
 import fc, { type Arbitrary } from './support/properties.js'
 
 const header: Header = {

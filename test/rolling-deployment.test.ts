@@ -1,7 +1,7 @@
 // Three processes of one service, each of them configured to write with another serializer, and one browser.
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
-import { openRecord } from '../lib/record.js'
+import { openRecord } from '../lib/records/record.js'
 import { type SerializerName, serializers } from '../serializers/index.js'
 import { createApp, type TestApp } from './support/app.js'
 import { Browser } from './support/browser.js'

@@ -1,7 +1,7 @@
 // What an attacker would try, against a real Redis and real cookies.
 import t, { type Test } from 'tap'
+import { SessionIds } from '../lib/cookies/session-id.js'
 import type { RedisSessionOptions } from '../lib/index.js'
-import { SessionIds } from '../lib/session-id.js'
 import { createApp, type TestApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'

@@ -1,9 +1,9 @@
 // What the session cookie and its companions are sent for, step by step. The headers are a fake: of a response that is
 // on its way a test would see only the sum.
 import t from 'tap'
-import { type Cookie, resolveCookie } from '../lib/cookie.js'
-import { CookieMemory, SessionCookie } from '../lib/session-cookie.js'
-import { type Received, SessionIds } from '../lib/session-id.js'
+import { type Cookie, resolveCookie } from '../lib/cookies/cookie.js'
+import { CookieMemory, SessionCookie } from '../lib/cookies/session-cookie.js'
+import { type RequestCookies, SessionIds } from '../lib/cookies/session-id.js'
 
 const NAME = '__Host-session'
 const ids = new SessionIds(NAME, ['a'.repeat(32)])
@@ -29,7 +29,7 @@ function request(cookies: Record<string, string> = {}) {
   }
   const cookie = new SessionCookie(options, headers)
   const header = Object.entries(cookies).map(([name, value]) => `${name}=${value}`)
-  const received = ids.receive(header.join('; ')) as Received
+  const received = ids.receive(header.join('; ')) as RequestCookies
   if (received !== undefined) cookie.receive(received)
   return { cookie, headers, received, sent: () => Object.fromEntries(set) }
 }

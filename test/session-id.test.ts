@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { sign as signCookie } from '@fastify/cookie'
 import t, { type Test } from 'tap'
-import { type Secret, SessionIds } from '../lib/session-id.js'
+import { type Secret, SessionIds } from '../lib/cookies/session-id.js'
 import fc from './support/properties.js'
 
 const NAME = '__Host-session'

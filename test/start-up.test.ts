@@ -5,7 +5,7 @@ import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t from 'tap'
 import redisSession, { MemoryStore, type RedisClient, type Store } from '../lib/index.js'
-import { checkAtStart } from '../lib/start-up.js'
+import { checkAtStart } from '../lib/plugin/start-up.js'
 import { until } from './support/gate.js'
 import { freePort, startRedis } from './support/redis-server.js'
 

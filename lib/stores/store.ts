@@ -6,7 +6,7 @@ import type { Buffer } from 'node:buffer'
  * What a store knows of a record: where its revision stands (18 bytes), where a touch patches it (10 bytes), and how a
  * tombstone looks, whose session has another id now.
  */
-export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../record.js'
+export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/record.js'
 
 /**
  * What became of a conditional write.

@@ -1,6 +1,6 @@
 // A process of its own that decodes what may harm it. Says what became of each attack, a line each.
 
-import { Codec } from '../../lib/codec.js'
+import { Codec } from '../../lib/data/codec.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Attack, foreign, hostile, native } from './attacks.js'

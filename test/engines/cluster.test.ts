@@ -1,8 +1,8 @@
 // Sessions in a Redis Cluster: every operation has one key, so slots may move and nodes may die.
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
+import { SessionIds } from '../../lib/cookies/session-id.js'
 import { type RedisSessionOptions, RedisStore } from '../../lib/index.js'
-import { SessionIds } from '../../lib/session-id.js'
 import type { TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { startCluster, type TestCluster } from '../support/cluster.js'

@@ -1,6 +1,6 @@
 // What a hunt feeds: data as no application has it, and bytes that were damaged or made to harm.
 import { Buffer } from 'node:buffer'
-import type { Codec } from '../../lib/codec.js'
+import type { Codec } from '../../lib/data/codec.js'
 import type { Dictionary } from '../../serializers/serializer.js'
 import { foreign, hostile } from '../contracts/attacks.js'
 import { samples, sessions } from '../contracts/values.js'

@@ -1,6 +1,7 @@
 // All that the model knows of what is inside the package: how a record looks, and where that of a cookie stands.
-import { isTombstone as isMark, openRecord, revisionOf } from '../../lib/record.js'
-import { SessionIds } from '../../lib/session-id.js'
+
+import { SessionIds } from '../../lib/cookies/session-id.js'
+import { isTombstone as isMark, openRecord, revisionOf } from '../../lib/records/record.js'
 import { serializers } from '../../serializers/index.js'
 import type { Content } from './intent.js'
 

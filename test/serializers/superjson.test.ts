@@ -1,5 +1,5 @@
 import t from 'tap'
-import { typeName } from '../../lib/codec.js'
+import { typeName } from '../../lib/data/codec.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary } from '../../serializers/serializer.js'
 import { testSerializer } from '../contracts/serializer.js'

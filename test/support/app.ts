@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { Test } from 'tap'
 import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 
-declare module '../../lib/session.js' {
+declare module '../../lib/session/session.js' {
   interface SessionData {
     userId: number
     name: string

@@ -1,8 +1,8 @@
 // Every test may cover every module of the package, and nothing else is measured.
 import { readdirSync } from 'node:fs'
 
-const modules = ['lib', 'lib/stores', 'serializers'].flatMap((folder) =>
-  readdirSync(folder)
+const modules = ['lib', 'serializers'].flatMap((folder) =>
+  readdirSync(folder, { recursive: true })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name}`)
 )

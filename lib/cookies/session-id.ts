@@ -1,0 +1,252 @@
+// The session id: the secret in the cookie. What the database and the log see of it is the handle, derived one-way.
+import { Buffer } from 'node:buffer'
+import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { announce } from '../events.js'
+import type { Commit } from '../records/lineage.js'
+import { findCookies, type Purpose } from './cookie.js'
+
+// 32 bytes (OWASP asks for at least 8 of entropy) in base64url; the last character carries 4 bits only.
+const RANDOM = '[\\w-]{42}[AEIMQUYcgkosw048]'
+// The leading digit says how handle and signature are derived. An id of version 0.1.0 has none.
+const NEW = '2'
+const BARE = new RegExp(`^${NEW}?${RANDOM}$`)
+const SIGNED = new RegExp(`^(${NEW}${RANDOM})\\.([\\w-]{43})$`)
+// Version 0.1.0: the id, perhaps counter and nonce of a commit in base 36, and the signature of it all.
+const SIGNED_OLD = new RegExp(`^((${RANDOM})(?:\\.([\\da-z]{1,7})\\.([\\da-z]{1,7}))?)\\.([\\w-]{43})$`)
+// The companion: an id that has replaced another one, or perhaps has.
+const OFFERED = '3'
+const NEXT = new RegExp(`^([${NEW}${OFFERED}]${RANDOM})(?:\\.([\\w-]{43}))?$`)
+// A handle, counter and nonce of a commit, and the signature.
+const SEEN = /^(([\w-]{43})\.([\da-z]{1,7})\.([\da-z]{1,7}))\.([\w-]{43})$/
+
+/** A secret that signs session ids. */
+export type Secret = string | Uint8Array
+
+/** An id that a request came with. */
+export interface ReceivedId {
+  readonly id: string
+  readonly handle: string
+  /** An older secret signed it, or it came in several values: the cookie is to be sent again. */
+  readonly outdated: boolean
+  /** It may never have replaced the id that the browser has: it counts only if a tombstone leads to it. */
+  readonly isOffered?: boolean
+  /** The last commit that the browser has seen of its session, if a cookie tells. */
+  readonly seen: Commit | undefined
+}
+
+/** What the cookies of a request say. */
+export interface RequestCookies {
+  /** The distinct ids, in the order of the header. More than one: other hosts or paths have set a cookie of the name. */
+  readonly ids: readonly ReceivedId[]
+  /** The id that replaced them a moment ago. */
+  readonly next: ReceivedId | undefined
+  /** Whether a session cookie came at all, valid or not. */
+  readonly came: boolean
+  /** The same of its companions. */
+  readonly nextCame: boolean
+  readonly seenCame: boolean
+}
+
+const NEW_LENGTH = 44
+/** Signatures of version 0.1.0. */
+const NO_DOMAIN = Buffer.alloc(0)
+
+/** How many verified cookies are remembered. */
+const REMEMBERED = 10_000
+const ALARMS = 1_000
+/** How many ids of one request are looked up. */
+const MAX_IDS = 4
+
+/** What a commit cookie says. */
+interface SeenOf {
+  handle: string
+  seen: Commit
+}
+
+/** The ids of one registration: made, signed with its secrets, and found in the cookies of its name. */
+export class SessionIds {
+  readonly #name: string
+  readonly #keys: readonly KeyObject[]
+  readonly #domains: Readonly<Record<Purpose, Buffer>>
+  // A browser sends the same cookie again and again; signature and digest would cost more than all else of a read.
+  readonly #verified = new LRUCache<string, ReceivedId>({ max: REMEMBERED })
+  readonly #alarms = new LRUCache<string, true>({ max: ALARMS })
+
+  /**
+   * @param name The name of the session cookie. No other registration accepts its ids.
+   * @param secrets Newest first; copied, so that no later change of a list or Buffer reaches them.
+   */
+  constructor(name: string, secrets: readonly Secret[]) {
+    this.#name = name
+    this.#keys = secrets.map((secret) =>
+      createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret)
+    )
+    this.#domains = { id: domainOf('id', name), next: domainOf('next', name), seen: domainOf('seen', name) }
+  }
+
+  /** Whether there are older secrets, so that any response may sign its cookie again. */
+  get isRotating(): boolean {
+    return this.#keys.length > 1
+  }
+
+  create(): string {
+    return NEW + randomBytes(32).toString('base64url')
+  }
+
+  /** The public name of the session that has this id: 43 characters of base64url. */
+  handleOf(id: string): string {
+    return hash('sha256', isNew(id) ? `${this.#name}\n${id}` : id, 'base64url')
+  }
+
+  /** The value of the session cookie for this id, signed by the newest secret if there are secrets. */
+  sign(id: string): string {
+    return this.#sign('id', id)
+  }
+
+  /** The value of the companion that leads on to this id. */
+  signNext(id: string): string {
+    return this.#sign('next', id)
+  }
+
+  /** The same for an id that may never have replaced the other: it counts only if a tombstone leads to it. */
+  signOffer(id: string): string {
+    return this.#sign('next', OFFERED + id.slice(1))
+  }
+
+  /** The value of the companion that says which commit of the session with this handle the browser has seen last. */
+  signSeen(handle: string, { counter, nonce }: Commit): string {
+    return this.#sign('seen', `${handle}.${counter.toString(36)}.${nonce.toString(36)}`)
+  }
+
+  /** What the cookies of a request say; `undefined` if it has none of this registration. */
+  receive(header: string | undefined): RequestCookies | undefined {
+    const values = findCookies(header, this.#name)
+    if (values === undefined) return undefined
+    const commits = values.seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
+    const next = this.#distinct(values.next, (value) => this.#verifyNext(value), commits)
+    return {
+      ids: this.#distinct(values.id, (value) => this.#verifyId(value), commits),
+      // Of two that verify nobody can tell which is the browser's.
+      next: next.length === 1 ? next[0] : undefined,
+      came: values.id.length > 0,
+      nextCame: values.next.length > 0,
+      seenCame: values.seen.length > 0
+    }
+  }
+
+  /** Whether nobody was told yet that the store does not hold this commit, which a replayed cookie may claim for ever. */
+  isFirstAlarm(handle: string, seen: Commit): boolean {
+    const key = `${handle}.${seen.counter}.${seen.nonce}`
+    if (this.#alarms.has(key)) return false
+    this.#alarms.set(key, true)
+    return true
+  }
+
+  #distinct(
+    values: readonly string[],
+    verify: (value: string) => ReceivedId | undefined,
+    commits: readonly SeenOf[]
+  ): ReceivedId[] {
+    const ids: ReceivedId[] = []
+    for (const value of new Set(values)) {
+      const received = verify(value)
+      if (received === undefined) continue
+      const known = ids.findIndex(({ id }) => id === received.id)
+      const own = commits.filter(({ handle }) => handle === received.handle)
+      const last = latest([ids[known]?.seen, received.seen, ...own.map(({ seen }) => seen)])
+      if (known >= 0) ids[known] = { ...received, outdated: true, seen: last }
+      else if (ids.length < MAX_IDS) ids.push(last === received.seen ? received : { ...received, seen: last })
+    }
+    return ids
+  }
+
+  #verifyId(value: string): ReceivedId | undefined {
+    const known = this.#verified.get(value)
+    if (known !== undefined) return known
+    const received = this.#keys.length === 0 ? this.#received(BARE.exec(value)?.[0]) : this.#openSigned(value)
+    if (received === undefined) {
+      const isShaped = SIGNED.test(value) || SIGNED_OLD.test(value) || BARE.test(value)
+      announce({ type: 'refused', reason: isShaped ? 'signature' : 'malformed' })
+    } else this.#verified.set(copyOf(value), received)
+    return received
+  }
+
+  #openSigned(value: string): ReceivedId | undefined {
+    const [, id = '', signature = ''] = SIGNED.exec(value) ?? []
+    if (id !== '') return this.#received(id, this.#signer(this.#domains.id, id, signature))
+    const [, signed = '', oldId, counter, nonce, oldSignature = ''] = SIGNED_OLD.exec(value) ?? []
+    if (oldId === undefined) return undefined
+    const seen = counter === undefined || nonce === undefined ? undefined : seenOf(counter, nonce)
+    return this.#received(oldId, this.#signer(NO_DOMAIN, signed, oldSignature), seen)
+  }
+
+  #verifyNext(value: string): ReceivedId | undefined {
+    const [, text = '', signature = ''] = NEXT.exec(value) ?? []
+    if (text === '' || (this.#keys.length === 0) !== (signature === '')) return undefined
+    const signer = this.#keys.length === 0 ? 0 : this.#signer(this.#domains.next, text, signature)
+    const received = this.#received(NEW + text.slice(1), signer)
+    return received && text.startsWith(OFFERED) ? { ...received, isOffered: true } : received
+  }
+
+  #verifySeen(value: string): SeenOf | undefined {
+    const [, signed = '', handle = '', counter = '', nonce = '', signature = ''] = SEEN.exec(value) ?? []
+    if (signed === '' || this.#signer(this.#domains.seen, signed, signature) < 0) return undefined
+    return { handle, seen: seenOf(counter, nonce) }
+  }
+
+  /** @param signer Which secret signed it; less than 0: none of ours. */
+  #received(
+    id: string | undefined,
+    signer = 0,
+    seen: Commit | undefined = undefined
+  ): ReceivedId | undefined {
+    if (id === undefined || signer < 0) return undefined
+    // A copy: a part of a text keeps all of it in memory, here the Cookie header.
+    return { id: copyOf(id), handle: this.handleOf(id), outdated: signer > 0, seen }
+  }
+
+  #sign(purpose: Purpose, text: string): string {
+    const [newest] = this.#keys
+    if (newest === undefined) return text
+    const domain = purpose === 'id' && !isNew(text) ? NO_DOMAIN : this.#domains[purpose]
+    return `${text}.${signatureOf(domain, text, newest)}`
+  }
+
+  #signer(domain: Buffer, text: string, signature: string): number {
+    const given = Buffer.from(signature)
+    return this.#keys.findIndex((key) => {
+      const expected = Buffer.from(signatureOf(domain, text, key))
+      return given.length === expected.length && timingSafeEqual(given, expected)
+    })
+  }
+}
+
+function isNew(id: string): boolean {
+  return id.length === NEW_LENGTH
+}
+
+function seenOf(counter: string, nonce: string): Commit {
+  return { counter: Number.parseInt(counter, 36), nonce: Number.parseInt(nonce, 36) }
+}
+
+// Cookies of one browser may be of different age; it has seen what the newest says.
+function latest(seen: readonly (Commit | undefined)[]): Commit | undefined {
+  return seen.reduce((last, each) => ((each?.counter ?? -1) > (last?.counter ?? -1) ? each : last), undefined)
+}
+
+/**
+ * What is signed before the text, so that a signature for one purpose is none for another. It begins with a byte that
+ * no UTF-8 text has: @fastify/cookie signs any text with what may be the same secret.
+ */
+function domainOf(purpose: Purpose, name: string): Buffer {
+  return Buffer.concat([Buffer.from([0xff]), Buffer.from(`fastify-ioredis-session\n${purpose}\n${name}\n`)])
+}
+
+function signatureOf(domain: Buffer, text: string, key: KeyObject): string {
+  return createHmac('sha256', key).update(domain).update(text).digest('base64url')
+}
+
+function copyOf(ascii: string): string {
+  return Buffer.from(ascii, 'latin1').toString('latin1')
+}

@@ -1,0 +1,184 @@
+// What session data weighs, before it is encoded and after it was decoded: what bytes alone do not bound.
+import { types } from 'node:util'
+import { type Dictionary, MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from '../../serializers/serializer.js'
+
+/** Data beyond one of its bounds. */
+export class OverweightError extends Error {
+  /** @param what What it has too much of: `'bytes'`, or the plural that a message names. */
+  constructor(
+    readonly what: string,
+    readonly limit: number
+  ) {
+    super(`more than ${limit} ${what}`)
+  }
+}
+
+/** So many bytes of a record allow for one value, such as a number and what separates it from the next. */
+const BYTES_PER_VALUE = 4
+/** So many bytes of a record allow for one object: with less each, no session is made of them. */
+const BYTES_PER_OBJECT = 8
+/** So many values or objects are never too many. */
+const FEW = 1_024
+/** So many levels in all: superjson notes the path of each value, and a long one for each of many values is long. */
+const LEVELS_PER_BYTE = 16
+const FEW_LEVELS = 1_048_576
+/** Keys may be longer than the record: msgpack writes the keys of equal objects once. */
+const KEYS = 4
+
+/**
+ * Weighs values against the bounds of one record:
+ * - a byte for each value, and the length of texts and binary data: no encoding takes less;
+ * - values: one for each 4 bytes of the limit;
+ * - objects, lists, and values that JSON has no word for: one for each 8 bytes of the limit;
+ * - entries of Maps and Sets, and Errors, regular expressions and URLs: fixed numbers;
+ * - levels of objects within each other, and those of all values together.
+ *
+ * A value inside itself counts once: to take cycles or to refuse them is the serializer's business. What is shared
+ * counts each time, also where the serializer would store it once: another one may have to write it tomorrow.
+ */
+export class Scale {
+  readonly #limit: number
+  readonly #maxValues: number
+  readonly #maxObjects: number
+  readonly #maxLevels: number
+  readonly #ancestors = new Set<object>()
+  #bytes = 0
+  #values = 0
+  #objects = 0
+  #entries = 0
+  #costly = 0
+  #keys = 0
+  #levels = 0
+  /**
+   * Whether a value was met that says itself how it is encoded, or that no serializer has a word for: only decoding it
+   * again tells what has become of it.
+   */
+  isUncertain = false
+  /** Whether an object was met inside itself. */
+  isCyclic = false
+
+  /** @param limit In bytes. */
+  constructor(limit: number) {
+    this.#limit = limit
+    this.#maxLevels = Math.max(FEW_LEVELS, limit * LEVELS_PER_BYTE)
+    this.#maxValues = Math.max(FEW, Math.floor(limit / BYTES_PER_VALUE))
+    this.#maxObjects = Math.max(FEW, Math.floor(limit / BYTES_PER_OBJECT))
+  }
+
+  /** Of what was weighed, at least: no text is shorter in any encoding. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The same with the keys of all objects, as JSON writes them. */
+  get bytesWithKeys(): number {
+    return this.#bytes + this.#keys
+  }
+
+  /** @throws {OverweightError} */
+  weigh(value: unknown): void {
+    if (++this.#values > this.#maxValues) throw new OverweightError('values', this.#maxValues)
+    this.#levels += this.#ancestors.size
+    if (this.#levels > this.#maxLevels) throw new OverweightError('levels in all', this.#maxLevels)
+    if (typeof value === 'object' && value !== null) {
+      this.#addBytes(1)
+      this.#addObject()
+      this.#weighObject(value)
+    } else {
+      this.#addBytes(
+        typeof value === 'string' ? value.length : typeof value === 'bigint' ? bytesOf(value) : 1
+      )
+      if (!isJson(value)) this.#addObject()
+      if (typeof value === 'function' || typeof value === 'symbol') this.isUncertain = true
+    }
+  }
+
+  #weighObject(value: object): void {
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+      this.#addBytes(value.byteLength)
+      return
+    }
+    if (this.#ancestors.has(value)) {
+      this.isCyclic = true
+      return
+    }
+    if (value instanceof URL) {
+      this.#addCostly()
+      return
+    }
+    if ('toJSON' in value && typeof value.toJSON === 'function') {
+      if (value.toJSON !== Date.prototype.toJSON) this.isUncertain = true
+      return
+    }
+    if (this.#ancestors.size === MAX_DEPTH) throw new OverweightError('levels', MAX_DEPTH)
+    this.#ancestors.add(value)
+    if (isDictionary(value)) this.#weighDictionary(value)
+    else if (Array.isArray(value)) for (const item of value) this.weigh(item)
+    else this.#weighOther(value)
+    this.#ancestors.delete(value)
+  }
+
+  // Most of a session is dictionaries: lists of their values would take longer than all else here.
+  #weighDictionary(value: Dictionary): void {
+    for (const key in value) {
+      this.#keys += key.length
+      if (this.#keys > KEYS * this.#limit) throw new OverweightError('characters of keys', KEYS * this.#limit)
+      this.weigh(value[key])
+    }
+  }
+
+  #weighOther(value: object): void {
+    if (types.isMap(value)) {
+      this.#addEntries(value.size)
+      for (const [key, item] of value) {
+        this.weigh(key)
+        this.weigh(item)
+      }
+    } else if (types.isSet(value)) {
+      this.#addEntries(value.size)
+      for (const item of value) this.weigh(item)
+    } else {
+      if (value instanceof Error) {
+        this.#addCostly()
+        for (const part of [value.name, value.message, value.cause]) this.weigh(part)
+      } else if (types.isRegExp(value)) {
+        this.#addCostly()
+        this.weigh(value.source)
+      }
+      for (const item of Object.values(value)) this.weigh(item)
+    }
+  }
+
+  #addBytes(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes > this.#limit) throw new OverweightError('bytes', this.#limit)
+  }
+
+  #addObject(): void {
+    if (++this.#objects > this.#maxObjects) throw new OverweightError('objects', this.#maxObjects)
+  }
+
+  #addEntries(size: number): void {
+    this.#entries += 1 + size
+    if (this.#entries > MAX_ENTRIES) throw new OverweightError('entries of Maps and Sets', MAX_ENTRIES)
+  }
+
+  #addCostly(): void {
+    if (++this.#costly > MAX_COSTLY) throw new OverweightError('Errors, RegExps and URLs', MAX_COSTLY)
+  }
+}
+
+function isJson(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
+  return typeof value === 'string' || typeof value === 'boolean' || value === null
+}
+
+function bytesOf(value: bigint): number {
+  return BigInt.asIntN(64, value) === value ? 1 : value.toString(16).length >> 1
+}
+
+export function isDictionary(value: unknown): value is Dictionary {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

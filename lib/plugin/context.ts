@@ -1,0 +1,38 @@
+// What all requests of one registration share, made from its options.
+import { serializers } from '../../serializers/index.js'
+import { SessionIds } from '../cookies/session-id.js'
+import { Codec } from '../data/codec.js'
+import { FidelityCheck, KeptReport } from '../data/fidelity.js'
+import type { Log } from '../events.js'
+import type { SessionObserver } from '../request/observer.js'
+import { CommitQueue } from '../request/queue.js'
+import type { Context } from '../request/transaction.js'
+import { Health } from '../stores/health.js'
+import type { Store } from '../stores/store.js'
+import type { Settings } from './options.js'
+
+export async function createContext(
+  settings: Settings,
+  store: Store,
+  log: Log,
+  production: boolean,
+  observer?: SessionObserver
+): Promise<Context> {
+  const codec = new Codec(
+    settings.serializer,
+    [...Object.values(serializers), ...settings.readSerializers],
+    settings.maxRecordBytes
+  )
+  await codec.load(settings.serializer.tag)
+  return {
+    ...settings,
+    ids: new SessionIds(settings.cookie.name, settings.secrets),
+    store,
+    health: new Health(settings.circuitBreaker, log),
+    codec,
+    queue: new CommitQueue(),
+    observer,
+    fidelity: production ? undefined : new FidelityCheck(),
+    keptReport: new KeptReport()
+  }
+}

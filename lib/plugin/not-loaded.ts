@@ -1,0 +1,81 @@
+// The session of a request that the plugin's hook has not reached yet, as hooks and log serializers before it find it:
+// empty. Looking at it creates nothing, and only a change is an error.
+
+import { NotLoadedError } from '../errors.js'
+import { Draft } from '../session/draft.js'
+import {
+  createSession,
+  type Session,
+  type SessionHost,
+  type SessionOwner,
+  type SessionView
+} from '../session/session.js'
+
+export class NotLoaded implements SessionOwner, SessionHost {
+  readonly #decorator: string
+  readonly state: SessionView
+  readonly session: Session
+  readonly isModified = false
+  /** What the request is to fail with. */
+  failure: Error | undefined
+
+  constructor(decorator: string) {
+    this.#decorator = decorator
+    this.state = {
+      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} }),
+      nextHandle: '',
+      isNew: true,
+      destroyed: false,
+      rolledBack: false,
+      detached: 'not loaded'
+    }
+    this.session = createSession(this, this)
+  }
+
+  /** There is nothing to commit. */
+  end(): undefined {}
+
+  save(): Promise<void> {
+    return this.#reject()
+  }
+
+  reload(): Promise<void> {
+    return this.#reject()
+  }
+
+  destroy(): Promise<void> {
+    return this.#reject()
+  }
+
+  regenerate(): Promise<void> {
+    return this.#reject()
+  }
+
+  touch(): never {
+    return this.#refuse()
+  }
+
+  setCookie(): never {
+    return this.#refuse()
+  }
+
+  // A hook that has passed on its `done` would wait for ever.
+  fail(error: Error, given: readonly unknown[]): void {
+    this.failure = error
+    for (const callback of given) if (typeof callback === 'function') callback(error)
+  }
+
+  hint(): void {}
+
+  #refuse(): never {
+    throw new NotLoadedError(this.#decorator)
+  }
+
+  #reject(): Promise<never> {
+    const error = new NotLoadedError(this.#decorator)
+    this.failure = error
+    const rejected = Promise.reject(error)
+    rejected.catch(() => {})
+    return rejected
+  }
+}

@@ -1,0 +1,29 @@
+// The store of a registration, and the clients that the plugin opens for it.
+import type { FastifyInstance } from 'fastify'
+import type { RedisOptions } from 'ioredis'
+import { type Connection, type RedisClient, RedisStore } from '../stores/redis.js'
+import { createClient } from '../stores/redis-client.js'
+import type { Store } from '../stores/store.js'
+import { isRedisClient, type Settings } from './options.js'
+import { checkAtStart } from './start-up.js'
+
+export async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
+  const { redis, replicas, replicaTimeout, timeout } = settings
+  if (settings.store !== undefined) return settings.store
+  const connections = new Map<RedisClient, Connection>()
+  const closing = new AbortController()
+  fastify.addHook('onClose', async () => closing.abort())
+  const openClient = (): RedisClient => {
+    const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
+    fastify.addHook('onClose', () => own.close())
+    connections.set(own.client, own.connection)
+    return own.client
+  }
+  const client = isRedisClient(redis) ? redis : openClient()
+  // WAIT holds its connection up: reads go on beside it.
+  const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
+  const connectionOf = (of: RedisClient) => connections.get(of)
+  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
+  await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
+  return store
+}

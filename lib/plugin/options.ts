@@ -1,0 +1,415 @@
+// The options: what each means, its default, and the check that it passes at start-up. Errors name the option.
+import type { RedisOptions } from 'ioredis'
+import { type SerializerName, serializers } from '../../serializers/index.js'
+import type { Serializer } from '../../serializers/serializer.js'
+import { type Cookie, type CookieOptions, resolveCookie } from '../cookies/cookie.js'
+import type { Secret } from '../cookies/session-id.js'
+import { keyName } from '../data/key-names.js'
+import type { MergeRules } from '../data/merge.js'
+import { OptionError } from '../errors.js'
+import type { Lifetimes } from '../records/expiry.js'
+import { foreignOptions } from '../session/foreign-names.js'
+import type { CircuitBreaker } from '../stores/health.js'
+import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
+import type { Store } from '../stores/store.js'
+
+/** The options of the plugin. Durations are seconds. */
+export interface RedisSessionOptions {
+  /** An ioredis client (`Redis` or `Cluster`), a URL or ioredis options. Default `redis://localhost:6379`. */
+  redis?: RedisClient | string | RedisOptions
+  /** A store instead of Redis. */
+  store?: Store
+  /**
+   * What every key in the store begins with. Default: the decorator's name and a colon, `session:`. One that begins with
+   * `/` is the prefix of routes, which Fastify and @fastify/autoload pass to every plugin, and is not used.
+   */
+  prefix?: string
+  /** What new records are written with: `'json'`, `'superjson'`, `'msgpack'` or your own. Default `'json'`. */
+  serializer?: SerializerName | Serializer
+  /** More serializers of your own whose records are read, such as the one that was used before. */
+  readSerializers?: readonly Serializer[]
+  /** Signs the session ids, so that forged cookies cost no Redis command: 32 characters or more; newest first. */
+  secret?: Secret | readonly Secret[]
+  /** Attributes of the session cookie. */
+  cookie?: CookieOptions
+  /** Idle timeout: how long a session may stay unused, by the clock of the store. Default 86,400: a day. */
+  idleTimeout?: number
+  /** Idle timeout of a permanent session, and the Max-Age of its cookie. Default 2,678,400: 31 days. */
+  permanentLifetime?: number
+  /**
+   * Maximum lifetime, counted from creation. A new id does not reset it, unless nothing is kept. Default: no such limit.
+   */
+  absoluteTimeout?: number
+  /** Minimum time between two extensions. Default 60, or a tenth of the idle timeout if that is less. */
+  touchAfter?: number
+  /** Whether use extends a permanent session, cookie and record alike. Default true. */
+  rolling?: boolean
+  /** How large a record may be, in bytes. Default 65,536. What one request may cost grows with it. */
+  maxRecordBytes?: number
+  /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
+  saveOn5xx?: boolean
+  /** Milliseconds that one request may wait for the store in total. Default 1,000. */
+  timeout?: number
+  /**
+   * What a request gets whose session cannot be read: an error, or an empty session that is never saved. A route may say
+   * otherwise by `config: { session: { onUnavailable } }`. Default `'error'`.
+   */
+  onUnavailable?: 'error' | 'anonymous'
+  /**
+   * After this many consecutive `failures` (5), operations fail at once; every `openFor` milliseconds (1,000) one is let
+   * through as a probe. Default false.
+   */
+  circuitBreaker?: boolean | Partial<CircuitBreaker>
+  /** How many replicas of Redis must have a commit or a logout before it is answered. Default 0. */
+  replicas?: number
+  /** Milliseconds that this may take, fewer than `timeout`. Default 500, or half of `timeout` if that is less. */
+  replicaTimeout?: number
+  /**
+   * Whether a second cookie tells which commit the browser has seen last, so that lost commits are noticed. Needs a
+   * `secret`. Default false.
+   */
+  detectRollback?: boolean
+  /** What to do if Redis cannot be used at the start: log it and start, wait until it can, or fail. Default `'go'`. */
+  startUp?: 'go' | 'wait' | 'fail'
+  /** The name of the request property. Default `'session'`. */
+  decorator?: string
+  /** How long a tombstone remains under the old id after `regenerate()`, for requests in flight. Default 30. */
+  graceAfterRegenerate?: number
+  /**
+   * What a request gets whose record cannot be decoded: an empty session, in which a write begins another one, or an error.
+   * Default `'empty'`.
+   */
+  onUndecodable?: 'empty' | 'error'
+  /** The merge rule of each key that two requests change at once. Default: the later commit wins. */
+  merge?: MergeRules
+}
+
+/** The options, complete and checked. */
+export interface Settings {
+  redis: RedisSessionOptions['redis']
+  store: Store | undefined
+  prefix: string
+  serializer: Serializer
+  readSerializers: readonly Serializer[]
+  secrets: readonly Secret[]
+  cookie: Cookie
+  lifetimes: Lifetimes
+  maxRecordBytes: number
+  saveOn5xx: boolean
+  decorator: string
+  graceAfterRegenerate: number
+  timeout: number
+  onUnavailable: 'error' | 'anonymous'
+  circuitBreaker: CircuitBreaker | undefined
+  replicas: number
+  replicaTimeout: number
+  detectRollback: boolean
+  startUp: 'go' | 'wait' | 'fail'
+  onUndecodable: 'empty' | 'error'
+  merge: MergeRules
+}
+
+const DEFAULTS = {
+  redis: 'redis://localhost:6379',
+  serializer: 'json',
+  idleTimeout: 86_400,
+  permanentLifetime: 31 * 86_400,
+  touchAfter: 60,
+  rolling: true,
+  maxRecordBytes: 65_536,
+  saveOn5xx: false,
+  decorator: 'session',
+  graceAfterRegenerate: 30,
+  timeout: 1_000,
+  onUnavailable: 'error',
+  circuitBreaker: false,
+  replicas: 0,
+  replicaTimeout: 500,
+  detectRollback: false,
+  startUp: 'go',
+  onUndecodable: 'empty'
+} as const
+
+const NAMES: readonly string[] = [
+  ...Object.keys(DEFAULTS),
+  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge']
+]
+/** Of Fastify, fastify-cli and @fastify/autoload, which pass their own on to every plugin. */
+const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
+/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
+const MAX_COOKIE_AGE = 400 * 86_400
+/** What the header of a record has room for: about 136 years. */
+const MAX_SECONDS = 2 ** 32 - 1
+/** Milliseconds that a timer takes. */
+const MAX_TIMER = 2 ** 31 - 1
+const BREAKER: CircuitBreaker = { failures: 5, openFor: 1_000 }
+const MIN_SECRET_LENGTH = 32
+const MIN_RECORD_BYTES = 64
+const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
+/** The tags of this package's own serializers. */
+const OWN_TAGS = 31
+
+/** @throws {OptionError} FST_SESSION_OPTION, naming the first option that cannot be used. */
+export function resolveOptions(options: RedisSessionOptions, production: boolean): Settings {
+  for (const name of Object.keys(options)) refuseUnknown(name)
+  refuseUnset(options)
+  if (options.redis !== undefined && options.store !== undefined) {
+    throw new OptionError('store', 'excludes the option redis: a session has one store')
+  }
+  const decorator = text(
+    'decorator',
+    options.decorator === undefined ? DEFAULTS.decorator : options.decorator
+  )
+  if (options.detectRollback === true && options.secret === undefined) {
+    throw new OptionError('detectRollback', 'needs a secret: without it any browser could claim any commit')
+  }
+  const {
+    redis = DEFAULTS.redis,
+    serializer = DEFAULTS.serializer,
+    readSerializers = [],
+    cookie = {},
+    idleTimeout = DEFAULTS.idleTimeout,
+    permanentLifetime = DEFAULTS.permanentLifetime,
+    absoluteTimeout,
+    rolling = DEFAULTS.rolling,
+    maxRecordBytes = DEFAULTS.maxRecordBytes,
+    saveOn5xx = DEFAULTS.saveOn5xx,
+    graceAfterRegenerate = DEFAULTS.graceAfterRegenerate,
+    timeout = DEFAULTS.timeout,
+    onUnavailable = DEFAULTS.onUnavailable,
+    circuitBreaker = DEFAULTS.circuitBreaker,
+    replicas = DEFAULTS.replicas,
+    detectRollback = DEFAULTS.detectRollback,
+    startUp = DEFAULTS.startUp,
+    onUndecodable = DEFAULTS.onUndecodable,
+    merge = {}
+  } = options
+  whole('idleTimeout', idleTimeout, 1, MAX_SECONDS)
+  whole('permanentLifetime', permanentLifetime, 1, MAX_COOKIE_AGE)
+  const shortest = Math.min(idleTimeout, permanentLifetime)
+  const { touchAfter = Math.min(DEFAULTS.touchAfter, shortest / 10) } = options
+  if (number('touchAfter', touchAfter, 0, MAX_SECONDS) >= shortest) {
+    throw new OptionError('touchAfter', 'must be less than idleTimeout and permanentLifetime')
+  }
+  whole('timeout', timeout, 1, MAX_TIMER)
+  const { replicaTimeout = Math.min(DEFAULTS.replicaTimeout, Math.ceil(timeout / 2)) } = options
+  whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER)
+  // Past the timeout nobody would be told that a commit is stored, and only not replicated.
+  if (whole('replicas', replicas, 0, 100) > 0 && replicaTimeout >= timeout) {
+    throw new OptionError('replicaTimeout', `must be less than timeout (${timeout})`)
+  }
+  return {
+    redis: options.store === undefined ? checkRedis(redis) : undefined,
+    store: checkStore(options.store),
+    prefix: resolvePrefix(options.prefix, decorator),
+    serializer: checkSerializer(serializer),
+    readSerializers: checkReaders(readSerializers, serializer),
+    secrets: secretsOf(options.secret),
+    cookie: resolveCookie(cookie, decorator, production),
+    lifetimes: {
+      idleTimeout,
+      permanentLifetime,
+      absoluteTimeout:
+        absoluteTimeout === undefined ? undefined : whole('absoluteTimeout', absoluteTimeout, 1, MAX_SECONDS),
+      touchAfter,
+      rolling: boolean('rolling', rolling)
+    },
+    maxRecordBytes: whole('maxRecordBytes', maxRecordBytes, MIN_RECORD_BYTES, Number.MAX_SAFE_INTEGER),
+    saveOn5xx: boolean('saveOn5xx', saveOn5xx),
+    decorator,
+    graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
+    timeout,
+    onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
+    circuitBreaker: checkBreaker(circuitBreaker),
+    replicas,
+    replicaTimeout,
+    detectRollback: boolean('detectRollback', detectRollback),
+    startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
+    onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
+    merge: checkMerge(merge)
+  }
+}
+
+function refuseUnknown(name: string): void {
+  if (NAMES.includes(name) || IGNORED.includes(name)) return
+  throw new OptionError(name, foreignOptions.get(name) ?? `is not one of ${NAMES.join(', ')}`)
+}
+
+// Left out these mean a Redis on localhost and cookies without a signature: not what a missing variable should lead to.
+function refuseUnset(options: RedisSessionOptions): void {
+  const { redis, store } = options
+  const unset = 'is undefined: its environment variable is probably not set; leave the option out to'
+  if ('redis' in options && redis === undefined && store === undefined) {
+    throw new OptionError('redis', `${unset} use ${DEFAULTS.redis}`)
+  }
+  if ('secret' in options && options.secret === undefined) {
+    throw new OptionError('secret', `${unset} send ids that are not signed`)
+  }
+  if (typeof redis !== 'object' || redis === null || isRedisClient(redis)) return
+  if ('host' in redis && redis.host === undefined && !redis.path && !redis.sentinels) {
+    throw new OptionError('redis.host', `${unset} use localhost`)
+  }
+}
+
+function resolvePrefix(value: string | undefined, decorator: string): string {
+  if (value !== undefined && typeof value !== 'string') throw new OptionError('prefix', 'must be a string')
+  return value === undefined || value === '' || value.startsWith('/') ? `${decorator}:` : value
+}
+
+/** Whether this is a client rather than the options of one. */
+export function isRedisClient(value: RedisSessionOptions['redis']): value is RedisClient {
+  return typeof value === 'object' && 'getBuffer' in value
+}
+
+// ioredis fails on such URLs outside of any promise, and shows them with their passwords.
+function checkUrl(value: string): void {
+  let url: URL
+  try {
+    url = new URL(value)
+    decodeURIComponent(`${url.username}${url.password}`)
+  } catch {
+    throw new OptionError(
+      'redis',
+      'is not a valid URL: escape the user and the password in it, as encodeURIComponent does'
+    )
+  }
+  const database = url.searchParams.get('db') ?? url.pathname.slice(1)
+  if (!/^\d*$/.test(database)) throw new OptionError('redis', 'names a database that is not a number')
+}
+
+function checkRedis(
+  value: NonNullable<RedisSessionOptions['redis']>
+): NonNullable<RedisSessionOptions['redis']> {
+  if (typeof value === 'string') {
+    // The URL may hold a password: the message does not repeat it.
+    if (!/^(rediss?|unix):\/\//.test(value) && !value.startsWith('/')) {
+      throw new OptionError('redis', 'must be a URL that begins with redis:// or rediss://')
+    }
+    if (value.startsWith('redis')) checkUrl(value)
+  } else if (typeof value !== 'object' || value === null || 'then' in value) {
+    throw new OptionError('redis', 'must be an ioredis client, a URL or an object of ioredis options')
+  } else if ('sendCommand' in value || 'connect' in value) {
+    for (const method of CLIENT_METHODS) {
+      if (typeof value[method as keyof typeof value] !== 'function') {
+        throw new OptionError(
+          'redis',
+          `is a client without ${method}(): ioredis and iovalkey have it, node-redis has not`
+        )
+      }
+    }
+  }
+  return value
+}
+
+function checkStore(value: Store | undefined): Store | undefined {
+  if (value === undefined) return undefined
+  for (const method of STORE_METHODS) {
+    if (typeof value?.[method] !== 'function') throw new OptionError('store', `has no method ${method}()`)
+  }
+  return value
+}
+
+function checkSerializer(value: SerializerName | Serializer): Serializer {
+  if (typeof value !== 'string') return ownSerializer('serializer', value)
+  if (!Object.hasOwn(serializers, value)) {
+    throw new OptionError(
+      'serializer',
+      `${keyName(value)} is not one of ${Object.keys(serializers).join(', ')}, nor an object`
+    )
+  }
+  return serializers[value]
+}
+
+function checkReaders(
+  readers: readonly Serializer[],
+  writer: SerializerName | Serializer
+): readonly Serializer[] {
+  if (!Array.isArray(readers)) throw new OptionError('readSerializers', 'must be a list of serializers')
+  const byTag = new Map<number, unknown>(typeof writer === 'string' ? [] : [[writer.tag, writer]])
+  for (const reader of readers) {
+    const { name, tag } = ownSerializer('readSerializers', reader)
+    if (byTag.has(tag) && byTag.get(tag) !== reader) {
+      throw new OptionError('readSerializers', `${name} has the tag ${tag} of another serializer`)
+    }
+    byTag.set(tag, reader)
+  }
+  return readers
+}
+
+function ownSerializer(option: string, value: Serializer): Serializer {
+  if (typeof value?.encode !== 'function' || typeof value.decode !== 'function') {
+    throw new OptionError(option, 'needs the methods encode() and decode()')
+  }
+  if (typeof value.name !== 'string' || value.name === '') throw new OptionError(option, 'needs a name')
+  const isOurs = Object.values<Serializer>(serializers).includes(value)
+  if (!isOurs && !(Number.isInteger(value.tag) && value.tag > OWN_TAGS && value.tag <= 255)) {
+    throw new OptionError(option, `${value.name} needs a tag from ${OWN_TAGS + 1} to 255`)
+  }
+  return value
+}
+
+function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
+  if (value === undefined) return []
+  const list: readonly Secret[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0) throw new OptionError('secret', 'is an empty list')
+  for (const secret of list) {
+    if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) {
+      throw new OptionError('secret', 'must be a string, a Buffer, or a list of them')
+    }
+    if (secret.length < MIN_SECRET_LENGTH) {
+      throw new OptionError('secret', `has ${secret.length} characters, fewer than ${MIN_SECRET_LENGTH}`)
+    }
+  }
+  return list
+}
+
+function checkBreaker(value: NonNullable<RedisSessionOptions['circuitBreaker']>): CircuitBreaker | undefined {
+  if (value === false) return undefined
+  if (value !== true && (typeof value !== 'object' || value === null)) {
+    throw new OptionError('circuitBreaker', 'must be true, false or an object')
+  }
+  const { failures = BREAKER.failures, openFor = BREAKER.openFor } = value === true ? {} : value
+  return {
+    failures: whole('circuitBreaker.failures', failures, 1, Number.MAX_SAFE_INTEGER),
+    openFor: whole('circuitBreaker.openFor', openFor, 1, MAX_TIMER)
+  }
+}
+
+function checkMerge(rules: MergeRules): MergeRules {
+  if (typeof rules !== 'object' || rules === null) throw new OptionError('merge', 'must be an object')
+  for (const [key, rule] of Object.entries(rules)) {
+    if (typeof rule !== 'function' && rule !== 'conflict') {
+      throw new OptionError(`merge.${key}`, "must be a function or 'conflict'")
+    }
+  }
+  return rules
+}
+
+function text(option: string, value: string): string {
+  if (typeof value !== 'string' || value === '')
+    throw new OptionError(option, 'must be a string that is not empty')
+  return value
+}
+
+function boolean(option: string, value: boolean): boolean {
+  if (typeof value !== 'boolean') throw new OptionError(option, 'must be true or false')
+  return value
+}
+
+function oneOf<Value extends string>(option: string, value: Value, values: readonly Value[]): Value {
+  if (!values.includes(value)) throw new OptionError(option, `must be one of ${values.join(', ')}`)
+  return value
+}
+
+function number(option: string, value: number, min: number, max: number): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw new OptionError(option, `must be a number from ${min} to ${max}`)
+  }
+  return value
+}
+
+function whole(option: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(number(option, value, min, max)))
+    throw new OptionError(option, 'must be a whole number')
+  return value
+}

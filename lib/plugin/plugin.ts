@@ -1,0 +1,127 @@
+// The plugin: decorators and hooks. Only this folder knows Fastify.
+import '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { whyUnusable } from '../cookies/cookie.js'
+import { CookieMemory } from '../cookies/session-cookie.js'
+import { keyName } from '../data/key-names.js'
+import { AssignError } from '../errors.js'
+import type { Context } from '../request/transaction.js'
+import type { Session } from '../session/session.js'
+import { MemoryStore } from '../stores/memory.js'
+import { createContext } from './context.js'
+import { Hints } from './hints.js'
+import { NotLoaded } from './not-loaded.js'
+import { openStore } from './open-store.js'
+import { type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
+import { refuseOverlap } from './registrations.js'
+import { RequestSession } from './request-session.js'
+import { checkRoute } from './route-config.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    // By its file: an application may declare an interface Session in this module, as other libraries tell it to.
+    /** The session of this request: see the README of fastify-ioredis-session. */
+    session: import('../session/session.js').Session
+  }
+  interface FastifyContextConfig {
+    /**
+     * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
+     * the option of the plugin.
+     */
+    session?: import('./route-config.js').SessionRouteConfig
+  }
+}
+
+/**
+ * Gives every request a server-side session, `request.session`.
+ * @throws FST_SESSION_OPTION at start-up, naming the option.
+ */
+async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): Promise<void> {
+  const production = process.env.NODE_ENV === 'production'
+  const settings = resolveOptions(options, production)
+  refuseOverlap(fastify, settings)
+  const { domain } = settings.cookie
+  const why = whyUnusable(domain)
+  if (why !== undefined) {
+    fastify.log.warn(
+      `cookie.domain ${domain} ${why}: browsers share no cookie there; leave cookie.domain out`
+    )
+  }
+  if (options.prefix?.startsWith('/')) {
+    fastify.log.info(
+      `option prefix: ${keyName(options.prefix)} is taken for a prefix of routes; keys begin with ${settings.prefix}`
+    )
+  }
+  const store = await openStore(fastify, settings)
+  if (production && store instanceof MemoryStore) {
+    fastify.log.warn(
+      'sessions are kept in memory: they end with this process, and no other process knows them'
+    )
+  }
+  const context = await createContext(settings, store, fastify.log, production)
+  addHooks(fastify, settings, context, production ? undefined : new Hints())
+}
+
+function addHooks(
+  fastify: FastifyInstance,
+  { decorator, onUnavailable, saveOn5xx }: Settings,
+  context: Context,
+  hints: Hints | undefined
+): void {
+  const memory = new CookieMemory()
+  const slot = Symbol(`fastify-ioredis-session.${decorator}`)
+  type Slotted = FastifyRequest & { [slot]: RequestSession | NotLoaded | null }
+
+  fastify.decorateRequest(slot, null)
+  fastify.decorateRequest(decorator, {
+    getter(this: FastifyRequest): Session {
+      const request = this as Slotted
+      request[slot] ??= new NotLoaded(decorator)
+      return request[slot].session
+    },
+    setter() {
+      throw new AssignError(decorator)
+    }
+  })
+  fastify.addHook('onRoute', checkRoute)
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const failure = (request as Slotted)[slot]?.failure
+    if (failure !== undefined) {
+      done(failure)
+      return
+    }
+    const current = new RequestSession(context, memory, hints, request, reply)
+    ;(request as Slotted)[slot] = current
+    const received = context.ids.receive(request.headers.cookie)
+    const loading = received === undefined ? undefined : current.load(received, onUnavailable)
+    if (loading === undefined) done()
+    else {
+      loading.then(
+        () => done(),
+        (error) => done(withHeaders(error, reply))
+      )
+    }
+  })
+
+  // The promise goes to Fastify, which takes care of what it throws where a reply is sent twice.
+  fastify.addHook('onSend', (request, _reply, _payload, done) => {
+    const work = (request as Slotted)[slot]?.end(saveOn5xx)
+    if (work === undefined) done()
+    return work
+  })
+}
+
+// Fastify's own error handler sends the headers of an error, another one may not.
+function withHeaders(error: Error & { headers?: Record<string, number> }, reply: FastifyReply): Error {
+  if (error.headers !== undefined) reply.headers(error.headers)
+  return error
+}
+
+/** The Fastify plugin. Register `@fastify/cookie` first. */
+export const redisSession = fp(plugin, {
+  fastify: '5.x',
+  name: 'fastify-ioredis-session',
+  dependencies: ['@fastify/cookie']
+})

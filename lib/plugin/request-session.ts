@@ -1,0 +1,184 @@
+// The session of one request, and the response as its transaction sees it.
+import '@fastify/cookie'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { setImmediate } from '../clock.js'
+import { attributesOn, type Cookie, isOnPath } from '../cookies/cookie.js'
+import { ResponseCookies, varyByCookie } from '../cookies/response-cookies.js'
+import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
+import type { RequestCookies } from '../cookies/session-id.js'
+import type { Log } from '../events.js'
+import { type Context, type Response, Transaction } from '../request/transaction.js'
+import { createSession, type Session, type SessionHost } from '../session/session.js'
+import type { Hints } from './hints.js'
+import type { SessionRouteConfig } from './route-config.js'
+
+export class RequestSession implements Response, SessionHost {
+  readonly #context: Context
+  readonly memory: CookieMemory
+  readonly #hints: Hints | undefined
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  #transaction: Transaction | undefined
+  #session: Session | undefined
+  #config: SessionRouteConfig | undefined
+  #cookies: ResponseCookies | undefined
+  #isAnswering = false
+  #isEnding = false
+  #commit: Promise<void> | undefined
+  /** What the request is to fail with. */
+  failure: Error | undefined
+
+  constructor(
+    context: Context,
+    memory: CookieMemory,
+    hints: Hints | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ) {
+    this.#context = context
+    this.memory = memory
+    this.#hints = hints
+    this.#request = request
+    this.#reply = reply
+  }
+
+  /** Loads the session that these cookies lead to. A route or path without sessions loads nothing. */
+  load(received: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+    const config = this.#routeConfig
+    if (config === false || this.#pathProblem !== undefined) return undefined
+    return this.transaction.load(received, config.onUnavailable ?? onUnavailable)
+  }
+
+  // The browser would not send the cookie there, so a new session would replace the one of the other pages.
+  get #pathProblem(): string | undefined {
+    const { path } = this.#context.cookie
+    if (isOnPath(this.#request.originalUrl, path)) return undefined
+    return `disabled: the request is outside of cookie.path ${path}`
+  }
+
+  // Asked once: Fastify makes an object to hold it each time.
+  get #routeConfig(): SessionRouteConfig {
+    this.#config ??= this.#request.routeOptions.config?.session ?? {}
+    return this.#config
+  }
+
+  get transaction(): Transaction {
+    if (this.#transaction === undefined) {
+      this.#transaction = new Transaction(this.#context, this)
+      const problem = this.#pathProblem
+      if (this.#routeConfig === false || problem !== undefined) this.#transaction.disable(problem)
+    }
+    return this.#transaction
+  }
+
+  get session(): Session {
+    this.#session ??= createSession(this.transaction, this)
+    return this.#session
+  }
+
+  /** Commits, or discards where the response says that the request failed. */
+  end(saveOn5xx: boolean): Promise<void> | undefined {
+    this.#isAnswering = true
+    if (this.#session !== undefined) {
+      const fields = [this.#reply.getHeader('vary') ?? []].flat().join(', ')
+      this.#reply.header('vary', varyByCookie(fields))
+    }
+    if (this.#transaction === undefined) return undefined
+    // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
+    if (this.#commit !== undefined) return this.#commit.catch(() => {})
+    const isFailed = this.#reply.statusCode >= 500
+    if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
+      this.#transaction.discard(
+        isFailed ? `the response has status ${this.#reply.statusCode}` : 'the request failed'
+      )
+      if (this.failure === undefined || isFailed) return undefined
+      this.#commit = Promise.reject(this.failure)
+      return this.#commit
+    }
+    this.#isEnding = true
+    const config = this.#routeConfig
+    this.#commit = this.#transaction.commit(config === false || config.touch !== false)
+    return this.#commit
+  }
+
+  // If the answer was to come from a callback, none would come. If it has gone, as for a socket, the log has the error.
+  fail(error: Error): void {
+    if (this.#isAnswered) {
+      this.log.error({ err: error }, error.message)
+      return
+    }
+    this.failure ??= error
+    setImmediate(() => {
+      if (!this.#isAnswered) this.#reply.send(error)
+    })
+  }
+
+  get #isAnswered(): boolean {
+    const reply = this.#reply
+    return this.#isAnswering || reply.sent || reply.raw.headersSent
+  }
+
+  hint(name: string, advice: string): void {
+    this.#hints?.give(this.log, name, advice)
+  }
+
+  get log(): Log {
+    return this.#request.log
+  }
+
+  // @fastify/websocket answers an upgrade without the headers of the reply.
+  get isOpen(): boolean {
+    const isUpgrade = (this.#request as { ws?: unknown }).ws === true
+    return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
+  }
+
+  setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
+    const request = this.#request
+    const { name, domain, path, partitioned, httpOnly } = cookie
+    const attributes = attributesOn(request.protocol === 'https', cookie)
+    if (attributes.secure && !cookie.production) warnOfPlainHttp(request)
+    const header = this.#reply.server.serializeCookie(name, value, {
+      ...(domain === undefined ? {} : { domain }),
+      ...(maxAge === undefined ? {} : { maxAge }),
+      ...(maxAge === 0 ? { expires: new Date(0) } : {}),
+      path,
+      partitioned,
+      httpOnly,
+      ...attributes
+    })
+    this.#cookies ??= new ResponseCookies(this.#reply.raw)
+    this.#cookies.set(keyOf(cookie), name, header, withheld)
+  }
+
+  withdrawCookie(cookie: Cookie): void {
+    this.#cookies?.delete(keyOf(cookie))
+  }
+
+  onceClosed(callback: () => void): void {
+    const { raw } = this.#reply
+    // If the client has gone away before the response, that is yet to come, and its commit with it.
+    const check = () => {
+      if (this.#reply.sent || raw.headersSent) callback()
+    }
+    if (raw.closed || raw.writableEnded) queueMicrotask(check)
+    else raw.on('close', check)
+  }
+}
+
+// What makes it one cookie to a browser.
+function keyOf({ name, domain, path, partitioned }: Cookie): string {
+  return `${name};${domain};${path};${partitioned}`
+}
+
+let hasWarned = false
+
+// Nobody would find out: the browser drops the cookie without a word, and the next request has no session.
+function warnOfPlainHttp({ headers, hostname, log, protocol }: FastifyRequest): void {
+  if (hasWarned || protocol === 'https' || headers['x-forwarded-proto'] === 'https') return
+  if (/^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i.test(hostname)) return
+  hasWarned = true
+  log.warn(
+    "a Secure session cookie was set over plain http, where browsers drop it: set cookie: { secure: 'auto' }, or " +
+      'trustProxy in Fastify if a proxy ends TLS'
+  )
+}

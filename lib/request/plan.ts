@@ -1,0 +1,235 @@
+// What a commit is to do, and the data that it is to store. Nothing is done here.
+import type { Dictionary } from '../../serializers/serializer.js'
+import { type Codec, type Encoded, PayloadError } from '../data/codec.js'
+import { type Budget, isEqual } from '../data/equal.js'
+import { MergeConflict, type MergeRules, mergeLive } from '../data/merge.js'
+import { ConflictError, UndecodableError } from '../errors.js'
+import { isExtendable, isTouchDue, type Lifetimes } from '../records/expiry.js'
+import type { SessionRecord, UnsealedRecord } from '../records/record.js'
+import { type Draft, type Keep, kept, type Snapshot } from '../session/draft.js'
+import type { SessionState } from './state.js'
+
+type Step = 'nothing' | 'create' | 'update' | 'move' | 'remove' | 'touch'
+
+export interface Plan {
+  step: Step
+  /** The data to store, encoded; `undefined` if the stored payload stays as it is. */
+  encoded: Encoded | undefined
+  permanent: boolean
+  /** A new id begins another session: nothing that is stored is kept. */
+  beginsAnew: boolean
+  /** If the data to store holds changes of other requests too. */
+  merged: Merged | undefined
+}
+
+/** A merge: the data, in which objects of the request live on, what was mine, and as it was encoded what is stored. */
+interface Merged {
+  data: Dictionary
+  mine: UnsealedRecord
+  stored(): Dictionary
+  /** The tag of the serializer that they are compared by. */
+  tag: number
+}
+
+export interface PlanContext {
+  codec: Codec
+  merge: MergeRules
+  lifetimes: Lifetimes
+}
+
+const NOTHING: Plan = {
+  step: 'nothing',
+  encoded: undefined,
+  permanent: false,
+  beginsAnew: false,
+  merged: undefined
+}
+
+/** @param mayTouch Whether the request counts as use of the session. */
+export function planOf(
+  state: SessionState,
+  mayTouch: boolean,
+  context: PlanContext,
+  budget = context.codec.newBudget()
+): Plan {
+  const { base, draft, stored } = state
+  if (isBlocked(state)) return NOTHING
+  const { permanent } = draft
+  if (base === undefined || stored === undefined) {
+    if (draft.isEmpty) return NOTHING
+    const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag, keys: [] }
+    return { step: 'create', encoded, permanent, beginsAnew: false, merged: undefined }
+  }
+  const plan: Plan =
+    base === stored
+      ? { step: 'nothing', encoded: undefined, permanent, beginsAnew: draft.beginsAnew, merged: undefined }
+      : mergedPlan(state, base, stored, context, budget)
+  if (isEmpty(plan, draft)) plan.step = 'remove'
+  else {
+    if (plan.merged === undefined && (draft.written || draft.handedOut)) {
+      plan.encoded = encodeChanged(draft.data, stored, context.codec, budget)
+    }
+    if (draft.keep !== undefined) plan.step = 'move'
+    else if (plan.encoded !== undefined || plan.permanent !== stored.header.permanent) plan.step = 'update'
+    else if (isTouched(draft, stored, mayTouch, context.lifetimes)) plan.step = 'touch'
+  }
+  return plan
+}
+
+/** Whether a commit would store something other than a touch now. */
+export function isModified(state: SessionState, context: PlanContext): boolean {
+  const { step } = planOf(state, false, context)
+  return step !== 'nothing' && step !== 'touch'
+}
+
+// A session that cannot be decoded stays as it is. What is written instead begins another session, under another id.
+function isBlocked({ detached, draft }: SessionState): boolean {
+  if (detached === 'undecodable') return draft.keep === undefined && !draft.written
+  return detached !== undefined
+}
+
+function isEmpty({ merged }: Plan, draft: Draft): boolean {
+  return merged === undefined ? draft.isEmpty : Object.keys(merged.data).length === 0
+}
+
+function isTouched(
+  draft: Draft,
+  { header }: SessionRecord,
+  mayTouch: boolean,
+  lifetimes: Lifetimes
+): boolean {
+  if (draft.touch) return isExtendable(header.permanent, lifetimes)
+  return mayTouch && isTouchDue(header, lifetimes, Date.now())
+}
+
+// What this data encodes to, if that is not what is stored.
+function encodeChanged(
+  data: Dictionary,
+  stored: SessionRecord,
+  codec: Codec,
+  budget: Budget
+): Encoded | undefined {
+  const { tag } = stored.header
+  if (tag !== codec.writer.tag && isAsWritten(data, stored, codec, budget)) return undefined
+  const encoded = codec.encodeLike(data, tag)
+  return encoded.tag === tag && stored.payload.equals(encoded.record.payload) ? undefined : encoded
+}
+
+// If another serializer wrote the record, nothing counts as changed because of that alone, and nothing as unchanged
+// because that one cannot tell it apart.
+function isAsWritten(
+  data: Dictionary,
+  { header: { tag }, payload }: SessionRecord,
+  codec: Codec,
+  budget: Budget
+): boolean {
+  try {
+    return (
+      payload.equals(codec.encode(data, tag).payload) && isEqual(codec.decode(tag, payload), data, budget)
+    )
+  } catch {
+    return false
+  }
+}
+
+// What this request has read, what it made of it, and what is stored by now, in one. All three are compared as one
+// serializer brings them back; what nobody changed stays as its own serializer has it.
+function mergedPlan(
+  { draft, handle }: SessionState,
+  base: SessionRecord,
+  stored: SessionRecord,
+  { codec, merge }: PlanContext,
+  budget: Budget
+): Plan {
+  const keep = draft.keep ?? true
+  const isSet = draft.permanent !== base.header.permanent || keep !== true
+  const permanent = isSet ? draft.permanent : stored.header.permanent
+  const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
+  const mine = () => codec.decode(tag, record.payload)
+  const theirs = kept(decodeRecord(stored, handle, codec), keep)
+  const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
+  const data = mergeOrConflict(handle, () =>
+    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, mine, budget)
+  )
+  if (others !== theirs) {
+    for (const key of Object.keys(theirs)) {
+      if (Object.hasOwn(data, key) && data[key] === others[key]) data[key] = theirs[key]
+    }
+  }
+  const encoded =
+    keep === true ? encodeChanged(data, stored, codec, budget) : codec.encodeLike(data, stored.header.tag)
+  const written = encoded ?? { record: stored, tag: stored.header.tag }
+  return {
+    step: 'nothing',
+    encoded,
+    permanent,
+    beginsAnew: draft.beginsAnew && Object.keys(theirs).length === 0,
+    merged: { data, mine: record, stored: () => codec.decode(written.tag, written.record.payload), tag }
+  }
+}
+
+function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof MergeConflict ? new ConflictError(handle, error.message) : error
+  }
+}
+
+function readAs(record: SessionRecord, keep: Keep, tag: number, handle: string, codec: Codec): Dictionary {
+  const data = kept(decodeRecord(record, handle, codec), keep)
+  return record.header.tag === tag ? data : comeBack(data, tag, codec)
+}
+
+/** @throws {UndecodableError} FST_SESSION_UNDECODABLE */
+export function decodeRecord({ header, payload }: SessionRecord, handle: string, codec: Codec): Dictionary {
+  try {
+    return codec.decode(header.tag, payload)
+  } catch (error) {
+    throw error instanceof PayloadError ? new UndecodableError(handle, error.message) : error
+  }
+}
+
+// What would come back of these values; themselves if the serializer refuses them, which another one has stored.
+function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
+  try {
+    return codec.decode(tag, codec.encode(values, tag).payload)
+  } catch {
+    return values
+  }
+}
+
+/**
+ * Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes. If they cannot
+ * be merged now, the next commit says so: this one has taken place.
+ */
+export function takeMerged(
+  state: SessionState,
+  snapshot: Snapshot,
+  plan: Plan,
+  { codec, merge }: PlanContext
+): void {
+  if (plan.merged === undefined) return
+  const { base, draft } = state
+  const { data, mine, stored, tag } = plan.merged
+  const permanent = draft.permanent === snapshot.permanent ? plan.permanent : draft.permanent
+  if (draft.changes === snapshot.changes && !draft.handedOut) {
+    draft.rebase(permanent, data)
+    return
+  }
+  const normalize = (values: Dictionary) => comeBack(values, tag, codec)
+  try {
+    const live = mergeLive(
+      codec.decode(tag, mine.payload),
+      draft.data,
+      stored(),
+      merge,
+      normalize,
+      codec.newBudget()
+    )
+    draft.rebase(permanent, live)
+  } catch (error) {
+    if (!(error instanceof MergeConflict)) throw error
+    if (base !== undefined) state.base = mine.seal({ ...base.header, tag })
+  }
+}

@@ -1,0 +1,103 @@
+// What one request knows of its session: its id, the record that it read, the one that is stored now, and its draft.
+import type { Dictionary } from '../../serializers/serializer.js'
+import type { SessionIds } from '../cookies/session-id.js'
+import type { SessionRecord } from '../records/record.js'
+import { Draft, type DraftObserver } from '../session/draft.js'
+import type { Detached, SessionView } from '../session/session.js'
+
+export class SessionState implements SessionView {
+  readonly #ids: SessionIds
+  readonly #observer: DraftObserver
+  #draft: Draft | undefined
+  #id: string | undefined
+  #handle: string | undefined
+  #nextId: string | undefined
+  #nextHandle: string | undefined
+  /** The record that the draft began with: what differs from it was changed by this request. */
+  base: SessionRecord | undefined
+  /** The record that is stored, as far as this request knows: a write expects its revision. */
+  stored: SessionRecord | undefined
+  detached: Detached | undefined
+  destroyed = false
+  rolledBack = false
+
+  constructor(ids: SessionIds, observer: DraftObserver) {
+    this.#ids = ids
+    this.#observer = observer
+  }
+
+  get draft(): Draft {
+    this.#draft ??= new Draft(this.#observer)
+    return this.#draft
+  }
+
+  /** Nothing is stored for this session yet. */
+  get isNew(): boolean {
+    return this.stored === undefined
+  }
+
+  /** The id of the record; a new one if there is no record yet. */
+  get id(): string {
+    this.#id ??= this.#ids.create()
+    return this.#id
+  }
+
+  get handle(): string {
+    this.#handle ??= this.#ids.handleOf(this.id)
+    return this.#handle
+  }
+
+  /** The id that the session has after the next commit. */
+  get nextId(): string {
+    return this.#nextId ?? this.id
+  }
+
+  get nextHandle(): string {
+    if (this.#nextId === undefined) return this.handle
+    this.#nextHandle ??= this.#ids.handleOf(this.#nextId)
+    return this.#nextHandle
+  }
+
+  /** Takes up this id, and its record if there is one. `read` decodes the data when that is first looked at. */
+  take(id: string, handle: string, record?: SessionRecord, read?: () => Dictionary): void {
+    this.#id = id
+    this.#handle = handle
+    this.#nextId = this.#nextHandle = undefined
+    this.base = this.stored = record
+    this.#draft = read && new Draft(this.#observer, record?.header.permanent, read)
+  }
+
+  /** Another id, from the next commit on. */
+  renew(): void {
+    this.#nextId = this.#ids.create()
+    this.#nextHandle = undefined
+  }
+
+  /** Drops id and record, and with them a new id that is not stored yet. The draft stays. */
+  leave(): void {
+    this.#id = this.#handle = this.#nextId = this.#nextHandle = undefined
+    this.base = this.stored = undefined
+  }
+
+  /** This record is stored under this id, and the draft holds nothing else. */
+  settle(id: string, handle: string, record: SessionRecord): void {
+    // It may have been renewed once more meanwhile, which is for the next commit.
+    if (this.#nextId === id) this.#nextId = this.#nextHandle = undefined
+    this.#id = id
+    this.#handle = handle
+    this.base = this.stored = record
+  }
+
+  /** Back to an empty session. */
+  forget(): void {
+    this.leave()
+    this.#draft = undefined
+  }
+
+  /** The session has ended or went on elsewhere: what this request has changed is not saved. */
+  detach(detached: Detached): void {
+    this.stored = undefined
+    this.detached = detached
+    if (detached === 'destroyed') this.destroyed = true
+  }
+}

@@ -1,0 +1,291 @@
+// One request's session: orders what the request asks for, and what its response gets.
+import type { Cookie, ResponseCookie } from '../cookies/cookie.js'
+import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
+import type { RequestCookies } from '../cookies/session-id.js'
+import { DetachedError, ReloadingError } from '../errors.js'
+import { type Log, reportEnd } from '../events.js'
+import { cookieExpiry, isExtendable } from '../records/expiry.js'
+import { Records, type RecordsOptions } from '../records/records.js'
+import type { DraftObserver, Keep } from '../session/draft.js'
+import type { SessionOwner } from '../session/session.js'
+import { GuardedStore, type HealthRecord } from '../stores/guarded.js'
+import type { Store } from '../stores/store.js'
+import { type CommitContext, Committer, movedError } from './commit.js'
+import { endAll } from './end.js'
+import { type LoadContext, Loader } from './load.js'
+import { isModified, type Plan, planOf } from './plan.js'
+import { settleUnchanged } from './seal.js'
+import { SessionState } from './state.js'
+import { isChanged, isUncommitted, reportUnsaved } from './unsaved.js'
+
+/** What all transactions of one registration share. */
+export interface Context extends RecordsOptions, LoadContext, CommitContext {
+  store: Store
+  /** Milliseconds that a request may wait for its store in all. */
+  timeout: number
+  health: HealthRecord
+  cookie: Cookie
+  /** Whether a cookie tells which commit the browser has seen last. */
+  detectRollback: boolean
+}
+
+/** The response, as far as a transaction knows it. */
+export interface Response extends CookieHeaders {
+  readonly log: Log
+  /** Calls back when the response has been sent or has failed; soon, if that is over. */
+  onceClosed(callback: () => void): void
+}
+
+export class Transaction implements SessionOwner, DraftObserver {
+  readonly #context: Context
+  readonly #response: Response
+  readonly #cookie: SessionCookie
+  readonly #store: GuardedStore
+  readonly #records: Records
+  readonly state: SessionState
+  readonly #loader: Loader
+  #committer: Committer | undefined
+  #cookies: RequestCookies | undefined
+  /** An error of `regenerate` or `destroy`: a response that hides it would be wrong. */
+  #failure: { error: unknown } | undefined
+  #phase: 'open' | 'committed' | 'over' = 'open'
+  #isWatched = false
+  #lastStep: Promise<void> | undefined
+  /** How many calls of reload() are under way. */
+  #reloads = 0
+  /** Why it is disabled. */
+  #reason: string | undefined
+
+  constructor(context: Context, response: Response) {
+    this.#context = context
+    this.#response = response
+    this.#cookie = new SessionCookie(context, response)
+    this.#store = new GuardedStore(context.store, context.timeout, context.health)
+    this.#records = new Records(this.#store, context)
+    this.state = new SessionState(context.ids, this)
+    this.#loader = new Loader(context, this.state, this.#records, this.#cookie, response.log)
+  }
+
+  get isModified(): boolean {
+    return isModified(this.state, this.#context)
+  }
+
+  /** Reads the session that the browser names. If there is none, the session is a new one, with another id. */
+  load(cookies: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+    this.#cookies = cookies
+    this.#cookie.receive(cookies)
+    const [{ handle } = cookies.next ?? {}] = cookies.ids
+    return handle === undefined ? undefined : this.#loader.load(handle, cookies, onUnavailable)
+  }
+
+  /** Makes this an empty session that takes no changes. */
+  disable(reason?: string): void {
+    this.state.detach('disabled')
+    this.#reason = reason
+  }
+
+  /**
+   * Commits what the request has made of its session; later calls do nothing. If there is nothing to do it returns
+   * nothing, so that most requests wait for no promise.
+   * @param mayTouch Whether the request counts as use of the session.
+   */
+  commit(mayTouch: boolean): Promise<void> | undefined {
+    if (this.#phase !== 'open') return undefined
+    this.#phase = 'committed'
+    this.#loader.isClosed = true
+    let plan: Plan | undefined
+    if (this.#lastStep === undefined && this.#failure === undefined) {
+      plan = planOf(this.state, mayTouch, this.#context)
+      if (this.#isDone(plan)) {
+        this.#conclude()
+        return undefined
+      }
+    }
+    return this.#next(async () => {
+      try {
+        if (this.#failure !== undefined) throw this.#failure.error
+        await this.#perform(mayTouch, plan)
+      } catch (error) {
+        this.#phase = 'over'
+        throw error
+      }
+      this.#conclude()
+    })
+  }
+
+  /** Ends the transaction without a commit. */
+  discard(reason: string): void {
+    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(reason)
+    this.#phase = 'over'
+    this.#loader.isClosed = true
+  }
+
+  save(): Promise<void> {
+    return this.#next(async () => {
+      // The record that cannot be decoded stays; what is saved begins another session.
+      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
+      await this.#perform(true)
+      this.#sendCookie()
+      this.#refuseIfDetached('save')
+    })
+  }
+
+  reload(): Promise<void> {
+    this.#reloads++
+    return this.#next(async () => {
+      const { keep } = this.state.draft
+      try {
+        this.#refuseIfDetached('reload')
+        await this.#loader.reload()
+        this.#committer = undefined
+      } finally {
+        this.#reloads--
+      }
+      // A regenerate() before it still takes place.
+      if (keep === undefined || this.state.isNew) return
+      this.state.draft.regenerate(keep)
+      this.state.renew()
+    })
+  }
+
+  destroy(): Promise<void> {
+    const { changes } = this.state.draft
+    return this.#next(async () => {
+      const state = this.state
+      this.#failure = undefined
+      try {
+        if (state.detached === 'moved') throw movedError(state.handle)
+        if (state.detached === 'disabled' || state.detached === 'unavailable')
+          this.#refuseIfDetached('destroy')
+        const wasStored = await endAll(this.#records, state, this.#cookies, this.#committer?.pending)
+        this.#cookies = undefined
+        if (wasStored) await this.#ended()
+      } catch (error) {
+        this.#failure = { error }
+        throw error
+      }
+      this.#committer = undefined
+      state.detached = undefined
+      if (this.state.draft.changes !== changes)
+        this.#reportUnsaved('it was changed while destroy() was under way')
+      state.forget()
+      this.#cookie.clear()
+    })
+  }
+
+  regenerate(keep: Keep): Promise<void> {
+    try {
+      if (this.state.detached === 'moved') throw movedError(this.state.handle)
+      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
+      this.state.draft.regenerate(keep)
+      this.state.renew()
+      this.#failure = undefined
+      return Promise.resolve()
+    } catch (error) {
+      // The response must not look as if there were a new id, even if nobody awaits this promise.
+      this.#failure = { error }
+      const failed = Promise.reject(error)
+      failed.catch(() => {})
+      return failed
+    }
+  }
+
+  touch(): boolean {
+    this.state.draft.touch = true
+    return isExtendable(this.state.draft.permanent, this.#context.lifetimes)
+  }
+
+  setCookie(attributes: ResponseCookie): void {
+    this.#cookie.setAttributes(attributes)
+  }
+
+  beforeChange(): void {
+    if (this.state.detached === 'disabled') this.#refuseIfDetached('change')
+    if (this.#reloads > 0 && this.#phase === 'open') throw new ReloadingError()
+    this.#watch()
+  }
+
+  afterHandOut(): void {
+    this.#watch()
+  }
+
+  // The steps of a request run one after another, even if it does not await them. If it ignores the promise, the commit
+  // still has to succeed, and there is no unhandled rejection.
+  #next(step: () => Promise<void>): Promise<void> {
+    if (!this.#cookie.isOpen) this.#store.renew()
+    const next = this.#lastStep === undefined ? step() : this.#lastStep.then(step, step)
+    this.#lastStep = next
+    next.catch(() => {})
+    return next
+  }
+
+  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.#context)): Promise<void> {
+    if (this.#isDone(plan)) return
+    this.#committer ??= new Committer(
+      this.#context,
+      this.state,
+      this.#store,
+      this.#records,
+      this.#cookie,
+      this.#response.log
+    )
+    await this.#committer.commit(plan, mayTouch)
+  }
+
+  #isDone({ step }: Plan): boolean {
+    if (step !== 'nothing' || this.#committer?.isUnconfirmed === true) return false
+    settleUnchanged(this.state, this.#context, this.#response.log)
+    return true
+  }
+
+  async #ended(): Promise<void> {
+    const { state } = this
+    state.destroyed = true
+    reportEnd(this.#response.log, state.handle, 'by this request')
+    await this.#context.observer?.destroyed?.(state.handle)
+  }
+
+  #refuseIfDetached(action: string): void {
+    const { detached } = this.state
+    if (detached !== undefined) throw new DetachedError(action, this.#reason ?? detached)
+  }
+
+  // ---------------------------------------------------------------- the response
+
+  #conclude(): void {
+    this.#sendCookie()
+    if (this.state.detached !== undefined && this.state.draft.written)
+      this.#reportUnsaved(this.state.detached)
+  }
+
+  #sendCookie(): void {
+    const { stored, id } = this.state
+    if (stored === undefined) return
+    const seen = this.#context.detectRollback ? stored.header : undefined
+    this.#cookie.send(id, cookieExpiry(stored.header, this.#context.lifetimes), seen)
+  }
+
+  // Changes after the response, or in one without a commit, are not lost silently.
+  #watch(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    const check = () => {
+      if (this.state.detached !== undefined) return
+      if (this.#isLost()) this.#reportUnsaved('it was changed without a commit: call save()')
+      else this.#isWatched = false
+    }
+    this.#response.onceClosed(() => {
+      if (this.#lastStep === undefined) check()
+      else this.#lastStep.then(check, check)
+    })
+  }
+
+  #isLost(): boolean {
+    if (this.#phase === 'over') return false
+    return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.#context)
+  }
+
+  #reportUnsaved(reason: string): void {
+    reportUnsaved(this.#response.log, this.state, reason)
+  }
+}

@@ -1,0 +1,23 @@
+// Changes that no commit stores: none is lost silently.
+import { type Log, report } from '../events.js'
+import { isModified, type PlanContext } from './plan.js'
+import type { SessionState } from './state.js'
+
+/** Whether a commit would store something. Unlike a commit it never throws: events of the response ask, too. */
+export function isUncommitted(state: SessionState, context: PlanContext): boolean {
+  try {
+    return isModified(state, context)
+  } catch {
+    return true
+  }
+}
+
+/** Whether the draft has changed since the last commit. */
+export function isChanged({ draft, stored }: SessionState): boolean {
+  const isPermanent = stored !== undefined && stored.header.permanent !== draft.permanent
+  return draft.written || draft.keep !== undefined || isPermanent
+}
+
+export function reportUnsaved(log: Log, { handle }: SessionState, reason: string): void {
+  report(log, 'warn', { type: 'unsaved', handle, reason }, `changes of session ${handle} are lost: ${reason}`)
+}
