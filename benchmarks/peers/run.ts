@@ -1,5 +1,5 @@
 // `npm run peers`: what a session survives with each library, asked by real requests of a real Redis, in half a minute.
-// It fails if results/peers.md has another table; `--write` puts the table there.
+// It fails if results/peers.md has another table; `--write` puts the table there and into the README.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
@@ -12,6 +12,7 @@ import type { Question } from './questions.js'
 import { Visitor } from './visitor.js'
 
 const FILE = fileURLToPath(new URL('../results/peers.md', import.meta.url))
+const README = fileURLToPath(new URL('../../README.md', import.meta.url))
 
 installPackages()
 const { LIBRARIES } = await import('./libraries.js')
@@ -82,6 +83,8 @@ console.log(table)
 if (process.argv.includes('--write')) {
   const versions = Object.entries(describeVersions()).map(([name, version]) => `${name} ${version}`)
   writeFileSync(FILE, `Written by \`npm run peers -- --write\`.\n\n${table}\n\n${versions.join(', ')}\n`)
+  const readme = readFileSync(README, 'utf8')
+  writeFileSync(README, readme.replace(/(?<=<!-- peers -->\n)[\s\S]*(?=\n<!-- \/peers -->)/, () => table))
 } else if (!readFileSync(FILE, 'utf8').includes(table)) {
   console.error(`${FILE} has another table.`)
   process.exitCode = 1

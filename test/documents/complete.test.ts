@@ -90,6 +90,18 @@ t.test('the README has every member of a session', (t) => {
   t.end()
 })
 
+t.test('the map in CONTRIBUTING.md has every file of lib/ and serializers/', (t) => {
+  const map = readFileSync('CONTRIBUTING.md', 'utf8')
+  const files = ['lib', 'serializers'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  )
+  t.same(
+    files.map(({ name }) => name).filter((name) => !map.includes(` ${name} `)),
+    []
+  )
+  t.end()
+})
+
 t.test('the README compares what was asked of other libraries, and what the benchmarks measured', (t) => {
   const [, asked = ''] = readFileSync('benchmarks/results/peers.md', 'utf8').split('\n\n')
   t.match(pages.get('README.md'), `<!-- peers -->\n${asked}\n<!-- /peers -->`)
