@@ -84,7 +84,10 @@ if (process.argv.includes('--write')) {
   const versions = Object.entries(describeVersions()).map(([name, version]) => `${name} ${version}`)
   writeFileSync(FILE, `Written by \`npm run peers -- --write\`.\n\n${table}\n\n${versions.join(', ')}\n`)
   const readme = readFileSync(README, 'utf8')
-  writeFileSync(README, readme.replace(/(?<=<!-- peers -->\n)[\s\S]*(?=\n<!-- \/peers -->)/, () => table))
+  writeFileSync(
+    README,
+    readme.replace(/(?<=<!-- peers -->\n)[\s\S]*(?=\n<!-- \/peers -->)/, () => table)
+  )
 } else if (!readFileSync(FILE, 'utf8').includes(table)) {
   console.error(`${FILE} has another table.`)
   process.exitCode = 1
