@@ -81,10 +81,10 @@ t.test('a primary is killed', async (t) => {
   await until(async () => (await post(browser, '/count')).statusCode === 200)
 })
 
-/** What the README gives a user of this name. */
+/** What docs/operations.md gives a user of this name. */
 function rightsOf(user: string): string[] {
   const [, rights = ''] =
-    new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(readFileSync('README.md', 'utf8')) ?? []
+    new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(readFileSync('docs/operations.md', 'utf8')) ?? []
   return rights.split(' ')
 }
 
