@@ -25,6 +25,7 @@ export type SessionEvent =
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
+  | { type: 'peeked'; handle: string; key: string }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
   | { type: 'kept'; key: string; valueType: string; serializer: string; recordSerializer: string }
 

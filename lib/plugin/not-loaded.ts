@@ -22,7 +22,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
   constructor(decorator: string) {
     this.#decorator = decorator
     this.state = {
-      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} }),
+      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {}, beforePeek() {} }),
       nextHandle: '',
       isNew: true,
       destroyed: false,

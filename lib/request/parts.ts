@@ -3,6 +3,7 @@ import type { Cookie } from '../cookies/cookie.js'
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import type { Log } from '../events.js'
 import type { Records, RecordsOptions } from '../records/records.js'
+import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
 import type { LoadContext } from './load.js'
@@ -25,6 +26,8 @@ export interface Context extends RecordsOptions, LoadContext, PlanContext, SealC
   /** Whether a cookie tells which commit the browser has seen last. */
   detectRollback: boolean
   observer: SessionObserver | undefined
+  /** Undefined in production. */
+  peeks: PeekCheck | undefined
 }
 
 /** One request: its session as far as it is known, where that is stored, and what the response gets. */

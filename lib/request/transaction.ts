@@ -202,6 +202,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.#watch()
   }
 
+  beforePeek(key: string, value: object): void {
+    this.context.peeks?.note(this.state.draft, key, value, this.context.codec)
+  }
+
   // The steps of a request run one after another, even if it does not await them. If it ignores the promise, the commit
   // still has to succeed, and there is no unhandled rejection.
   #next(step: () => Promise<void>): Promise<void> {
@@ -239,6 +243,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   // ---------------------------------------------------------------- the response
 
   #conclude(): void {
+    this.context.peeks?.check(this.state.draft, this.state.handle, this.context.codec, this.log)
     this.#sendCookie()
     if (this.state.detached !== undefined && this.state.draft.written)
       this.#reportUnsaved(this.state.detached)
