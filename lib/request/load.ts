@@ -1,4 +1,4 @@
-// Loads the session of a request: finds its record, decodes it when it is first looked at, reports what is wrong with it.
+// Loads the session of a request: finds its record, decodes it on first access, and reports problems.
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies, SessionIds } from '../cookies/session-id.js'
@@ -9,8 +9,8 @@ import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import type { SessionRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
-import { vanish } from './commit.js'
-import { type Found, find, type LookupContext, look } from './lookup.js'
+import { markDestroyed } from './commit.js'
+import { type Found, find, type LookupContext, lookUp } from './lookup.js'
 import type { SessionState } from './state.js'
 
 export interface LoadContext extends LookupContext {
@@ -24,9 +24,9 @@ export class Loader {
   readonly #records: Records
   readonly #cookie: SessionCookie
   readonly #log: Log
-  /** It was reported that the record cannot be decoded. */
+  /** Whether the log already says that the record cannot be decoded. */
   #isReported = false
-  /** The request is over: no error reaches its route any more. */
+  /** The request is over: an error can no longer reach its route. */
   isClosed = false
 
   constructor(context: LoadContext, state: SessionState, records: Records, cookie: SessionCookie, log: Log) {
@@ -37,7 +37,7 @@ export class Loader {
     this.#log = log
   }
 
-  /** @param onUnavailable What follows if the store does not answer: an error, or an empty session. */
+  /** @param onUnavailable If the store does not answer: an error, or an empty session. */
   async load(handle: string, cookies: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> {
     const state = this.#state
     try {
@@ -47,9 +47,9 @@ export class Loader {
       )
     } catch (reason) {
       const error = reason ?? new UnavailableError('read', 'no reason')
-      // Nothing is written after a read that failed.
+      // After a failed read nothing is written.
       state.detach('unavailable')
-      // By its status: a custom store has errors of its own.
+      // The status decides, since a custom store has its own error classes.
       if (onUnavailable === 'error' || (error as { statusCode?: number }).statusCode !== 503) throw error
       return
     }
@@ -59,14 +59,14 @@ export class Loader {
   async reload(): Promise<void> {
     const state = this.#state
     const { handle, id, stored } = state
-    if (stored === undefined) return state.forget()
+    if (stored === undefined) return state.reset()
     const received = { id, handle, outdated: false, seen: undefined }
-    const found = await look(received, this.#records, this.#context).catch((error) => {
+    const found = await lookUp(received, this.#records, this.#context).catch((error) => {
       state.detach('unavailable')
       throw error
     })
-    state.forget()
-    if (found.state === 'missing') vanish(state, this.#cookie, this.#log, handle)
+    state.reset()
+    if (found.state === 'missing') markDestroyed(state, this.#cookie, this.#log, handle)
     else this.#take(found)
   }
 
@@ -116,7 +116,7 @@ export class Loader {
     }
   }
 
-  // Reported when the session is looked at: requests that never read it are not affected.
+  // Reported on first access: requests that never read the session are not affected.
   #refuse(reason: string): Dictionary {
     if (this.#isReported) return {}
     this.#isReported = true
@@ -126,7 +126,7 @@ export class Loader {
     state.draft.rebase(false, {})
     const error = new UndecodableError(handle, reason)
     report(this.#log, 'error', { type: 'undecodable', handle, reason }, error.message)
-    // Not after the response: a log serializer that looks at the session would end the process.
+    // Not thrown after the response: in a log serializer that reads the session it would end the process.
     if (this.#context.onUndecodable === 'error' && !this.isClosed) throw error
     return {}
   }
