@@ -4,8 +4,8 @@ import { now } from './clock.js'
 import type { Commit } from './records/lineage.js'
 
 /**
- * A message on the diagnostics channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` is the
- * time in milliseconds that the request waited, for `recovered` the length of the outage.
+ * A message on the diagnostics channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` is
+ * the time in milliseconds that the request waited, for `recovered` the length of the outage.
  *
  * @example
  * subscribe('fastify-ioredis-session', (message) => {
@@ -78,8 +78,8 @@ export function reportAmbiguous(registration: object, log: Log, handles: readonl
       log,
       'warn',
       event,
-      `a browser sent the cookies of ${count} sessions, so none is used: when you change cookie.domain or cookie.path, ` +
-        'change cookie.name too'
+      `a browser sent the cookies of ${count} sessions, so none is used: ` +
+        'change cookie.name whenever cookie.domain or cookie.path change'
     )
   }
 }

@@ -14,23 +14,23 @@ import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
 
 /**
- * The options of the plugin. Durations are in seconds, unless they are said to be in milliseconds.
+ * The options of the plugin. Durations are in seconds, unless the option says milliseconds.
  *
  * @example
  * await app.register(redisSession, { redis: 'redis://localhost:6379', secret, serializer: 'msgpack' })
  */
 export interface RedisSessionOptions {
   /**
-   * An ioredis client (`Redis` or `Cluster`), a URL, or ioredis options. The plugin neither configures nor closes a client
-   * of yours.
+   * An ioredis client (`Redis` or `Cluster`), a URL, or ioredis options. The plugin neither configures nor closes a
+   * client of yours.
    * @default 'redis://localhost:6379'
    */
   redis?: RedisClient | string | RedisOptions
   /** A store to use instead of Redis, such as `new MemoryStore()`. Leave out `redis` then. */
   store?: Store
   /**
-   * The prefix of every key in the store. The plugin ignores one that begins with `/`: it is a route prefix, which Fastify
-   * and @fastify/autoload pass to every plugin.
+   * The prefix of every key in the store. The plugin ignores one that begins with `/`: it is a route prefix, which
+   * Fastify and @fastify/autoload pass to every plugin.
    * @default The decorator's name and a colon: 'session:'
    */
   prefix?: string
@@ -63,7 +63,8 @@ export interface RedisSessionOptions {
    */
   permanentLifetime?: number
   /**
-   * Maximum lifetime in seconds, counted from creation. A new id does not reset it, unless `regenerate()` keeps no data.
+   * Maximum lifetime in seconds, counted from creation. A new id does not reset it, unless `regenerate()` keeps no
+   * data.
    * @default No maximum.
    */
   absoluteTimeout?: number
@@ -93,8 +94,8 @@ export interface RedisSessionOptions {
    */
   timeout?: number
   /**
-   * What a request gets if the store is unavailable when its session is read: a 503 (`'error'`), or an empty session that
-   * is never saved (`'anonymous'`). A route can override it: `config: { session: { onUnavailable } }`.
+   * What a request gets if the store is unavailable when its session is read: a 503 (`'error'`), or an empty session
+   * that is never saved (`'anonymous'`). A route can override it: `config: { session: { onUnavailable } }`.
    * @default 'error'
    */
   onUnavailable?: 'error' | 'anonymous'
@@ -136,8 +137,8 @@ export interface RedisSessionOptions {
    */
   graceAfterRegenerate?: number
   /**
-   * What a request gets if its record cannot be decoded: an empty session, or an error. The record stays; what is written
-   * to the empty session begins another one.
+   * What a request gets if its record cannot be decoded: an empty session, or an error. The record stays; what is
+   * written to the empty session begins another one.
    * @default 'empty'
    */
   onUndecodable?: 'empty' | 'error'

@@ -119,8 +119,8 @@ function withHeaders(error: Error & { headers?: Record<string, number> }, reply:
 
 /**
  * The Fastify plugin: gives every request a server-side session, `request.session`. Register `@fastify/cookie` first.
- * @throws FST_SESSION_OPTION at start-up, naming the option that cannot be used. With `startUp: 'fail'` also the error of
- * a store that cannot be used: FST_SESSION_UNAVAILABLE, FST_SESSION_STORE_DENIED, FST_SESSION_STORE_BROKEN, ….
+ * @throws FST_SESSION_OPTION at start-up, naming the option that cannot be used. With `startUp: 'fail'` also the error
+ * of a store that cannot be used: FST_SESSION_UNAVAILABLE, FST_SESSION_STORE_DENIED, FST_SESSION_STORE_BROKEN, ….
  *
  * @example
  * await app.register(cookie)

@@ -12,8 +12,9 @@ interface Registration {
 /** The registrations of each server, anywhere in its plugin tree. */
 const registrations = new WeakMap<object, Registration[]>()
 
-// Two kinds of sessions must not read each other's records or overwrite each other's cookies. This also concerns siblings
-// in the plugin tree: a browser may send both cookies, whatever their domain and path, and two clients may use one Redis.
+// Two kinds of sessions must not read each other's records or overwrite each other's cookies. This also concerns
+// siblings in the plugin tree: a browser may send both cookies, whatever their domain and path, and two clients may use
+// one Redis.
 export function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: Settings): void {
   const earlier = registrations.get(server) ?? []
   const names = PURPOSES.map((purpose) => nameFor(purpose, cookie.name))

@@ -90,7 +90,8 @@ async function check({ client, log, prefix, store }: StartUp, address: string): 
   }
 }
 
-// The whole life of a record: sends every command that sessions need, and checks each answer. The record holds every byte.
+// Takes a record through its life: sends every command that sessions need, and checks each answer. The record holds
+// every possible byte.
 async function probeStore(store: Store, key: string): Promise<void> {
   await store.ready?.('create')
   await store.ready?.('read')
