@@ -16,14 +16,14 @@ import type { SessionState } from './state.js'
 /** What all transactions of one registration share. */
 export interface Context extends RecordsOptions, LoadContext, PlanContext, SealContext {
   store: Store
-  /** Milliseconds that a request may wait for its store in all. */
+  /** Milliseconds that a request may wait for its store in total. */
   timeout: number
   health: HealthRecord
   cookie: Cookie
   queue: CommitQueue
   /** How many replicas a commit waits for. */
   replicas: number
-  /** Whether a cookie tells which commit the browser has seen last. */
+  /** Whether a cookie holds the last commit that the browser saw. */
   detectRollback: boolean
   observer: SessionObserver | undefined
   /** Undefined in production. */
@@ -38,6 +38,6 @@ export interface RequestParts {
   readonly records: Records
   readonly cookie: SessionCookie
   readonly log: Log
-  /** The request is over: no error reaches its route any more. */
+  /** The request is over: an error can no longer reach its route. */
   readonly isOver: boolean
 }
