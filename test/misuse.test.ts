@@ -250,7 +250,8 @@ t.test('request.session = null says that destroy() signs out, in sloppy code too
     t.match((await run((_session, { request }) => sloppy(request, value))).json(), {
       statusCode: 500,
       code: 'FST_SESSION_ASSIGN',
-      message: 'request.session cannot be replaced: destroy() ends the session'
+      message:
+        'request.session cannot be replaced: call destroy() to end the session, set() or delete() to change it'
     })
   }
 })

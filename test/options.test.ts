@@ -1,4 +1,4 @@
-// Every option that cannot be used is refused at start-up, by its name; the README lists them all.
+// Every option that cannot be used is refused at start-up, by its name.
 import { readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -268,14 +268,4 @@ t.test('Redis by URL, by options, by client, and what is given stays open', asyn
     await app.close()
   }
   t.equal(await client.ping(), 'PONG')
-})
-
-t.test('the README names every option with its default', (t) => {
-  const readme = readFileSync('README.md', 'utf8')
-  const source = readFileSync('lib/plugin/options.ts', 'utf8')
-  const declared = /export interface RedisSessionOptions \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
-  const names = [...declared.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name)
-  t.ok(names.length > 15)
-  for (const name of names) t.match(readme, new RegExp(`^\\| \`${name}\` `, 'm'), name)
-  t.end()
 })

@@ -10,6 +10,8 @@ export interface DraftObserver {
   beforeChange(): void
   /** Called when an object is first handed out. The request may change it unnoticed from then on. */
   afterHandOut(): void
+  /** Called before an object is handed out for reading only. */
+  beforePeek(key: string, value: object): void
 }
 
 export class Draft {
@@ -129,6 +131,14 @@ export class Draft {
   get(key: string): unknown {
     if (!Object.hasOwn(this.data, key)) return undefined
     return this.#handOut(this.data[key])
+  }
+
+  /** The value of a key, for reading only: this does not count as handing it out. */
+  peek(key: string): unknown {
+    if (!Object.hasOwn(this.data, key)) return undefined
+    const value = this.data[key]
+    if (typeof value === 'object' && value !== null) this.#observer.beforePeek(key, value)
+    return value
   }
 
   all(): Dictionary {

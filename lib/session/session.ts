@@ -4,6 +4,7 @@ import type { ResponseCookie } from '../cookies/cookie.js'
 import { CallbackError, KeyError } from '../errors.js'
 import type { Draft, Keep } from './draft.js'
 import { foreignNames } from './foreign-names.js'
+import type { DeepReadonly } from './peek.js'
 
 /**
  * The keys of your sessions and their types. Extend it by declaration merging.
@@ -129,6 +130,14 @@ export class SessionMethods<Data extends object = SessionData> {
   /** The value of a key; `undefined` if there is none. The commit detects changes inside objects. */
   get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined {
     return this[owner].state.draft.get(key) as Data[Key] | undefined
+  }
+
+  /**
+   * The value of a key, for reading only: unlike `get()` it makes the commit compare nothing. A change inside the value
+   * may be lost; unless NODE_ENV is production, the plugin warns about it.
+   */
+  peek<Key extends keyof Data & string>(key: Key): DeepReadonly<Data[Key]> | undefined {
+    return this[owner].state.draft.peek(key) as DeepReadonly<Data[Key]> | undefined
   }
 
   /**
@@ -266,6 +275,7 @@ type Properties<Data> = { [Key in keyof Data as Exclude<Key, keyof SessionMethod
 /** The number of arguments that each method takes. */
 const METHODS = {
   get: 1,
+  peek: 1,
   set: 2,
   has: 1,
   delete: 1,
