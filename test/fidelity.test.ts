@@ -139,10 +139,7 @@ t.test('what a serializer cannot decode again is not stored', async (t) => {
   app.get('/', async ({ session }) => session.set('name', 'canary'))
   const { code, message } = (await app.inject('/')).json()
   t.equal(code, 'FST_SESSION_ENCODE')
-  t.match(
-    message,
-    'serializer broken cannot encode name: it does not decode what it encodes, so fix its encode() or decode()'
-  )
+  t.match(message, 'serializer broken cannot encode name: it does not decode what it encodes')
   t.equal(store.size, 0)
 })
 

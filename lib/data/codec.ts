@@ -107,13 +107,11 @@ export class Codec {
    */
   decode(tag: number, payload: Uint8Array): Dictionary {
     const serializer = this.#byTag.get(tag)
-    if (serializer === undefined) {
-      throw new PayloadError(`no serializer has its tag ${tag}: add the one that wrote it to readSerializers`)
-    }
+    if (serializer === undefined) throw new PayloadError(`no serializer has its tag ${tag}`)
     const size = recordBytes(payload.length)
     if (size > this.#maxRecordBytes) {
       throw new PayloadError(
-        `it has ${size} bytes, maxRecordBytes is ${this.#maxRecordBytes}: raise maxRecordBytes to read it`
+        `it has ${size} bytes, maxRecordBytes is ${this.#maxRecordBytes} (raise it to read this session)`
       )
     }
     let data: unknown
@@ -121,7 +119,7 @@ export class Codec {
       data = serializer.decode(payload)
     } catch {
       throw new PayloadError(
-        `serializer ${serializer.name} cannot decode its payload: it is damaged, or another program wrote it`
+        `serializer ${serializer.name} cannot decode its payload (damaged, or written by another program)`
       )
     }
     if (!isDictionary(data))

@@ -86,7 +86,7 @@ function decodeOwn(payload: Uint8Array, codec: Codec, data: Dictionary): Diction
   } catch {
     throw new EncodeError(
       codec.writer.name,
-      `${keyNames(Object.keys(data))}: it does not decode what it encodes, so fix its encode() or decode()`
+      `${keyNames(Object.keys(data))}: it does not decode what it encodes`
     )
   }
 }

@@ -70,7 +70,7 @@ export function merge(
   }
   if (conflicts.size > 0) {
     const names = keyNames([...conflicts.keys()], (key) => conflicts.get(key) as string)
-    throw new MergeConflict([...conflicts.keys()], `two requests changed ${names}: send the request again`)
+    throw new MergeConflict([...conflicts.keys()], `two requests changed ${names}`)
   }
   return merged
 }

@@ -74,7 +74,7 @@ export class SessionRecord {
 /** Bytes that are not a record of this package. The message quotes nothing of them. */
 export class NotARecordError extends Error {}
 
-const LATER = 'a later version of this package may have written it'
+const LATER = 'perhaps written by a later version of this package'
 
 /** @throws {NotARecordError} */
 export function openRecord(bytes: Uint8Array): SessionRecord {
@@ -82,13 +82,13 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   if (record[0] !== FIRST_BYTE) throw new NotARecordError('it is not a record of this package')
   const layout = record[1]
   if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER)
-    throw new NotARecordError(`its layout version ${layout ?? '(missing)'} is unknown: ${LATER}`)
+    throw new NotARecordError(`its layout version ${layout ?? '(missing)'} is unknown (${LATER})`)
   if (record.length < HEADER_BYTES) throw new NotARecordError('its header is truncated')
   const flags = record.readUInt8(3)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
   // Unknown flags: a later version may have encrypted or compressed the payload.
   if (count > MAX_EARLIER || (flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
-    throw new NotARecordError(`its flags ${flags} are unknown: ${LATER}`)
+    throw new NotARecordError(`its flags ${flags} are unknown (${LATER})`)
   if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is truncated')
   return new SessionRecord(record, {
     tag: record.readUInt8(2),

@@ -48,8 +48,7 @@ export class Records {
     const there = await this.read(handle).catch(({ code, name }) => {
       throw new UncertainError('create', code ?? name)
     })
-    if (!there?.equals(bytes))
-      throw new ConflictError(handle, 'another record has its new id: send the request again')
+    if (!there?.equals(bytes)) throw new ConflictError(handle, 'another record has its new id')
     return 'done'
   }
 

@@ -1,4 +1,4 @@
-// Values that a route reads by `peek()`. Nothing is compared at commit because of them, so a change inside one may be lost.
+// Values that a route reads with `peek()`. The commit does not compare them, so a change inside one may be lost.
 import type { Buffer } from 'node:buffer'
 import type { Codec } from '../data/codec.js'
 import { keyName } from '../data/key-names.js'
@@ -24,11 +24,11 @@ interface Peeked {
   encoded: Buffer
 }
 
-/** Finds changes inside values that were only peeked at. Outside production, since it encodes each of them twice. */
+/** Detects changes inside values that were only peeked at. Outside production only, because it encodes each twice. */
 export class PeekCheck {
   readonly #peeked = new WeakMap<Draft, Map<string, Peeked>>()
 
-  /** A value is about to be handed out, for reading only. */
+  /** Call it before handing out a value for reading only. */
   note(draft: Draft, key: string, value: unknown, codec: Codec): void {
     let peeked = this.#peeked.get(draft)
     if (peeked === undefined) {
@@ -39,7 +39,7 @@ export class PeekCheck {
     if (encoded !== undefined && !peeked.has(key)) peeked.set(key, { value, encoded })
   }
 
-  /** Reports the values that have changed since. A value that `get()` or `data()` handed out too may change. */
+  /** Reports values that have changed since. They may change if `get()` or `data()` has handed out objects as well. */
   check(draft: Draft, handle: string, codec: Codec, log: Log): void {
     const peeked = this.#peeked.get(draft)
     if (peeked === undefined || draft.handedOut) return
@@ -50,7 +50,7 @@ export class PeekCheck {
         log,
         'warn',
         { type: 'peeked', handle, key: name },
-        `session key ${name} was changed through peek(), which may not be stored: read it by get()`
+        `session key ${name} was changed through peek(), so the change may be lost: read it with get()`
       )
     }
     this.#peeked.delete(draft)

@@ -133,8 +133,10 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * The value of a key, for reading only: unlike `get()` it makes the commit compare nothing. A change inside the value
-   * may be lost; unless NODE_ENV is production, the plugin warns about it.
+   * The value of a key, for reading only. Unlike `get()`, it does not make the commit look for changes inside objects.
+   * A change inside the value may be lost; unless NODE_ENV is production, the plugin warns about it.
+   * @example
+   * const theme = session.peek('settings')?.theme
    */
   peek<Key extends keyof Data & string>(key: Key): DeepReadonly<Data[Key]> | undefined {
     return this[owner].state.draft.peek(key) as DeepReadonly<Data[Key]> | undefined
