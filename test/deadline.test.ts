@@ -1,6 +1,6 @@
 // The limit on how long promises are waited for: one timer for all, and nothing of one in another.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { MapStore } from '../examples/map-store.js'
 import { within } from '../lib/deadline.js'
@@ -8,6 +8,7 @@ import { GuardedStore } from '../lib/stores/guarded.js'
 import { MemoryStore } from '../lib/stores/memory.js'
 import { RedisStore } from '../lib/stores/redis.js'
 import { later, newKey, recordOf, revision } from './contracts/store.js'
+import { gate } from './support/gate.js'
 import { startRedis } from './support/redis-server.js'
 
 const never = new Promise<never>(() => {})
@@ -27,15 +28,17 @@ t.test('what comes in time comes, what does not is an error, and what comes late
     within(soon(), never, () => late, told),
     late
   )
+  const tooLate = gate()
   await t.rejects(
-    within(soon(), sleep(60, 'too late'), () => late, told),
+    within(soon(), tooLate.passed, () => late, told),
     late
   )
   await t.rejects(
     within(performance.now() - 1, never, () => late, told),
     late
   )
-  await sleep(80)
+  tooLate.open()
+  await setImmediate()
   t.same(ended, [undefined, broken, late, late, late])
 })
 

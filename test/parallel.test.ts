@@ -11,6 +11,8 @@ import { HeldStore } from './support/held-store.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'
 
 const COOKIE = '__Host-session'
+/** Milliseconds that a request may wait for the store: these tests are about what comes out, on a busy machine too. */
+const PATIENCE = 60_000
 const ids = new SessionIds(COOKIE, [])
 type Route = (session: Session, data: Record<string, unknown>, reply: FastifyReply) => unknown
 type Writer = 'json' | 'superjson' | 'msgpack'
@@ -28,7 +30,7 @@ async function service(t: Test, inner: Store, writers: readonly [Writer, Writer]
   const processes = await Promise.all(
     writers.map(async (serializer) => {
       const held = new HeldStore(inner)
-      const app = await createApp(t, { store: held.store, serializer, merge })
+      const app = await createApp(t, { store: held.store, serializer, merge, timeout: PATIENCE })
       app.get<{ Params: { route: number } }>('/:route', async (request, reply) => {
         const { session } = request
         const data = session as unknown as Record<string, unknown>
