@@ -143,7 +143,7 @@ t.test('the records that turns left behind do not stay in memory with their keys
   t.equal(turns.size, 1)
 })
 
-t.test('who gives up waiting is not worked for, and holds nobody up', async (t) => {
+t.test('work whose caller has given up is not done, and holds nobody up', async (t) => {
   const turns = new Turns()
   for (const end of ['finish', 'fail'] as const) {
     const slow = gate()
