@@ -5,7 +5,7 @@ import { provideProgram } from '../../scripts/program.js'
 /** Its binary, unpacked from Debian's package if this machine has none. */
 export const provideChromium = (): string =>
   provideProgram({
-    name: 'Chromium',
+    name: 'Chromium browser',
     variable: 'CHROMIUM',
     binaries: ['chromium', 'chromium-browser', 'google-chrome'],
     pack: 'chromium',
