@@ -453,7 +453,7 @@ t.test('an error', async (t) => {
   })
 })
 
-t.test('a client that goes away in the midst of a request', async (t) => {
+t.test('a client that goes away during a request', async (t) => {
   t.test('leaves a session that is changed as the request finishes', async (t) => {
     const service = await createService(t)
     const { app, browser } = service
