@@ -32,19 +32,19 @@ t.test('the defaults', (t) => {
   t.end()
 })
 
-t.test('one name decides property, prefix and cookie', (t) => {
+t.test('decorator decides the property, the prefix and the name of the cookie', (t) => {
   const { prefix, cookie } = resolveOptions({ decorator: 'admin' }, true)
   t.equal(prefix, 'admin:')
   t.equal(cookie.name, '__Host-admin')
   t.end()
 })
 
-t.test('a short idle timeout is touched accordingly', (t) => {
+t.test('touchAfter is shorter with a short idleTimeout', (t) => {
   t.equal(resolveOptions({ idleTimeout: 20 }, true).lifetimes.touchAfter, 2)
   t.end()
 })
 
-t.test('a short timeout leaves replicas less time', (t) => {
+t.test('replicaTimeout is shorter with a short timeout', (t) => {
   t.equal(resolveOptions({ timeout: 300, replicas: 1 }, true).replicaTimeout, 150)
   t.equal(resolveOptions({ timeout: 5_000, replicas: 1 }, true).replicaTimeout, 500)
   t.equal(
@@ -223,7 +223,7 @@ t.test('every other option that is given as undefined counts as not given', (t) 
   t.end()
 })
 
-t.test('a prefix of routes is none of keys', (t) => {
+t.test('prefix: a prefix of routes is not used for keys', (t) => {
   for (const prefix of ['/', '/api', '']) t.equal(resolveOptions({ prefix }, true).prefix, 'session:')
   t.equal(resolveOptions({ prefix: '/api', decorator: 'admin' }, true).prefix, 'admin:')
   t.equal(resolveOptions({ prefix: 'app:' }, true).prefix, 'app:')

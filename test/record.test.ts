@@ -115,7 +115,7 @@ t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) =
   )
 })
 
-t.test('a record is found in the midst of other bytes', async (t) => {
+t.test('a record is read from the middle of other bytes', async (t) => {
   const record = sealed(header, Buffer.from('hello'))
   const network = new Uint8Array(Buffer.concat([Buffer.alloc(7, 1), record, Buffer.alloc(7, 2)]))
   const opened = openRecord(network.subarray(7, 7 + record.length))
@@ -194,7 +194,7 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
   )
 })
 
-t.test('a mark is told by its flag', async (t) => {
+t.test('a tombstone is known by its flag', async (t) => {
   t.ok(isTombstone(sealed({ ...header, moved: true }, Buffer.alloc(0))))
   t.notOk(isTombstone(sealed(header, Buffer.from('hello'))))
   t.notOk(isTombstone(Buffer.alloc(0)))

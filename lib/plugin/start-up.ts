@@ -12,7 +12,7 @@ import type { Outcome, Store } from '../stores/store.js'
 import { LogThrottle } from '../throttle.js'
 
 /** Milliseconds between two checks of a Redis that cannot be used yet. */
-const RETRY_AFTER = 250
+const RETRY_INTERVAL = 250
 /** Milliseconds after which Redis removes the record of the check if the check could not remove it. */
 const PROBE_LIFETIME = 5_000
 /** Milliseconds by which the clock of Redis may differ from the clock of this process. */
@@ -53,7 +53,7 @@ export async function checkAtStart(options: StartUp): Promise<void> {
       if (throttle.isDue(message)) log.error({ code }, `sessions cannot be stored: ${explained}`)
       if (startUp === 'go') return
     }
-    await Promise.race([pause(RETRY_AFTER), closed])
+    await Promise.race([pause(RETRY_INTERVAL), closed])
   }
 }
 

@@ -214,15 +214,16 @@ export class Committer {
 
   // ---------------------------------------------------------------- conflicts
 
-  // Another request stored this record first. True if it already contains everything that this commit has to store.
+  // Resolves a conflict with the record that is stored now. True if that already contains all that this commit has to
+  // store.
   async #resolve(bytes: Uint8Array): Promise<boolean> {
     const { context, log, state } = this.#parts
     const theirs = open(bytes, state.handle)
-    const move = this.#writes.findMove(theirs.header)
-    if (move !== undefined) {
-      const isDone = this.#writes.isCurrent(move)
+    const tombstone = this.#writes.findTombstone(theirs.header)
+    if (tombstone !== undefined) {
+      const isDone = this.#writes.isCurrent(tombstone)
       this.#move.finish()
-      this.#settle(move.plan, move.snapshot)
+      this.#settle(tombstone.plan, tombstone.snapshot)
       return isDone
     }
     const own = this.#writes.takeOwn(theirs.header)

@@ -41,7 +41,7 @@ interface Ambiguous {
   handles: readonly string[]
 }
 
-/** Finds the one living session among these ids; if there is none, the one under the id that the browser was offered. */
+/** Finds the one living session among these ids; if there is none, the one under the id that was offered. */
 export async function find(
   { ids, next }: RequestCookies,
   records: Records,

@@ -114,7 +114,7 @@ function encodeChanged(
 }
 
 // Whether this data is unchanged, for a record that another serializer wrote. The change of serializer alone is no
-// change of the data. A change that only the other serializer cannot represent is one.
+// change of the data. A change that the other serializer cannot represent still is one.
 function isAsWritten(
   data: Dictionary,
   { header: { tag }, payload }: SessionRecord,

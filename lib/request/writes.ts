@@ -46,7 +46,7 @@ export class Writes {
     this.#current = []
   }
 
-  /** Whether this write completes the commit that is under way. */
+  /** Whether this write of the commit that is under way leaves nothing to do, not even to be confirmed. */
   isCurrent(sent: SentWrite): boolean {
     return !this.#isUnconfirmed && this.#current.includes(sent)
   }
@@ -103,8 +103,8 @@ export class Writes {
     }
   }
 
-  /** The tombstone of this request that this record is, if it is one. */
-  findMove(there: Lineage): SentWrite | undefined {
+  /** The tombstone of this request that this record is, if it is one of them. */
+  findTombstone(there: Lineage): SentWrite | undefined {
     return this.#tombstones.find(({ record }) => isSame(record.header, there))
   }
 
@@ -128,13 +128,13 @@ export class Writes {
     this.#last = undefined
   }
 
-  /** The outcome of every write is known, and the replicas have confirmed the record that is stored now. */
+  /** The outcome of every write is known, and no confirmation by replicas is missing. */
   confirm(): void {
     this.settle()
     this.#isUnconfirmed = false
   }
 
-  /** A later try found what an earlier one had stored, without a confirmation by its replicas. */
+  /** A later try found what an earlier one had stored: the confirmation by its replicas is missing. */
   expectConfirmation(): void {
     this.#isUnconfirmed = true
     this.#uncertainty ??= new NotReplicatedError('commit', 'an unknown number of replicas')
