@@ -1,5 +1,5 @@
 // `npm run bench -- [PART …]`: what sessions cost, beside what others cost on the same machine at the same time.
-//   server peers serializers growth   the parts; all of them where none is named
+//   server peers serializers growth allocations   the parts; all of them if none is named
 //   check                             every subject and scenario answers rightly; measures nothing
 //   compare OLD.json [NEW.json]       what got slower since
 //   charts                            draws the charts of the last results once more

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
-import { freePort } from '../../test/support/redis-server.js'
+import { freePort } from './redis-server.js'
 
 // Unlike the servers of the tests this one leaves its folder behind when it is killed, for the next start. The shell
 // ends with its input, which is the end of this process: the server is killed then, and the folder goes.
@@ -29,7 +29,7 @@ export interface SingleServer {
 export async function startSingle(isDurable: boolean): Promise<SingleServer> {
   const binary = provideRedisServer()
   const port = await freePort()
-  const folder = mkdtempSync(join(tmpdir(), 'session-chaos-'))
+  const folder = mkdtempSync(join(tmpdir(), 'session-durable-'))
   const durability = isDurable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']
   const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...durability]
   const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 10, maxRetriesPerRequest: null })

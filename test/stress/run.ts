@@ -1,14 +1,16 @@
 // `npm run stress`: many browsers, several processes, one Redis, and a known number of changes. In the end every
 // change is there and nothing that was ended is back, or the exit code is 1.
 //   --processes 4 --parallel 200 --changes 10000 --browsers 20 --serializer json --seed 1 --seconds 120
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, get } from 'node:http'
+import { Agent } from 'node:http'
 import { parseArgs } from 'node:util'
-import { Redis } from 'ioredis'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
+import { exchange, type Response } from '../support/exchange.js'
+import { lifetime } from '../support/lifetime.js'
+import { generator, shuffled } from '../support/random.js'
+import { startRedis } from '../support/redis-server.js'
+import { kill, launch, type ServiceProcess } from '../support/service-process.js'
 import type { Counts } from './process.js'
-import { startServer } from './redis.js'
 
 const { values } = parseArgs({
   options: {
@@ -30,13 +32,15 @@ const broken: string[] = []
 const agent = new Agent({ keepAlive: true, maxSockets: PARALLEL })
 
 process.env.REDIS_SERVER = provideRedisServer()
-const server = await startServer()
-const redis = new Redis({ port: server.port, host: '127.0.0.1' })
+const { test, end } = lifetime()
+const { port, client: redis } = await startRedis(test)
 const deadline = setTimeout(() => {
   console.error(`\nnot done after ${values.seconds} s`)
   process.exit(1)
 }, Number(values.seconds) * 1000)
-const children = await Promise.all(Array.from({ length: PROCESSES }, launch))
+const PROGRAM = new URL('./process.ts', import.meta.url)
+const options = { port, serializer: values.serializer }
+const processes = await Promise.all(Array.from({ length: PROCESSES }, () => launch(PROGRAM, options)))
 try {
   await incrementOneSession()
   await mixedBrowsers()
@@ -44,10 +48,9 @@ try {
   report(await collect(), await scriptCalls())
 } finally {
   clearTimeout(deadline)
-  redis.disconnect()
   agent.destroy()
-  for (const { child } of children) child.kill()
-  await server.stop()
+  await Promise.all(processes.map(kill))
+  await end()
 }
 for (const what of broken) console.error(`BROKEN: ${what}`)
 process.exitCode = broken.length > 0 ? 1 : 0
@@ -90,12 +93,12 @@ async function mixedBrowsers(): Promise<void> {
       return send(`/append?entry=e${browser.entries++}`, browser.cookie)
     })
   )
-  shuffle(changes)
+  const inTurn = shuffled(changes, random)
   const answers = await inParallel(
     `changes of ${BROWSERS} sessions`,
     changes.length,
     PARALLEL,
-    async (index) => (changes[index] as () => Promise<Answer>)()
+    async (index) => (inTurn[index] as () => Promise<Response>)()
   )
   expect(
     answers.every(({ status }) => status === 200),
@@ -116,7 +119,7 @@ async function logoutsInMidFlight(): Promise<void> {
   const rounds = BROWSERS * 5
   await inParallel('sessions ended in mid-flight', rounds, 5, async () => {
     const cookie = await begin()
-    const ended: Promise<Answer>[] = []
+    const ended: Promise<Response>[] = []
     const changes = Array.from({ length: 20 }, async (_, index) => {
       if (index === 10) ended.push(send('/logout', cookie))
       return send('/append?entry=late', cookie)
@@ -125,11 +128,11 @@ async function logoutsInMidFlight(): Promise<void> {
     const [logout] = await Promise.all(ended)
     expect(logout?.status === 200, `a logout answered ${logout?.status}`)
     expect(
-      !answers.some(({ cookie }) => cookie !== undefined && cookie !== ''),
+      answers.every((answer) => !cookieOf(answer)),
       'a cookie for a session that was ended'
     )
     const late = await send('/look', cookie)
-    expect(late.body === '{}', 'a session that was ended has data')
+    expect(Object.keys(late.body).length === 0, 'a session that was ended has data')
     return late
   })
   const after = await redis.dbsize()
@@ -138,51 +141,35 @@ async function logoutsInMidFlight(): Promise<void> {
 
 // ------------------------------------------------------------- how
 
-interface Answer {
-  status: number
-  /** The value that it sets; empty where it clears the cookie. */
-  cookie: string | undefined
-  body: string
-}
-
 async function begin(): Promise<string> {
-  const { cookie } = await send('/begin', '')
+  const cookie = cookieOf(await send('/begin', ''))
   if (!cookie) throw new Error('no cookie for a new session')
   return cookie
 }
 
 async function look(cookie: string): Promise<Record<string, unknown>> {
-  return JSON.parse((await send('/look', cookie)).body)
+  return (await send('/look', cookie)).body
 }
 
 /** To any of the processes. */
-function send(path: string, cookie: string): Promise<Answer> {
-  const { address } = children[Math.floor(random() * children.length)] as Child
-  return new Promise((resolve, reject) => {
-    const request = get(`${address}${path}`, { agent, headers: { cookie } }, (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (part) => {
-        body += part
-      })
-      response.on('end', () => {
-        const [set] = response.headers['set-cookie'] ?? []
-        const pair = set?.split(';')[0]
-        const isCleared = pair?.endsWith('=') ?? false
-        resolve({ status: response.statusCode ?? 0, cookie: isCleared ? '' : pair, body })
-      })
-    })
-    request.on('error', reject)
-  })
+function send(path: string, cookie: string): Promise<Response> {
+  const { address } = processes[Math.floor(random() * PROCESSES)] as ServiceProcess
+  return exchange(agent, 'GET', address + path, cookie)
+}
+
+/** The session cookie that a response sets; empty if it clears it. */
+function cookieOf({ cookies: [line] }: Response): string | undefined {
+  const pair = line?.split(';')[0]
+  return pair?.endsWith('=') ? '' : pair
 }
 
 async function inParallel(
   what: string,
   total: number,
   width: number,
-  act: (index: number) => Promise<Answer>
-): Promise<Answer[]> {
-  const answers: Answer[] = []
+  act: (index: number) => Promise<Response>
+): Promise<Response[]> {
+  const answers: Response[] = []
   let next = 0
   const startedAt = performance.now()
   const worker = async () => {
@@ -204,29 +191,11 @@ function showProgress(what: string, done: number, total: number): void {
   process.stdout.write(`\r${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${done}/${total} ${what}`)
 }
 
-interface Child {
-  child: ChildProcess
-  address: string
-}
-
-async function launch(): Promise<Child> {
-  const child = fork(
-    new URL('./process.ts', import.meta.url),
-    [String(server.port), String(values.serializer)],
-    {
-      execArgv: ['--import=tsx'],
-      serialization: 'advanced'
-    }
-  )
-  const [message] = await once(child, 'message')
-  return { child, address: message.address }
-}
-
 async function collect(): Promise<Counts> {
   const total: Counts = { updates: 0, written: 0, missing: 0, commits: [] }
-  for (const { child } of children) {
-    child.send('end')
-    const [{ counts }] = (await once(child, 'message')) as [{ counts: Counts }]
+  for (const { child } of processes) {
+    child.send('counts')
+    const [counts] = (await once(child, 'message')) as [Counts]
     total.updates += counts.updates
     total.written += counts.written
     total.missing += counts.missing
@@ -263,25 +232,7 @@ function expect(holds: boolean, otherwise: string): void {
   if (!holds) broken.push(otherwise)
 }
 
-function failures(answers: Answer[]): string {
+function failures(answers: Response[]): string {
   const failed = answers.filter(({ status }) => status !== 200)
-  return `${failed.length} (${[...new Set(failed.map(({ body }) => body))].slice(0, 3).join(' ')})`
-}
-
-function shuffle(items: unknown[]): void {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1))
-    ;[items[last], items[other]] = [items[other], items[last]]
-  }
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  return `${failed.length} (${[...new Set(failed.map(({ body }) => JSON.stringify(body)))].slice(0, 3).join(' ')})`
 }

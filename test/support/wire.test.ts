@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { until } from '../support/gate.js'
-import { startRedis } from '../support/redis-server.js'
+import { until } from './gate.js'
+import { startRedis } from './redis-server.js'
 import { Wire } from './wire.js'
 
 async function wired(t: Test) {

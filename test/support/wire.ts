@@ -1,4 +1,4 @@
-// A TCP proxy in front of a Redis server that does to commands what networks do.
+// A TCP proxy in front of a Redis server that does to commands and connections what networks do.
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,11 +17,15 @@ const WRITES = ['evalsha\r\n', '\r\neval\r\n', '\r\nset\r\n']
 interface Link {
   near: Socket
   far: Socket
+  /** Neither side hears of the other again. */
+  isSilent: boolean
 }
 
 export class Wire {
   /** Asked for everything that a client writes. */
   fate: () => Fate = () => 'pass'
+  /** Milliseconds that everything the clients say takes longer. */
+  slowCommands = 0
   /** Milliseconds that everything the server says takes longer. */
   slowAnswers = 0
   /** How many answers were lost and how many writes were cut. */
@@ -30,6 +34,8 @@ export class Wire {
   readonly #server: Server
   readonly #links = new Set<Link>()
   #isFrozen = false
+  #isSilent = false
+  #isRefusing = false
 
   /** @param target The port on loopback that it leads to. */
   constructor(target: number) {
@@ -55,6 +61,18 @@ export class Wire {
     for (const link of this.#links) this.#end(link)
   }
 
+  /** Resets all connections, and until `heal()` new ones as soon as they are accepted. */
+  refuse(): void {
+    this.#isRefusing = true
+    for (const { near, far } of this.#links) for (const socket of [near, far]) socket.resetAndDestroy()
+  }
+
+  /** Nothing is heard again on all connections there are and on those accepted until `heal()`, not even after it. */
+  silence(): void {
+    this.#isSilent = true
+    for (const link of this.#links) link.isSilent = true
+  }
+
   /** Nothing passes in either direction; what was sent meanwhile arrives with `thaw()`. */
   freeze(): void {
     this.#isFrozen = true
@@ -75,7 +93,10 @@ export class Wire {
   /** As if it were not there. */
   heal(): void {
     this.fate = () => 'pass'
+    this.slowCommands = 0
     this.slowAnswers = 0
+    this.#isRefusing = false
+    this.#isSilent = false
     this.thaw()
   }
 
@@ -86,9 +107,14 @@ export class Wire {
   }
 
   #connect(near: Socket): void {
+    if (this.#isRefusing) {
+      near.on('error', () => {}).resetAndDestroy()
+      return
+    }
     const far = createConnection({ port: this.#target, host: '127.0.0.1', noDelay: true })
-    const link = { near: near.setNoDelay(true), far }
+    const link: Link = { near: near.setNoDelay(true), far, isSilent: this.#isSilent }
     this.#links.add(link)
+    const [toFar, toNear] = [this.#inOrder(link, far), this.#inOrder(link, near)]
     let isLost = false
     let late = 0
     near.on('data', (bytes) => {
@@ -100,25 +126,32 @@ export class Wire {
       }
       if (fate === 'lose') isLost = true
       late = typeof fate === 'number' ? fate : late
-      if (far.writable) far.write(bytes)
+      toFar(bytes, this.slowCommands)
     })
-    let last = Promise.resolve<unknown>(undefined)
     far.on('data', (bytes) => {
       if (isLost) {
         this.counts.lost++
         this.#end(link)
         return
       }
-      const due = performance.now() + late + this.slowAnswers
+      toNear(bytes, late + this.slowAnswers)
       late = 0
-      last = last
-        .then(() => (due > performance.now() ? sleep(due - performance.now()) : undefined))
-        .then(() => near.writable && near.write(bytes))
     })
     for (const socket of [near, far]) {
       socket.on('error', () => {})
       socket.on('close', () => this.#end(link))
       if (this.#isFrozen) socket.pause()
+    }
+  }
+
+  /** Writes to one side of a link, so many milliseconds later, and never before what was written earlier. */
+  #inOrder(link: Link, to: Socket): (bytes: Buffer, delay: number) => void {
+    let last = Promise.resolve<unknown>(undefined)
+    return (bytes, delay) => {
+      const due = performance.now() + delay
+      last = last
+        .then(() => (due > performance.now() ? sleep(due - performance.now()) : undefined))
+        .then(() => !link.isSilent && to.writable && to.write(bytes))
     }
   }
 

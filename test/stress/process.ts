@@ -1,11 +1,11 @@
-// One process of the service under stress: a small application on loopback, told by its parent when to end.
+// One process of the service under stress: a small application on loopback, which ends with its parent.
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
-import redisSession, { RedisStore, type Session, type Store } from '../../lib/index.js'
 import { append, sum } from '../../lib/data/merge-rules.js'
+import redisSession, { RedisStore, type Session, type Store } from '../../lib/index.js'
 
-/** What a process counted, sent to the parent at the end. */
+/** What a process counted, sent to the parent when it asks. */
 export interface Counts {
   /** Calls of the update script, those that wrote, and those that came to nothing since the session was gone. */
   updates: number
@@ -15,8 +15,8 @@ export interface Counts {
   commits: number[]
 }
 
-const [, , redisPort = '', serializer = 'json'] = process.argv
-const client = new Redis({ port: Number(redisPort), host: '127.0.0.1', enableAutoPipelining: true })
+const { port, serializer } = JSON.parse(process.argv[2] ?? '')
+const client = new Redis({ port, host: '127.0.0.1', enableAutoPipelining: true })
 const counts: Counts = { updates: 0, written: 0, missing: 0, commits: [] }
 
 const redis = new RedisStore(client)
@@ -39,7 +39,7 @@ await app.register(cookie)
 app.decorateRequest('handledAt', 0)
 await app.register(redisSession, {
   store,
-  serializer: serializer as 'json',
+  serializer,
   cookie: { secure: false },
   // Its lists and keys grow as long as it runs.
   maxRecordBytes: 1_048_576,
@@ -80,12 +80,6 @@ function timed<T>(request: object, result: T): T {
   return result
 }
 
-const address = await app.listen({ port: 0, host: '127.0.0.1' })
-process.send?.({ address })
-process.on('message', async () => {
-  process.send?.({ counts })
-  await app.close()
-  client.disconnect()
-  process.disconnect?.()
-})
+process.send?.(await app.listen({ port: 0, host: '127.0.0.1' }))
+process.on('message', () => process.send?.(counts))
 process.on('disconnect', () => process.exit())

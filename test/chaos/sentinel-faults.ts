@@ -1,9 +1,10 @@
 // What can happen to a primary and its replica under Sentinel.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RedisServer } from '../../test/support/redis-server.js'
-import { startSentinel, type TestSentinel } from '../../test/support/sentinel.js'
+import { lifetime } from '../support/lifetime.js'
+import type { RedisServer } from '../support/redis-server.js'
+import { startSentinel, type TestSentinel } from '../support/sentinel.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
-import { holdBack, inSync, lifetime, release } from './replicated.js'
+import { holdBack, inSync, release } from './replicated.js'
 
 interface SentinelEngine extends Engine {
   sentinel: TestSentinel

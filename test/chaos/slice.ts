@@ -1,8 +1,7 @@
 // One slice of the run: two processes of a service under steady load, while one thing happens to their Redis.
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { kill, launch } from '../support/service-process.js'
 import { Browser, count, Tally, visit } from './browser.js'
 import type { Condition, ServiceOptions } from './service.js'
 
@@ -27,38 +26,19 @@ export interface Service {
   stop(): Promise<void>
 }
 
+const PROGRAM = new URL('./service.ts', import.meta.url)
+
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const children = await Promise.all(Array.from({ length: PROCESSES }, () => launch(options)))
-  const addresses = children.map(({ address }) => address)
+  const processes = await Promise.all(
+    Array.from({ length: PROCESSES }, () => launch(PROGRAM, options, ['--expose-gc']))
+  )
+  const addresses = processes.map(({ address }) => address)
   return {
     addresses,
     condition: () =>
       Promise.all(addresses.map(async (address) => (await fetch(`${address}/condition`)).json() as never)),
-    async stop() {
-      await Promise.all(
-        children.map(async ({ child }) => {
-          if (child.exitCode !== null || child.signalCode !== null) return
-          const exit = once(child, 'exit')
-          child.kill('SIGKILL')
-          await exit
-        })
-      )
-    }
+    stop: async () => void (await Promise.all(processes.map(kill)))
   }
-}
-
-async function launch(options: ServiceOptions): Promise<{ child: ChildProcess; address: string }> {
-  const child = fork(new URL('./service.ts', import.meta.url), [JSON.stringify(options)], {
-    execArgv: ['--import=tsx', '--expose-gc'],
-    // What a test runner adds to its own processes is not for these.
-    env: { ...process.env, NODE_OPTIONS: '' }
-  })
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`a process of the service ended with ${code}`)
-  })
-  ended.catch(() => {})
-  const [address] = await Promise.race([once(child, 'message'), ended])
-  return { child, address }
 }
 
 /** What was seen in one slice. */

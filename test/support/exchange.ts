@@ -1,21 +1,18 @@
-// One HTTP request over a connection that stays open, and what came of it.
-import { Agent, request } from 'node:http'
+// One HTTP request over a connection that may stay open, and its answer in JSON.
+import { type Agent, request } from 'node:http'
 
 /** Milliseconds after which a request has hung. */
-const HANG = 10_000
+export const HANG = 10_000
 
 export interface Response {
   status: number
   body: Record<string, unknown>
   header(name: string): string | undefined
+  /** The lines of Set-Cookie. */
   cookies: string[]
 }
 
-export function newAgent(): Agent {
-  return new Agent({ keepAlive: true })
-}
-
-/** Rejects if the connection breaks, with the code of the error, and with `'hang'` if nothing is heard. */
+/** Rejects if the connection breaks, with the code of the error, and with `'hang'` if no answer comes. */
 export function exchange(
   agent: Agent,
   method: string,

@@ -1,20 +1,7 @@
 // What faults of replicated servers have in common.
 import type { Redis } from 'ioredis'
-import { until } from '../../test/support/gate.js'
-import type { RedisServer, startRedis } from '../../test/support/redis-server.js'
-
-type Test = Parameters<typeof startRedis>[0]
-
-/** What starts the servers of tests needs no more of a test than a place for what ends them. */
-export function lifetime(): { test: Test; end(): Promise<void> } {
-  const teardowns: (() => unknown)[] = []
-  return {
-    test: { teardown: (end: () => unknown) => void teardowns.push(end) } as unknown as Test,
-    async end() {
-      for (const end of teardowns.reverse()) await end()
-    }
-  }
-}
+import { until } from '../support/gate.js'
+import type { RedisServer } from '../support/redis-server.js'
 
 /** From now on these replicas hear nothing of their primary, which turns them away. */
 export async function holdBack(primary: RedisServer, replicas: readonly RedisServer[]): Promise<void> {

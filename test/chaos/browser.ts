@@ -1,6 +1,8 @@
 // A browser: a cookie jar with keep-alive connections to every process, and a memory of what was acknowledged to it.
-import { Agent, request } from 'node:http'
+import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exchange, HANG, type Response } from '../support/exchange.js'
+import { Jar } from '../support/jar.js'
 import type { Sight } from './service.js'
 
 /** What a program of the run counts, over all browsers. */
@@ -25,17 +27,6 @@ export function count(map: Map<string, number>, what: string): void {
   map.set(what, (map.get(what) ?? 0) + 1)
 }
 
-interface Answer {
-  status: number
-  body: string
-  /** Why the session was not saved, if it was not. */
-  detached: string | undefined
-  /** Session cookies that it sets and clears. */
-  cookies: { value: string; isCleared: boolean }[]
-}
-
-/** After so many milliseconds a request counts as one that hangs, and is given up. */
-const HANG = 10_000
 /** As real browsers have it, for one host. */
 const MOST_AT_ONCE = 6
 
@@ -45,7 +36,7 @@ export class Browser {
   readonly #tally: Tally
   readonly #random: () => number
   readonly #agent = new Agent({ keepAlive: true })
-  readonly #cookies = new Map<string, string>()
+  readonly #jar = new Jar()
   #underWay = 0
   #signedIn = false
   #isChangingId = false
@@ -122,7 +113,7 @@ export class Browser {
     if (answer === undefined) return
     if (answer.status === 200) {
       this.#see(answer)
-      if (answer.detached !== undefined) return
+      if (detachedOf(answer) !== undefined) return
       this.#acknowledged.add(write)
       this.#tally.acknowledged++
     } else if (answer.status === 401) {
@@ -142,8 +133,8 @@ export class Browser {
     return answer?.status === 200 ? this.#see(answer) : undefined
   }
 
-  #see(answer: Answer): Sight {
-    const sight: Sight = JSON.parse(answer.body)
+  #see(answer: Response): Sight {
+    const sight = answer.body as unknown as Sight
     const { user, detached, rolledBack, writes } = sight
     if (rolledBack) {
       const there = new Set(writes)
@@ -158,22 +149,24 @@ export class Browser {
   }
 
   // A request that hangs has no answer, nor one whose connection breaks.
-  async #send(method: string, path: string, address = this.#anyAddress()): Promise<Answer | undefined> {
+  async #send(method: string, path: string, address = this.#anyAddress()): Promise<Response | undefined> {
     const tally = this.#tally
     tally.requests++
     this.#underWay++
     const began = performance.now()
-    const answer = await exchange(method, address + path, this.#cookies, this.#agent).catch((error) => {
-      count(tally.errors, error.code ?? error.message)
-      if (error.message === 'hang') tally.hangs++
-      return undefined
-    })
+    const answer = await exchange(this.#agent, method, address + path, this.#jar.header('/')).catch(
+      (error) => {
+        count(tally.errors, error.code ?? error.message)
+        if (error.code === 'hang') tally.hangs++
+        return undefined
+      }
+    )
     const ended = performance.now()
     this.#underWay--
     tally.longest = Math.max(tally.longest, ended - began)
     if (answer !== undefined) this.#keepCookies(answer)
     const isError = answer === undefined || (answer.status !== 200 && answer.status !== 401)
-    const isAnonymous = !isError && answer.detached === 'unavailable'
+    const isAnonymous = !isError && detachedOf(answer) === 'unavailable'
     if (isError || isAnonymous) tally.failures.push({ began, ended })
     if (isError && answer !== undefined) count(tally.errors, codeOf(answer))
     if (isAnonymous) count(tally.errors, 'anonymous')
@@ -184,13 +177,10 @@ export class Browser {
     return this.#addresses[Math.floor(this.#random() * this.#addresses.length)] ?? ''
   }
 
-  #keepCookies({ status, cookies }: Answer): void {
-    for (const { value, isCleared } of cookies) {
-      if (status >= 500 && isCleared) count(this.#tally.wrong, 'a failed request clears the cookie')
-      const at = value.indexOf('=')
-      if (isCleared) this.#cookies.delete(value.slice(0, at))
-      else this.#cookies.set(value.slice(0, at), value.slice(at + 1))
-    }
+  #keepCookies({ status, cookies }: Response): void {
+    const isCleared = cookies.some((line) => /max-age=0/i.test(line))
+    if (status >= 500 && isCleared) count(this.#tally.wrong, 'a failed request clears the cookie')
+    this.#jar.keep(cookies)
   }
 }
 
@@ -199,10 +189,9 @@ export async function visit(url: string, tally: Tally): Promise<void> {
   tally.visits++
   const began = performance.now()
   try {
-    const { status, body, cookies } = await exchange('GET', url, new Map(), new Agent())
-    const sight: Partial<Sight> = JSON.parse(body)
-    if (status !== 200 || sight.detached !== undefined) count(tally.wrong, 'a first visit fails')
-    if (sight.user !== undefined) count(tally.wrong, "a first visit sees another browser's session")
+    const { status, body, cookies } = await exchange(new Agent(), 'GET', url, undefined)
+    if (status !== 200 || body.detached !== undefined) count(tally.wrong, 'a first visit fails')
+    if (body.user !== undefined) count(tally.wrong, "a first visit sees another browser's session")
     if (cookies.length > 0) count(tally.wrong, 'a first visit gets a cookie')
   } catch {
     count(tally.wrong, 'a first visit has no answer')
@@ -210,45 +199,11 @@ export async function visit(url: string, tally: Tally): Promise<void> {
   tally.longestVisit = Math.max(tally.longestVisit, performance.now() - began)
 }
 
-function codeOf({ status, body }: Answer): string {
-  try {
-    return JSON.parse(body).code ?? String(status)
-  } catch {
-    return String(status)
-  }
+/** Why the session was not saved, if it was not: as it is after the commit. */
+function detachedOf({ header }: Response): string | undefined {
+  return header('session-detached')
 }
 
-function exchange(
-  method: string,
-  url: string,
-  jar: ReadonlyMap<string, string>,
-  agent: Agent
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
-    const headers = cookie === '' ? {} : { cookie }
-    const sent = request(url, { method, agent, headers }, (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (part) => {
-        body += part
-      })
-      response.on('error', reject)
-      response.on('end', () => {
-        clearTimeout(timer)
-        const cookies = (response.headers['set-cookie'] ?? []).map((line) => ({
-          value: line.split(';')[0] ?? '',
-          isCleared: /max-age=0/i.test(line)
-        }))
-        const detached = response.headers['session-detached'] as string | undefined
-        resolve({ status: response.statusCode ?? 0, body, detached, cookies })
-      })
-    })
-    const timer = setTimeout(() => sent.destroy(new Error('hang')), HANG)
-    sent.on('error', (error) => {
-      clearTimeout(timer)
-      reject(error)
-    })
-    sent.end()
-  })
+function codeOf({ status, body }: Response): string {
+  return typeof body.code === 'string' ? body.code : String(status)
 }

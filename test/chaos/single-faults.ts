@@ -1,8 +1,8 @@
 // What can happen to a single server, and to the network in front of it.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type SingleServer, startSingle } from '../support/durable-server.js'
+import { Wire } from '../support/wire.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
-import { FailingNetwork, type Network } from './network.js'
-import { type SingleServer, startSingle } from './single.js'
 
 /** Milliseconds after which it has to be of use again when it is back. */
 const SOON = 1_000
@@ -12,18 +12,18 @@ const MEGABYTE = 2 ** 20
 
 interface Single extends Engine {
   server: SingleServer
-  network: FailingNetwork
+  wire: Wire
 }
 
 async function openSingle(isDurable: boolean): Promise<Single> {
   const server = await startSingle(isDurable)
-  const network = new FailingNetwork(server.port)
+  const wire = new Wire(server.port)
   return {
-    redis: `redis://127.0.0.1:${await network.listen()}`,
+    redis: `redis://127.0.0.1:${await wire.listen()}`,
     server,
-    network,
+    wire,
     async close() {
-      await network.close()
+      await wire.close()
       await server.stop()
     }
   }
@@ -42,16 +42,26 @@ async function freeze({ server }: Single, ms: number): Promise<void> {
   await server.client.ping()
 }
 
-function networkFault(name: string, state: Network): Fault<Single> {
+function networkFault(name: string, strike: (wire: Wire) => void): Fault<Single> {
   return {
     name,
     recovery: SOON,
-    async strike({ network }, ms) {
-      network.become(state)
+    async strike({ wire }, ms) {
+      strike(wire)
       await sleep(ms)
-      network.become('open')
+      wire.heal()
     }
   }
+}
+
+const silent = networkFault('connections silent', (wire) => wire.silence())
+
+/** Every packet takes so many milliseconds longer, in each direction. */
+function away(ms: number): Fault<Single> {
+  return networkFault(`${ms} ms away`, (wire) => {
+    wire.slowCommands = ms
+    wire.slowAnswers = ms
+  })
 }
 
 /** Again and again, so that some fall between a script's loading and its use. */
@@ -99,10 +109,10 @@ export const durable: Scenario<Single> = {
     { name: 'killed, restarted', recovery: SOON, strike: kill },
     { name: 'frozen', recovery: SOON, strike: freeze },
     { name: 'writes paused', recovery: SOON, strike: pauseWrites },
-    networkFault('connections cut', 'cut'),
-    networkFault('connections silent', 'silent'),
-    networkFault('50 ms away', 50),
-    networkFault('600 ms away', 600),
+    networkFault('connections cut', (wire) => wire.refuse()),
+    silent,
+    away(50),
+    away(600),
     { name: 'scripts flushed', recovery: 0, strike: flushScripts },
     { name: 'memory full', recovery: SOON, strike: fillMemory }
   ]
@@ -118,8 +128,8 @@ export const guarded: Scenario<Single> = {
     none,
     { name: 'killed, restarted', strike: kill, ...probed },
     { name: 'frozen', strike: freeze, ...probed },
-    { ...networkFault('connections silent', 'silent'), ...probed },
-    { ...networkFault('600 ms away', 600), ...probed }
+    { ...silent, ...probed },
+    { ...away(600), ...probed }
   ]
 }
 

@@ -1,8 +1,9 @@
 // What can happen to a cluster of three primaries with a replica each.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ClusterNode, startCluster, type TestCluster } from '../../test/support/cluster.js'
+import { type ClusterNode, startCluster, type TestCluster } from '../support/cluster.js'
+import { lifetime } from '../support/lifetime.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
-import { becomesPrimary, holdBack, inSync, lifetime, release } from './replicated.js'
+import { becomesPrimary, holdBack, inSync, release } from './replicated.js'
 
 interface ClusterEngine extends Engine {
   cluster: TestCluster
