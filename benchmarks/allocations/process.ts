@@ -18,7 +18,7 @@ export interface Allocated {
 
 /** Requests before the count: after so many the compiler has optimised what it will. */
 const WARM_UP = 10_000
-const COUNTED = 1_000
+const COUNTED = 200
 
 const [, , serializer = ''] = process.argv
 const inspector = new Session()

@@ -7,7 +7,7 @@ import type {
   LineSeriesOption
 } from 'echarts'
 import type { Row } from '../results.js'
-import { TEXT, type Theme } from './theme.js'
+import { type Chart, TEXT, type Theme } from './theme.js'
 
 export interface Bar {
   value: number
@@ -54,11 +54,13 @@ const BETWEEN = 8
 /** Pixels that a label may take: one that began closer to the line of the reference would be crossed by it. */
 const LABEL = 62
 
-export function barChartHeight({ categories, groups }: BarChart): number {
-  return TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
+export function barChart(name: string, bars: BarChart): Chart {
+  const { width, categories, groups } = bars
+  const height = TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
+  return { name, width, height, draw: (theme) => draw(bars, theme) }
 }
 
-export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
+function draw(chart: BarChart, theme: Theme): EChartsOption {
   const { panels, categories, groups, margin } = chart
   const ends = panels.map(longest)
   const room = chart.width - margin - (GAP + LABEL) * panels.length
