@@ -6,30 +6,27 @@ import { withFate } from './faults.js'
 import { runRound } from './round.js'
 import { stageOf } from './stage.js'
 
-t.test(
-  'commits: acknowledged changes are stored once, refused ones never, uncertain ones at most once',
-  async (t) => {
-    const session = { serializer: 'msgpack', touchAfter: 1 } as const
-    const stage = await stageOf(t, { client: 'plugin', session })
-    const { fleet } = stage
-    const lost = () => fleet.proxies.reduce((sum, { counts }) => sum + counts.lost, 0)
-    const faults = [
-      {
-        name: 'answers lost',
-        strike: () =>
-          withFate(
-            stage,
-            6,
-            () => 'lose',
-            () => until(() => lost() > 12)
-          )
-      },
-      { name: 'a process killed', strike: () => fleet.replace(0) }
-    ]
-    for (const fault of faults) {
-      const { violations, counts } = await runRound(fault, stage)
-      t.comment(`${fault.name}: ${JSON.stringify(counts)}`)
-      t.same(violations.map(explain), [], fault.name)
-    }
+t.test('commit: stores acknowledged changes once, refused changes never', async (t) => {
+  const session = { serializer: 'msgpack', touchAfter: 1 } as const
+  const stage = await stageOf(t, { client: 'plugin', session })
+  const { fleet } = stage
+  const lost = () => fleet.proxies.reduce((sum, { counts }) => sum + counts.lost, 0)
+  const faults = [
+    {
+      name: 'answers lost',
+      strike: () =>
+        withFate(
+          stage,
+          6,
+          () => 'lose',
+          () => until(() => lost() > 12)
+        )
+    },
+    { name: 'a process killed', strike: () => fleet.replace(0) }
+  ]
+  for (const fault of faults) {
+    const { violations, counts } = await runRound(fault, stage)
+    t.comment(`${fault.name}: ${JSON.stringify(counts)}`)
+    t.same(violations.map(explain), [], fault.name)
   }
-)
+})
