@@ -1,4 +1,4 @@
-// The chart of the serializers alone: bytes, encoding and decoding, each relative to JSON.
+// The chart of the part `serializers`: bytes, encoding and decoding, each relative to JSON.
 import type { Row, Table } from '../results.js'
 import { type Bar, barChart, intervalOf, type Panel } from './bars.js'
 import type { Chart } from './theme.js'
@@ -35,7 +35,7 @@ export function serializersChart({ rows }: Table): Chart {
 function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
   if (typeof value !== 'number') return { value: 0, label: 'not kept', isDisturbed: false }
-  // Bytes are counted, not measured.
+  // A disturbance of the machine does not change the number of bytes.
   const isDisturbed = row.remark === 'disturbed' && key !== 'bytesRatio'
   return { value, label: labelOf(row), isDisturbed, ...intervalOf(row, key) }
 }

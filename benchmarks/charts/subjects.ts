@@ -1,14 +1,14 @@
-// The chart of whole servers: CPU for a request in ratio to the hand-written session.
+// The chart of whole servers: CPU per request, relative to the hand-written session.
 import type { Row, Table } from '../results.js'
 import { REFERENCE } from '../server/subjects.js'
 import { type Bar, barChart, intervalOf } from './bars.js'
 import type { Chart, Theme } from './theme.js'
 
 const PANELS = { read: 'a request that reads its session', write: 'a request that changes it' } as const
-/** Where the most is measured. */
+/** The number of connections with the most measurements. */
 const CONNECTIONS = 50
 
-/** Nothing to draw where a run measured none of it. */
+/** `undefined` if the run measured none of these rows. */
 export function subjectsChart(ours: Table | undefined, peers: Table | undefined): Chart | undefined {
   const isDrawn = ({ scenario, connections }: Row) =>
     connections === CONNECTIONS && Object.hasOwn(PANELS, String(scenario))
