@@ -717,3 +717,84 @@ t.test('what is set after a removal whose answer was lost begins another session
   t.same(await data(), { name: 'Ada' })
   t.not(browser.cookies.get('__Host-session'), before)
 })
+
+t.test('a value that is set back after an uncertain save() is what is stored', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.userId = 1
+  })
+  t.equal(status, 200)
+  t.same(await data(), { userId: 1 })
+})
+
+t.test('what is set back after an uncertain removal is stored', async (t) => {
+  for (const fate of ['lose', 'drop'] as const) {
+    const { data, plan, visit } = await visitor(t)
+    await visit(login)
+    plan.push('pass', fate, fate, fate)
+    const { status } = await visit(async (session) => {
+      session.delete('userId')
+      await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+      session.userId = 1
+    })
+    t.equal(status, 200)
+    t.same(await data(), { userId: 1 }, fate)
+  }
+})
+
+t.test('a removal that did not take place does not undo a later logout', async (t) => {
+  const { memory, plan, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  plan.push('pass', 'drop', 'drop', 'drop')
+  await visit(async (session) => {
+    session.delete('userId')
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.userId = 2
+    await session.save()
+    await other.request('/logout')
+    session.name = 'Ada'
+  })
+  t.equal(memory.size, 0)
+})
+
+t.test('a refused create after a removal is not called uncertain because of an earlier write', async (t) => {
+  const { plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'drop', 'drop', 'drop', 'pass', 'refuse')
+  const { body } = await visit(async (session) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.delete('userId')
+    await session.save()
+    session.userId = 3
+  })
+  t.equal(body.code, 'FST_SESSION_UNAVAILABLE')
+})
+
+t.test('save() of a new id after the headers says so, whatever was uncertain before', async (t) => {
+  const { plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'drop', 'drop', 'drop')
+  let saved: Promise<void> | undefined
+  await visit(async (session, reply) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    reply.hijack()
+    reply.raw.end('{}')
+    await session.regenerate()
+    saved = session.save()
+  })
+  await t.rejects(saved as Promise<void>, { code: 'FST_SESSION_HEADERS_SENT' })
+})
+
+t.test('a store that answers with something other than bytes fails the request', async (t) => {
+  const { memory, visit } = await visitor(t)
+  await visit(login)
+  memory.read = async () => 'text' as never
+  t.match((await visit(() => undefined)).body, { statusCode: 500 })
+})

@@ -84,3 +84,53 @@ t.test('peek() of a value that cannot be encoded leaves that to the commit', asy
   t.equal(result, undefined, 'the commit refuses it')
   t.same(warnings(), [])
 })
+
+t.test(
+  'peek() does not fail a request whose record another one has replaced by an undecodable one',
+  async (t) => {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    const other = { name: 'other', tag: 222, encode: JSON.stringify, decode: () => ({}) }
+    const [app, later] = [
+      await createApp(t, { store, touchAfter: 0 }),
+      await createApp(t, { store, touchAfter: 0, serializer: other })
+    ]
+    app.get('/login', async ({ session }) => {
+      session.cart = { items: [] }
+    })
+    const browser = new Browser(app)
+    await browser.request('/login')
+    const tab = new Browser(later)
+    for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+    later.get('/', async ({ session }) => {
+      session.name = 'Ada'
+    })
+    app.get('/', async ({ session }) => {
+      session.peek('cart')
+      await tab.request('/')
+    })
+    t.equal((await browser.request('/')).statusCode, 200)
+  }
+)
+
+t.test('peek() watches the value that a merge has put in place', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const app = await createApp(t, { store })
+  const browser = new Browser(app)
+  const tab = new Browser(app)
+  app.get('/cart/:item', async ({ params, session }) => {
+    session.cart = { items: [(params as { item: string }).item] }
+  })
+  app.get('/', async ({ session }) => {
+    session.peek('cart')
+    await tab.request('/cart/milk')
+    session.name = 'Ada'
+    await session.save()
+    ;(session.peek('cart') as { items: string[] }).items.push('tea')
+  })
+  await browser.request('/cart/bread')
+  for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+  await browser.request('/')
+  t.equal(app.logLines.filter(({ msg }) => msg.includes('peek()')).length, 1)
+})

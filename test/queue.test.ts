@@ -23,7 +23,7 @@ async function take(
   work: (left: Buffer | undefined) => Promise<Buffer | undefined>,
   wait = (before: Promise<Buffer | undefined>) => before
 ): Promise<void> {
-  const lease = queue.acquire(key)
+  const lease = queue.join(key)
   let left: Buffer | undefined
   try {
     left = await work(lease.previous && (await wait(lease.previous)))
@@ -114,13 +114,13 @@ t.test('an error is for the one whose work failed, and the next goes on without 
 
 t.test('keys that nobody works on any more are forgotten, and no others', async (t) => {
   const queue = new CommitQueue()
-  const held = Array.from({ length: 3_000 }, (_, index) => queue.acquire(`held ${index}`))
-  for (let index = 0; index < 20_000; index++) queue.acquire(`key ${index}`).release(Buffer.alloc(1))
+  const held = Array.from({ length: 3_000 }, (_, index) => queue.join(`held ${index}`))
+  for (let index = 0; index < 20_000; index++) queue.join(`key ${index}`).release(Buffer.alloc(1))
   t.ok(queue.size < 2 * held.length, `of 23,000 keys ${queue.size} are left`)
-  const next = held.map((_, index) => queue.acquire(`held ${index}`))
+  const next = held.map((_, index) => queue.join(`held ${index}`))
   t.ok(next.every(({ previous }) => previous !== undefined))
   for (const turn of [...held, ...next]) turn.release(undefined)
-  for (let index = 0; index < 20_000; index++) queue.acquire(`other ${index}`).release(undefined)
+  for (let index = 0; index < 20_000; index++) queue.join(`other ${index}`).release(undefined)
   t.ok(queue.size <= 1_024, `${queue.size} are left`)
 })
 
@@ -169,7 +169,7 @@ t.test('work whose caller has given up is not done, and holds nobody up', async 
     slow[end](new Error('the first fails') as Error & Buffer)
     await firstEnds
     await t.resolves(thirdBegins)
-    const free = queue.acquire('key')
+    const free = queue.join('key')
     t.equal(free.previous, undefined)
     free.release()
   }

@@ -57,7 +57,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#response.log
   }
 
-  get isOver(): boolean {
+  get isEnding(): boolean {
     return this.#phase !== 'open'
   }
 
@@ -90,7 +90,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     let plan: Plan | undefined
     if (this.#lastStep === undefined && this.#failure === undefined) {
       plan = planOf(this.state, mayTouch, this.context)
-      if (this.#isDone(plan)) {
+      if (this.#settleIfUnchanged(plan)) {
         this.#conclude()
         return undefined
       }
@@ -218,13 +218,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
-    if (this.#isDone(plan)) return
+    if (this.#settleIfUnchanged(plan)) return
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
   }
 
-  #isDone({ step }: Plan): boolean {
-    if (step !== 'nothing' || this.#committer?.isUnconfirmed === true) return false
+  #settleIfUnchanged({ step }: Plan): boolean {
+    if (step !== 'nothing' || this.#committer?.isUnsettled === true) return false
     settleUnchanged(this.state, this.context, this.log)
     return true
   }
@@ -244,8 +244,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   // ---------------------------------------------------------------- the response
 
   #conclude(): void {
-    this.context.peeks?.check(this.state.draft, this.state.handle, this.context.codec, this.log)
     this.#sendCookie()
+    this.context.peeks?.check(this.state, this.context.codec, this.log)
     if (this.state.detached !== undefined && this.state.draft.written)
       this.#reportUnsaved(this.state.detached, 'routes and onSend hooks can check session.detached')
   }

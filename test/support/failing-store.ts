@@ -6,7 +6,7 @@ type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
 
 export class FailingStore {
   /** Each operation to come, in turn: `'refuse'` it, or let it happen and `'lose'` the answer. */
-  readonly plan: ('pass' | 'refuse' | 'lose')[] = []
+  readonly plan: ('pass' | 'refuse' | 'lose' | 'drop')[] = []
   /** What was asked for since the last look. */
   readonly operations: Operation[] = []
   readonly store: Store
@@ -18,6 +18,7 @@ export class FailingStore {
         this.operations.push(operation)
         const fate = this.plan.shift() ?? 'pass'
         if (fate === 'refuse') throw new UnavailableError(operation, 'a refusal')
+        if (fate === 'drop') throw new UncertainError(operation, 'a lost command')
         const result = await call.apply(inner, args)
         if (fate === 'lose') throw new UncertainError(operation, 'a lost answer')
         return result
