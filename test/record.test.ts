@@ -149,7 +149,7 @@ const FOREIGN = {
   zstd: '28b52ffd',
   v8: 'ff0f',
   Java: 'aced0005',
-  noughts: '00'
+  zeros: '00'
 }
 
 t.test('openRecord(): data of other systems is refused', async (t) => {
