@@ -21,7 +21,7 @@ for (const [chosen, faults] of [
   scenario('nothing persisted', 'killed, restarted empty'),
   scenario('circuitBreaker', 'frozen')
 ]) {
-  t.test(`chaos on ${chosen.name}: nothing is lost silently, nobody is logged out`, async (t) => {
+  t.test(`chaos on ${chosen.name}: nothing is lost silently, no user is logged out`, async (t) => {
     const load = { rate: 100, random: generator(1) }
     for await (const [fault, result] of runScenario(chosen, faults, MS, load)) {
       t.ok(result.errors.size > 0, `${fault.name}: some requests fail during the fault`)
@@ -30,7 +30,7 @@ for (const [chosen, faults] of [
       t.strictSame(
         promisesBroken(fault, result),
         [],
-        `${fault.name}: nothing is lost silently, nobody is logged out`
+        `${fault.name}: nothing is lost silently, no user is logged out`
       )
     }
   })

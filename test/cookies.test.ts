@@ -68,7 +68,7 @@ async function userOf(app: FastifyInstance, cookie: string): Promise<unknown> {
 }
 
 t.test('duplicate session cookies', async (t) => {
-  t.test('a valid one keeps the session, whatever the others hold', async (t) => {
+  t.test('a valid one keeps the session, whatever the other values are', async (t) => {
     for (const options of [{ secret }, {}]) {
       const { app, browser } = await createService(t, options)
       await browser.request('/login')

@@ -16,25 +16,25 @@ const soon = () => performance.now() + 20
 
 t.test('within(): returns results that are in time; a late result is an error and is dropped', async (t) => {
   const ended: unknown[] = []
-  const told = (error?: unknown) => void ended.push(error)
+  const observe = (error?: unknown) => void ended.push(error)
   const late = new Error('late')
   const broken = new Error('broken')
-  t.equal(await within(soon(), Promise.resolve(1), () => late, told), 1)
+  t.equal(await within(soon(), Promise.resolve(1), () => late, observe), 1)
   await t.rejects(
-    within(soon(), Promise.reject(broken), () => late, told),
+    within(soon(), Promise.reject(broken), () => late, observe),
     broken
   )
   await t.rejects(
-    within(soon(), never, () => late, told),
+    within(soon(), never, () => late, observe),
     late
   )
   const tooLate = gate()
   await t.rejects(
-    within(soon(), tooLate.passed, () => late, told),
+    within(soon(), tooLate.passed, () => late, observe),
     late
   )
   await t.rejects(
-    within(performance.now() - 1, never, () => late, told),
+    within(performance.now() - 1, never, () => late, observe),
     late
   )
   tooLate.open()
@@ -64,10 +64,10 @@ t.test('within(): an observer that throws delays no other call', async (t) => {
 t.test('within(): the timer belongs to no async context', async (t) => {
   const context = new AsyncLocalStorage<string>()
   const seen: unknown[] = []
-  const told = () => void seen.push(context.getStore())
+  const observe = () => void seen.push(context.getStore())
   await Promise.all([
-    context.run('first', () => within(soon(), never, () => new Error('late'), told).catch(() => {})),
-    context.run('second', () => within(soon(), never, () => new Error('late'), told).catch(() => {}))
+    context.run('first', () => within(soon(), never, () => new Error('late'), observe).catch(() => {})),
+    context.run('second', () => within(soon(), never, () => new Error('late'), observe).catch(() => {}))
   ])
   t.same(seen, [undefined, undefined])
 })

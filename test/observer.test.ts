@@ -1,4 +1,4 @@
-// The observer of session life cycles: what it is told, when, and what it can refuse.
+// The observer of session life cycles: which calls it gets, when, and what it can refuse.
 import t, { type Test } from 'tap'
 import { CookieMemory } from '../lib/cookies/session-cookie.js'
 import { createContext } from '../lib/plugin/context.js'

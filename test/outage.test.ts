@@ -58,7 +58,7 @@ async function silentPeer(t: Test): Promise<number> {
   return address.port
 }
 
-t.test('store down: 503 with Retry-After, and nobody is logged out', async (t) => {
+t.test('store down: 503 with Retry-After, and no user is logged out', async (t) => {
   const redis = await startRedis(t)
   const { browser } = await service(t, { redis: redis.url, timeout: 500 })
   await browser.request('/login')
@@ -148,7 +148,7 @@ t.test('onUnavailable: a route may serve anonymous visitors while the store is d
   t.same(failing.operations, ['read'], 'nothing is written after a failed read')
   const lost = lenient.logLines.some(({ msg }) => msg.includes('are lost: unavailable'))
   t.ok(lost, 'the lost change is reported')
-  t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'nobody was logged out')
+  t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'no user was logged out')
 })
 
 t.test('custom store: an error with status 503 means unavailable', async (t) => {

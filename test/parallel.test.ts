@@ -389,7 +389,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada', count: 3, a: 1 })
   })
 
-  t.test('regenerate(keys): dropped keys never move, whoever adds them and when', async (t) => {
+  t.test('regenerate(keys): dropped keys never move, even if another request adds them', async (t) => {
     for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
       const { begin, now, overtaken, visit } = await start(t)
       await begin(before)

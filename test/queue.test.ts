@@ -153,7 +153,7 @@ t.test('acquire(): work that gives up waiting does not run and blocks no other',
     const slow = gate()
     const first = take(queue, 'key', slow.work)
     const never = async () => {
-      throw new Error('worked for nobody')
+      throw new Error('must not run')
     }
     await t.rejects(
       take(queue, 'key', never, async () => {

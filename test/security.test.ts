@@ -113,7 +113,7 @@ t.test('Cookie header: cookies that cannot be ours cost no Redis command', async
   t.same((await app.inject({ url: '/whoami', ...withCookie(good) })).json(), { userId: 42 })
 })
 
-t.test('secret: rotation logs nobody out', async (t) => {
+t.test('secret: rotation logs no user out', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await service(t, redis, { secret: oldSecret }))
   await browser.request('/login')

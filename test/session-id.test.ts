@@ -1,4 +1,4 @@
-// Session ids: created, signed, found in cookies, verified, and not derivable from what is stored.
+// Session ids: created, signed, found in cookies, verified, and not derivable from stored data.
 import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { sign as signCookie } from '@fastify/cookie'
@@ -155,7 +155,7 @@ t.test('signSeen(): a commit number counts only for its own session', (t) => {
   t.end()
 })
 
-t.test('receive(): the valid value counts, whatever others have its name', (t) => {
+t.test('receive(): the valid value counts, beside any invalid ones', (t) => {
   const ids = idsOf(second, first)
   const list = Array.from({ length: 6 }, () => ids.create())
   const [id = '', other = ''] = list

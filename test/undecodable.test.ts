@@ -1,4 +1,4 @@
-// Records that cannot be decoded: nobody is signed in, nothing is overwritten, and the log says so.
+// Records that cannot be decoded: no user is signed in, nothing is overwritten, and the log says so.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { RedisSessionOptions, SessionEvent } from '../lib/index.js'

@@ -83,7 +83,7 @@ export const hostile: Attack[] = [
     text: superjson({ a: ['constructor', ''] }, { a: [['custom', 'binary']] })
   },
   ...['class', 'symbol', 'custom', 'other'].map((type) => ({
-    name: `a ${type} that nobody registered`,
+    name: `a ${type} that is not registered`,
     text: superjson({ a: {} }, { a: [[type, 'constructor']] })
   })),
   ...[
@@ -227,7 +227,7 @@ export const hostile: Attack[] = [
     { name: `${name} of 4 GiB within itself`, bytes: map(times(10_000, bytes(token, HUGE))) }
   ]),
   {
-    name: 'arrays that each take what is left',
+    name: 'arrays that each take the rest',
     bytes: map(times(1_000, bytes(0xdc, [0xff, 0xff])), Buffer.alloc(70_000, 0xc0))
   },
   { name: 'pointers that double, and a byte too much', bytes: pointerGraph(26) },

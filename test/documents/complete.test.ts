@@ -102,7 +102,7 @@ t.test('CONTRIBUTING.md: its map has every file of lib/ and serializers/', (t) =
   t.end()
 })
 
-t.test('README: compares libraries by what was asked of them and what the benchmarks measured', (t) => {
+t.test('README: its comparison of libraries equals the results of the peers and cost benchmarks', (t) => {
   const [, asked = ''] = readFileSync('benchmarks/results/peers.md', 'utf8').split('\n\n')
   t.match(pages.get('README.md'), `<!-- peers -->\n${asked}\n<!-- /peers -->`)
   for (const row of costRows('benchmarks/results/latest.json')) t.match(asked, `| ${row.join(' | ')} |`)

@@ -20,7 +20,7 @@ class ByName extends Strategy {
   override authenticate(request: FastifyRequest): void {
     const { name } = request.query as { name?: string }
     const user = USERS.find((user) => user.name === name)
-    if (user === undefined) this.fail({ type: 'error', message: 'nobody of that name' }, 401)
+    if (user === undefined) this.fail({ type: 'error', message: 'no such user' }, 401)
     else this.success(user)
   }
 }
@@ -90,7 +90,7 @@ t.test('passport: a signed-in user reaches protected routes, in every process', 
   t.same(await browser.json('/me'), USERS[0])
 })
 
-t.test('passport: a wrong name signs nobody in', async (t) => {
+t.test('passport: a wrong name signs no user in', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await createService(t, redis))
   t.equal((await browser.request('/login?name=eve')).statusCode, 401)
@@ -109,7 +109,7 @@ t.test('failureFlash: the reason is shown once after the redirect', async (t) =>
   const browser = new Browser(await createService(t, await startRedis(t)))
   const response = await browser.request('/login/redirecting?name=eve')
   t.equal(response.headers.location, '/failed')
-  t.same(await browser.json('/failed'), { flash: ['nobody of that name'] })
+  t.same(await browser.json('/failed'), { flash: ['no such user'] })
   t.same(await browser.json('/failed'), { flash: [] })
 })
 
@@ -203,7 +203,7 @@ t.test('logout(): signs out everywhere and leaves nothing of the session', async
   t.equal((await browser.request('/me')).statusCode, 401)
 })
 
-t.test('logout(): a session with other data goes on under a new id', async (t) => {
+t.test('logout(): a session with other data continues under a new id', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const browser = new Browser(app)

@@ -53,7 +53,7 @@ t.test('sentinel: a planned failover', async (t) => {
     })
     t.match(await old.client.info('replication'), 'role:master', 'the old primary does not know yet')
   })
-  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'nobody is logged out')
+  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'no user is logged out')
   await t.test('sessions work after it', (t) => liveWholeLife(t, app))
 })
 

@@ -1,5 +1,5 @@
-// Sessions are read wherever Fastify allows it: in every hook, in log serializers and in error handlers, before and
-// after the plugin.
+// Reads sessions in every place that Fastify allows: hooks, log serializers and error handlers, before and after the
+// plugin.
 import { once } from 'node:events'
 import { type AddressInfo, connect } from 'node:net'
 import cookie from '@fastify/cookie'

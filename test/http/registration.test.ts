@@ -211,7 +211,7 @@ t.test('register(): two areas of one application may have separate sessions', as
   t.same(await browser.json('/other/data'), {})
 })
 
-t.test('register(): overlapping registrations are refused by name, wherever they are', async (t) => {
+t.test('register(): overlapping registrations are refused by name, in any scope', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const name = /cookie\.name: \S+ belongs to another registration: set decorator or cookie\.name/

@@ -415,7 +415,7 @@ t.test('error handling', async (t) => {
     t.equal(await redis.client.dbsize(), 0)
   })
 
-  t.test('an error in onSend after the commit keeps the cookie of what was stored', async (t) => {
+  t.test('an error in onSend after the commit keeps the cookie of the stored session', async (t) => {
     const { app, browser, redis } = await createService(t)
     app.get(
       '/late',

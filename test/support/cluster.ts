@@ -111,7 +111,7 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
     async ownerOf(slot) {
       const port = await ownerPort(await living(all), slot)
       const owner = all.find((node) => node.port === port)
-      if (owner === undefined) throw new Error(`nobody owns slot ${slot}`)
+      if (owner === undefined) throw new Error(`no node owns slot ${slot}`)
       return owner
     },
     slotOf: async (key) => Number(await (await living(all)).probe.call('CLUSTER', 'KEYSLOT', key)),
