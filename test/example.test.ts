@@ -66,7 +66,7 @@ t.test('example without REDIS_URL: it runs in one process and says so', async (t
   const visitor = await signedIn(example)
   t.match((await visitor.get('/')).body, 'Signed in as <strong>Ada</strong>')
   t.match((await visitor.get('/')).body, 'What this process holds for this session')
-  t.match((await visitor.inspect()).data, /signedInAt: 20/, 'a date is a date')
+  t.match((await visitor.inspect()).data, /signedInAt: 20/, 'a Date keeps its type')
   t.equal(await example.stop('SIGINT'), 0)
 })
 
@@ -241,5 +241,5 @@ t.test('example: the inspector does not extend a session, using the session does
   t.ok((await left()) <= 20)
   t.ok((await left()) <= 20, 'not extended by the inspector')
   await visitor.get('/')
-  t.ok((await left()) > 20, 'extended by use')
+  t.ok((await left()) > 20, 'extended by a page view')
 })

@@ -187,7 +187,7 @@ t.test('absoluteTimeout: a new id does not reset it, unless regenerate([]) drops
   third.at(50_000)
   await third.browser.request('/renew-user')
   third.at(100_000)
-  t.equal(await third.isAlive(), false, 'a list that keeps something')
+  t.equal(await third.isAlive(), false, 'a list of keys keeps its age')
   const second = await service(t, redis, options)
   await second.browser.request('/login')
   second.at(50_000)
@@ -205,7 +205,7 @@ t.test('permanent: Max-Age and TTL agree; other sessions end with the browser', 
   t.equal(sessionCookie(remembered)?.maxAge, 1_000)
   t.ok((await ttl()) <= 1_000_000 && (await ttl()) > 1_000_000 - SLACK)
   const forgotten = await browser.request('/forget-me')
-  t.ok(sessionCookie(forgotten), 'sent again')
+  t.ok(sessionCookie(forgotten), 'the cookie is sent again')
   t.equal(sessionCookie(forgotten)?.maxAge, undefined)
   t.ok((await ttl()) > 86_400_000 - SLACK)
 })
@@ -222,7 +222,7 @@ t.test('permanent: use extends cookie and record together', async (t) => {
   at(1_499_999)
   t.equal(await isAlive(), true)
   at(2_400_000)
-  t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'writing does, too')
+  t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'a write extends it too')
 })
 
 t.test('rolling: false extends neither the cookie nor the record of a permanent session', async (t) => {

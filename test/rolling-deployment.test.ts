@@ -100,7 +100,7 @@ t.test(
         for (const name of Object.keys(values)) await browser.request(`/set/${name}`)
         // Values that JSON cannot keep stay with the other serializer as long as the record has them.
         const holder = writer === 'json' ? (previous ?? writer) : writer
-        t.equal(await tagInRedis(), serializers[holder].tag, `${writer} has written ${holder}`)
+        t.equal(await tagInRedis(), serializers[holder].tag, `${writer} wrote with ${holder}`)
         previous = holder
         for (const reader of names) {
           at(browser, reader)

@@ -110,7 +110,7 @@ t.test('cluster', async (t) => {
     t.equal(
       await target.client.call('CLUSTER', 'COUNTKEYSINSLOT', String(slot)),
       1,
-      'asked for at the target'
+      'the key is on the target'
     )
     await move.finish()
     await more()

@@ -49,7 +49,7 @@ export function failure(response: LightMyRequestResponse): [status: number, code
 export async function login(t: Test, app: TestApp): Promise<Browser> {
   const browser = new Browser(app)
   const response = await post(browser, '/login')
-  t.same(failure(response), [200, undefined], 'a browser logs in')
+  t.same(failure(response), [200, undefined], 'sign-in')
   return browser
 }
 
