@@ -1,4 +1,4 @@
-// session.peek(): values for reading only, which the commit does not compare.
+// session.peek(): returns values for reading only; the commit does not compare them.
 import t, { type Test } from 'tap'
 import { MemoryStore, type RedisSessionOptions, type Session } from '../lib/index.js'
 import { createApp } from './support/app.js'
@@ -35,7 +35,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
   return { visit, warnings }
 }
 
-t.test('peek() reads a value without a comparison at commit', async (t) => {
+t.test('peek(): the commit does not compare the value', async (t) => {
   const { NODE_ENV } = process.env
   process.env.NODE_ENV = 'production'
   t.teardown(() => {
@@ -49,7 +49,7 @@ t.test('peek() reads a value without a comparison at commit', async (t) => {
   t.equal((await visit((session) => session.get('cart'))).encodings, 1, 'unlike get()')
 })
 
-t.test('a change through peek() is reported with its key, once', async (t) => {
+t.test('peek(): a change is reported once, with its key', async (t) => {
   const { visit, warnings } = await visitor(t)
   await visit((session) => {
     const cart = session.peek('cart') as { items: string[] }
@@ -61,7 +61,7 @@ t.test('a change through peek() is reported with its key, once', async (t) => {
   t.same((await visit((session) => session.data())).result, { name: 'Ada', cart: { items: ['tea'] } })
 })
 
-t.test('peek() reports nothing if the value is as it was, or may change', async (t) => {
+t.test('peek(): nothing is reported if the value is unchanged or may change', async (t) => {
   const { visit, warnings } = await visitor(t)
   await visit((session) => session.peek('cart'))
   await visit((session) => {
@@ -75,7 +75,7 @@ t.test('peek() reports nothing if the value is as it was, or may change', async 
   t.same(warnings(), [])
 })
 
-t.test('peek() of a value that cannot be encoded leaves that to the commit', async (t) => {
+t.test('peek(): a value that cannot be encoded fails only in the commit', async (t) => {
   const { visit, warnings } = await visitor(t)
   const { result } = await visit((session) => {
     session.anything = { big: 1n }

@@ -34,8 +34,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly state: SessionState
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
-  /** An error of `regenerate` or `destroy`: the response must fail with it. */
-  #failure: { error: unknown } | undefined
+  /** An error of `regenerate` or `destroy`: a response that looks like a success must fail with it. */
+  #failure: { error: unknown; of: 'destroy' | 'regenerate' } | undefined
+  /** The draft when the transaction ended without a commit. Later changes are lost as well. */
+  #end: Snapshot | undefined
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastStep: Promise<void> | undefined
@@ -155,7 +157,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         this.#cookies = undefined
         if (wasStored) await this.#ended()
       } catch (error) {
-        this.#failure = { error }
+        this.#failure = { error, of: 'destroy' }
         throw error
       }
       this.#committer = undefined
@@ -173,11 +175,12 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
       this.state.draft.regenerate(keep)
       this.state.renew()
-      this.#failure = undefined
+      // A session that destroy() could not end is still there.
+      if (this.#failure?.of === 'regenerate') this.#failure = undefined
       return Promise.resolve()
     } catch (error) {
       // The response must not look as if the id were new, even if the route ignores this promise.
-      this.#failure = { error }
+      this.#failure ??= { error, of: 'regenerate' }
       const failed = Promise.reject(error)
       failed.catch(() => {})
       return failed
