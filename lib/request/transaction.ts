@@ -6,7 +6,7 @@ import { DetachedError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records } from '../records/records.js'
-import type { DraftObserver, Keep, Snapshot } from '../session/draft.js'
+import type { DraftObserver, Keep } from '../session/draft.js'
 import type { SessionOwner } from '../session/session.js'
 import { GuardedStore } from '../stores/guarded.js'
 import { Committer, movedError } from './commit.js'
@@ -16,7 +16,7 @@ import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
 import { SessionState } from './state.js'
-import { isChanged, isUncommitted, reportUnsaved } from './unsaved.js'
+import { UnsavedChanges } from './unsaved.js'
 
 /** The response, as far as a transaction knows it. */
 export interface Response extends CookieHeaders {
@@ -36,10 +36,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   #cookies: RequestCookies | undefined
   /** An error of `regenerate` or `destroy`: a response that looks like a success must fail with it. */
   #failure: { error: unknown; of: 'destroy' | 'regenerate' } | undefined
-  /** The draft when the transaction ended without a commit. Later changes are lost as well. */
-  #end: Snapshot | undefined
-  #phase: 'open' | 'committed' | 'over' = 'open'
-  #isWatched = false
+  readonly #changes: UnsavedChanges
   #lastStep: Promise<void> | undefined
   /** How many calls of reload() are under way. */
   #reloads = 0
@@ -53,6 +50,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.store = new GuardedStore(context.store, context.timeout, context.health)
     this.records = new Records(this.store, context)
     this.state = new SessionState(context.ids, this)
+    this.#changes = new UnsavedChanges(this)
   }
 
   get log(): Log {
@@ -60,7 +58,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   get isEnding(): boolean {
-    return this.#phase !== 'open'
+    return !this.#changes.isOpen
   }
 
   get isModified(): boolean {
@@ -88,8 +86,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
    * @param isError Whether the response says that the request failed, so that it hides no failure.
    */
   commit(mayTouch: boolean, isError = false): Promise<void> | undefined {
-    if (this.#phase !== 'open') return undefined
-    this.#phase = 'committed'
+    if (!this.#changes.isOpen) return undefined
+    this.#changes.commit()
     let plan: Plan | undefined
     if (this.#lastStep === undefined && this.#failure === undefined) {
       plan = planOf(this.state, mayTouch, this.context)
@@ -101,10 +99,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       try {
         if (this.#failure === undefined) await this.#perform(mayTouch, plan)
-        else if (isError) return this.discard('destroy() or regenerate() failed')
+        else if (isError) return this.#changes.drop('destroy() or regenerate() failed')
         else throw this.#failure.error
       } catch (error) {
-        this.#endWithoutCommit()
+        this.#changes.end()
         throw error
       }
       this.#conclude()
@@ -113,9 +111,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   /** Ends the transaction without a commit. */
   discard(reason: string): void {
-    if (this.#phase !== 'over' && this.#isLost())
-      this.#reportUnsaved(reason, 'call save() for changes that an error must not undo')
-    this.#endWithoutCommit()
+    if (this.#changes.isOpen) this.#changes.drop(reason)
+    else this.#changes.end()
   }
 
   /** The error of `destroy()` or `regenerate()`, if the last call failed. */
@@ -171,7 +168,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       this.#committer = undefined
       state.detached = undefined
       if (this.state.draft.changes !== changes)
-        this.#reportUnsaved('it was changed while destroy() was under way', 'await destroy() first')
+        this.#changes.report('it was changed while destroy() was under way', 'await destroy() first')
       state.reset()
       this.cookie.clear()
     })
@@ -206,7 +203,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   beforeChange(): void {
     if (this.state.detached === 'disabled') this.#refuseIfDetached('change')
-    if (this.#reloads > 0 && this.#phase === 'open') throw new ReloadingError()
+    if (this.#reloads > 0 && this.#changes.isOpen) throw new ReloadingError()
     this.#watch()
   }
 
@@ -252,11 +249,6 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     await this.context.observer?.destroyed?.(state.handle)
   }
 
-  #endWithoutCommit(): void {
-    this.#phase = 'over'
-    this.#end = this.state.draft.snapshot()
-  }
-
   #refuseIfDetached(action: string): void {
     const { detached } = this.state
     if (detached !== undefined) throw new DetachedError(action, this.#reason ?? detached)
@@ -268,7 +260,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.#sendCookie()
     this.context.peeks?.check(this.state, this.context.codec, this.log)
     if (this.state.detached !== undefined && this.state.draft.written)
-      this.#reportUnsaved(this.state.detached, 'routes and onSend hooks can check session.detached')
+      this.#changes.report(this.state.detached, 'routes and onSend hooks can check session.detached')
   }
 
   #sendCookie(): void {
@@ -278,28 +270,12 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), lastCommit)
   }
 
-  // Reports changes that are made after the commit, or without one, when the response has been sent.
   #watch(): void {
-    if (this.#isWatched) return
-    this.#isWatched = true
-    const check = () => {
-      if (this.state.detached !== undefined) return
-      if (this.#isLost()) this.#reportUnsaved('it was changed without a commit', 'call save()')
-      else this.#isWatched = false
-    }
-    this.#response.onceClosed(() => {
-      if (this.#lastStep === undefined) check()
-      else this.#lastStep.then(check, check)
+    this.#changes.watch((check) => {
+      this.#response.onceClosed(() => {
+        if (this.#lastStep === undefined) check()
+        else this.#lastStep.then(check, check)
+      })
     })
-  }
-
-  #isLost(): boolean {
-    const { draft } = this.state
-    if (this.#end !== undefined) return draft.hasChangedSince(this.#end)
-    return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.context)
-  }
-
-  #reportUnsaved(reason: string, cure: string): void {
-    reportUnsaved(this.log, this.state, reason, cure)
   }
 }
