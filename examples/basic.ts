@@ -18,7 +18,8 @@ await app.register(redisSession, {
 })
 
 app.post<{ Params: { item: string } }>('/cart/:item', async ({ session, params }) => {
-  (session.items ??= []).push(params.item)
+  session.items ??= []
+  session.items.push(params.item)
   return session.items
 })
 app.post('/login', async ({ session }) => {
