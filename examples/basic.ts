@@ -1,11 +1,11 @@
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
-import redisSession from 'fastify-ioredis-session'
+import redisSession, { mergeRules } from 'fastify-ioredis-session'
 
 declare module 'fastify-ioredis-session' {
   interface SessionData {
     userId: number
-    cart: { items: string[] }
+    items: string[]
   }
 }
 
@@ -13,16 +13,17 @@ const app = Fastify()
 await app.register(cookie)
 await app.register(redisSession, {
   redis: process.env.REDIS_URL ?? 'redis://localhost:6379',
-  serializer: 'msgpack'
+  serializer: 'msgpack',
+  merge: { items: mergeRules.append } // keeps the items of parallel requests
 })
 
 app.post<{ Params: { item: string } }>('/cart/:item', async ({ session, params }) => {
-  session.cart ??= { items: [] }
-  session.cart.items.push(params.item)
-  return session.cart
+  session.items ??= []
+  session.items.push(params.item)
+  return session.items
 })
 app.post('/login', async ({ session }) => {
-  await session.regenerate(['cart']) // a new id at every login; of what was there before, only the cart stays
+  await session.regenerate(['items']) // a new id at every login; of what was there before, only the items stay
   session.userId = 42
   return session.data()
 })

@@ -1,4 +1,4 @@
-// The README's first sample is examples/basic.ts, and answers as the dialogue below it shows.
+// The README's first sample is examples/basic.ts. It answers as the dialogue below it shows, and keeps parallel items.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +15,7 @@ t.test('README: the first sample is examples/basic.ts', (t) => {
   t.end()
 })
 
-t.test('README: the first sample answers curl as shown', async (t) => {
+t.test('README: the first sample answers curl as shown, and keeps parallel items', async (t) => {
   const port = await freePort()
   const { url } = await startRedis(t)
   const server = spawn(process.execPath, ['--import=tsx', 'examples/basic.ts'], {
@@ -46,4 +46,10 @@ t.test('README: the first sample answers curl as shown', async (t) => {
   const exchanges = [...(dialogue?.code ?? '').matchAll(/^\$ (.*)\n(.*)\n/gm)]
   t.ok(exchanges.length > 4)
   for (const [, command = '', answer] of exchanges) t.equal(await curl(command), answer, command)
+
+  const add = (item: string) => curl(`curl -b jar -c jar -X POST localhost:3000/cart/${item}`)
+  await add('a')
+  await Promise.all([...'bcdefgh'].map(add))
+  const { items } = JSON.parse(await curl('curl -b jar -c jar localhost:3000/whoami'))
+  t.same(items.sort(), [...'abcdefgh'])
 })
