@@ -2,8 +2,8 @@
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
-import redisSession, { RedisStore, type Session, type Store } from '../../lib/index.js'
 import { append, sum } from '../../lib/data/merge-rules.js'
+import redisSession, { RedisStore, type Session, type Store } from '../../lib/index.js'
 
 /** What a process counted, sent to the parent at the end. */
 export interface Counts {

@@ -27,7 +27,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
-     * the option of the plugin.
+     * the option of the plugin. `fresh: true`: its sessions are read from Redis, never from the near cache.
      */
     session?: import('./route-config.js').SessionRouteConfig
   }

@@ -4,6 +4,7 @@ import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
 import type { Outcome } from '../stores/store.js'
 import { type Lifetimes, remaining } from './expiry.js'
+import type { Commit } from './lineage.js'
 import {
   followed,
   type Header,
@@ -30,14 +31,17 @@ export interface RecordsOptions {
 export class Records {
   readonly #store: GuardedStore
   readonly #options: RecordsOptions
+  /** Reads ask the store itself: no copy of a record will do. */
+  fresh = false
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
     this.#options = options
   }
 
-  read(handle: string): Promise<Buffer | undefined> {
-    return this.#store.read(this.#keyOf(handle))
+  /** @param seen A commit that the answer must not be older than. */
+  read(handle: string, seen?: Commit): Promise<Buffer | undefined> {
+    return this.#store.read(this.#keyOf(handle), this.fresh ? 'latest' : seen)
   }
 
   /** @throws {ConflictError} FST_SESSION_CONFLICT if there is another record under this handle. */

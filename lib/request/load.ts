@@ -47,6 +47,7 @@ export async function reload(parts: RequestParts): Promise<void> {
   const { handle, id, stored } = state
   if (stored === undefined) return state.forget()
   const received = { id, handle, outdated: false, seen: undefined }
+  records.fresh = true
   const found = await look(received, records, context).catch((error) => {
     state.detach('unavailable')
     throw error

@@ -66,8 +66,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   /** Reads the session that the browser names. If there is none, the session is a new one, with another id. */
-  load(cookies: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+  load(
+    cookies: RequestCookies,
+    onUnavailable: 'error' | 'anonymous',
+    fresh = false
+  ): Promise<void> | undefined {
     this.#cookies = cookies
+    this.records.fresh = fresh
     this.cookie.receive(cookies)
     const [{ handle } = cookies.next ?? {}] = cookies.ids
     return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)

@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
-import type { Operation, Outcome, Store } from './store.js'
+import type { AtLeast, Operation, Outcome, Store } from './store.js'
 
 /** Where it is known whether the store answers at all. */
 export interface HealthRecord {
@@ -37,8 +37,8 @@ export class GuardedStore implements Store {
     return this.#timed('commit', earlier)
   }
 
-  read(key: string): Promise<Buffer | undefined> {
-    return this.#guard('read', () => this.#inner.read(key))
+  read(key: string, atLeast?: AtLeast): Promise<Buffer | undefined> {
+    return this.#guard('read', () => this.#inner.read(key, atLeast))
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 // What a session store is. It deals in keys, bytes, revisions and instants, and knows nothing of sessions,
 // cookies or serializers.
 import type { Buffer } from 'node:buffer'
+import type { Commit } from '../records/lineage.js'
 
 /**
  * What a store knows of a record: where its revision stands (18 bytes), where a touch patches it (10 bytes), and how a
@@ -15,6 +16,9 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  * - bytes: the record as it is, since its revision is another than the expected one; nothing was written.
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
+
+/** What a reader must be shown at least: the record of this commit, or `'latest'`, which no copy is known to be. */
+export type AtLeast = Commit | 'latest'
 
 export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
@@ -34,8 +38,12 @@ export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'en
  * byte for byte, `create` may answer true, `update` and `touch` may answer `'done'`.
  */
 export interface Store {
-  /** The record, byte for byte; `undefined` if there is none. The bytes are the caller's until it is done. */
-  read(key: string): Promise<Buffer | undefined>
+  /**
+   * The record, byte for byte; `undefined` if there is none. Nobody changes these bytes until the caller is done, nor
+   * does the caller.
+   * @param atLeast Concerns stores that answer from copies of records.
+   */
+  read(key: string, atLeast?: AtLeast): Promise<Buffer | undefined>
   /** Stores a record under a key that has none: true. If there is one: false, and nothing is written. */
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean>
   /** Replaces the record that has this revision, and its expiry. */

@@ -1,0 +1,138 @@
+// The tracking connection: when it is armed, when it stays off, and what is said about it.
+import type { Redis as Client } from 'ioredis'
+import { Redis as FiveRedis } from 'ioredis5'
+import { Redis as ValkeyRedis } from 'iovalkey'
+import t from 'tap'
+import { openNearCache } from '../../lib/near-cache/near-cache.js'
+import { RedisStore } from '../../lib/stores/redis.js'
+import { startCluster } from '../support/cluster.js'
+import { until } from '../support/gate.js'
+import { startRedis } from '../support/redis-server.js'
+import { LONG, openStage, trackedThrough, trackingClients } from './stage.js'
+
+const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
+
+for (const [name, Library] of Object.entries(LIBRARIES)) {
+  t.test(`a client of ${name} has a near cache`, async (t) => {
+    const redis = await startRedis(t)
+    const client = new Library({ host: '127.0.0.1', port: redis.port }) as unknown as Client
+    t.teardown(() => client.disconnect())
+    const { near, elsewhere, settled, store, warm } = await openStage(t, { redis, client })
+    const key = await store()
+    await warm(key)
+    await elsewhere.end(key)
+    await settled()
+    t.equal(await near.read(key), undefined)
+  })
+}
+
+t.test('the keyPrefix of a client is part of the keys that Redis names', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect({ keyPrefix: 'app:' })
+  const { near, elsewhere } = await openStage(t, {
+    redis,
+    client,
+    elsewhere: redis.connect({ keyPrefix: 'app:' })
+  })
+  void near
+  void elsewhere
+})
+
+t.test('a server that cannot track gets one line in the log, and the cache stays off', async (t) => {
+  const without: Record<string, string[]> = {
+    'CLIENT is unknown': ['--rename-command', 'CLIENT', ''],
+    'the user may not subscribe': ['--user', 'default on nopass ~* resetchannels +@all']
+  }
+  for (const [what, args] of Object.entries(without)) {
+    await t.test(what, async (t) => {
+      const redis = await startRedis(t, ...args)
+      const { isHit, lines, near, store } = await openStage(t, { redis })
+      await until(() => lines.length > 0)
+      const key = await store()
+      await near.read(key)
+      t.notOk(await isHit(key))
+      t.match(lines, [
+        { message: /^the near cache is off until the next start: 127\.0\.0\.1:\d+ cannot track keys: \w+/ }
+      ])
+    })
+  }
+})
+
+t.test('connections that lead to different servers keep it off until they lead to one', async (t) => {
+  const [redis, other] = [await startRedis(t), await startRedis(t)]
+  let port = other.port
+  const client = redis.connect()
+  const duplicate = client.duplicate.bind(client)
+  const subscribers: Client[] = []
+  client.duplicate = ((options: object) => {
+    subscribers.push(duplicate({ ...options, port }))
+    return subscribers.at(-1)
+  }) as Client['duplicate']
+  const { isHit, lines, near, store, warm } = await openStage(t, { redis, client })
+  await until(() => lines.length > 0)
+  const key = await store()
+  await near.read(key)
+  t.notOk(await isHit(key))
+  t.match(lines[0]?.message, /^the near cache is off until this works: .* one server$/)
+  port = redis.port
+  Object.assign(subscribers[0]?.options ?? {}, { port })
+  await warm(key)
+  t.equal(lines.length, 1, 'the same is said once')
+})
+
+t.test('a tracking client that has ended connects again', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  const duplicate = client.duplicate.bind(client)
+  const subscribers: Client[] = []
+  client.duplicate = ((options: object) => {
+    subscribers.push(duplicate(options))
+    return subscribers.at(-1)
+  }) as Client['duplicate']
+  const { store, warm } = await openStage(t, { redis, client })
+  const key = await store()
+  await warm(key)
+  const [subscriber] = subscribers
+  subscriber?.disconnect()
+  await until(() => subscriber?.status === 'end')
+  await warm(key)
+  t.pass()
+})
+
+t.test('what ends with the near cache', async (t) => {
+  const redis = await startRedis(t)
+  const { client, near, store, warm } = await openStage(t, { redis })
+  await warm(await store())
+  const listeners = () => client.eventNames().map((event) => [event, client.listenerCount(event)])
+  const before = listeners()
+  t.equal(await trackingClients(redis.client), 1)
+  near.close()
+  await until(async () => (await trackingClients(redis.client)) === 0)
+  t.not(listeners(), before)
+  t.equal(client.status, 'ready', 'the client is not ours')
+})
+
+t.test('a cluster has none, and the log says so', async (t) => {
+  const { nodes } = await startCluster(t)
+  const { Cluster } = await import('ioredis')
+  const client = new Cluster(nodes)
+  t.teardown(() => client.disconnect())
+  const lines: string[] = []
+  const note = (_details: object, message: string) => void lines.push(message)
+  const near = openNearCache(new RedisStore(client), client, {
+    maxStale: LONG,
+    maxBytes: 1_000,
+    prefix: 'session:',
+    lifetimes: {
+      idleTimeout: 1,
+      permanentLifetime: 1,
+      absoluteTimeout: undefined,
+      touchAfter: 1,
+      rolling: true
+    },
+    log: { info: note, warn: note, error: note }
+  })
+  t.equal(near, undefined)
+  t.same(lines, ['the near cache is off: it needs a tracking connection to each node of the cluster'])
+})
+void trackedThrough
