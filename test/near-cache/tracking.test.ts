@@ -1,14 +1,15 @@
 // The tracking connection: when it is armed, when it stays off, and what is said about it.
-import type { Redis as Client } from 'ioredis'
+import { type Redis as Client, Cluster } from 'ioredis'
 import { Redis as FiveRedis } from 'ioredis5'
 import { Redis as ValkeyRedis } from 'iovalkey'
 import t from 'tap'
 import { openNearCache } from '../../lib/near-cache/near-cache.js'
 import { RedisStore } from '../../lib/stores/redis.js'
+import { later } from '../contracts/store.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
 import { startRedis } from '../support/redis-server.js'
-import { LONG, openStage, trackedThrough, trackingClients } from './stage.js'
+import { LONG, openStage, recordOf, trackedThrough, trackingClients } from './stage.js'
 
 const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
 
@@ -29,24 +30,26 @@ for (const [name, Library] of Object.entries(LIBRARIES)) {
 t.test('the keyPrefix of a client is part of the keys that Redis names', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect({ keyPrefix: 'app:' })
-  const { near, elsewhere } = await openStage(t, {
-    redis,
-    client,
-    elsewhere: redis.connect({ keyPrefix: 'app:' })
-  })
-  void near
-  void elsewhere
+  const { near, elsewhere, warm } = await openStage(t, { redis, client })
+  await elsewhere.create('app:session:key', recordOf().bytes, later())
+  await warm('session:key')
+  await elsewhere.end('app:session:key')
+  await until(async () => (await near.read('session:key')) === undefined)
+  t.pass()
 })
 
 t.test('a server that cannot track gets one line in the log, and the cache stays off', async (t) => {
-  const without: Record<string, string[]> = {
-    'CLIENT is unknown': ['--rename-command', 'CLIENT', ''],
-    'the user may not subscribe': ['--user', 'default on nopass ~* resetchannels +@all']
+  const without: Record<string, { args?: string[]; acl?: string[] }> = {
+    'CLIENT is unknown': { args: ['--rename-command', 'CLIENT', ''] },
+    'the user may not subscribe': { acl: ['resetchannels'] },
+    'the user may not ask which server it is': { acl: ['-info'] }
   }
-  for (const [what, args] of Object.entries(without)) {
+  for (const [what, { args = [], acl = [] }] of Object.entries(without)) {
     await t.test(what, async (t) => {
       const redis = await startRedis(t, ...args)
-      const { isHit, lines, near, store } = await openStage(t, { redis })
+      await redis.client.call('ACL', 'SETUSER', 'near', 'on', 'nopass', '~*', '&*', '+@all', ...acl)
+      const client = redis.connect({ username: 'near', password: 'any' })
+      const { isHit, lines, near, store } = await openStage(t, { redis, client })
       await until(() => lines.length > 0)
       const key = await store()
       await near.read(key)
@@ -60,22 +63,16 @@ t.test('a server that cannot track gets one line in the log, and the cache stays
 
 t.test('connections that lead to different servers keep it off until they lead to one', async (t) => {
   const [redis, other] = [await startRedis(t), await startRedis(t)]
-  let port = other.port
   const client = redis.connect()
-  const duplicate = client.duplicate.bind(client)
-  const subscribers: Client[] = []
-  client.duplicate = ((options: object) => {
-    subscribers.push(duplicate({ ...options, port }))
-    return subscribers.at(-1)
-  }) as Client['duplicate']
+  const subscriber = subscriberOf(client)
+  trackedThrough(client, other.port)
   const { isHit, lines, near, store, warm } = await openStage(t, { redis, client })
   await until(() => lines.length > 0)
   const key = await store()
   await near.read(key)
   t.notOk(await isHit(key))
   t.match(lines[0]?.message, /^the near cache is off until this works: .* one server$/)
-  port = redis.port
-  Object.assign(subscribers[0]?.options ?? {}, { port })
+  Object.assign(subscriber().options, { port: redis.port })
   await warm(key)
   t.equal(lines.length, 1, 'the same is said once')
 })
@@ -83,38 +80,34 @@ t.test('connections that lead to different servers keep it off until they lead t
 t.test('a tracking client that has ended connects again', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
-  const duplicate = client.duplicate.bind(client)
-  const subscribers: Client[] = []
-  client.duplicate = ((options: object) => {
-    subscribers.push(duplicate(options))
-    return subscribers.at(-1)
-  }) as Client['duplicate']
+  const subscriber = subscriberOf(client)
   const { store, warm } = await openStage(t, { redis, client })
   const key = await store()
   await warm(key)
-  const [subscriber] = subscribers
-  subscriber?.disconnect()
-  await until(() => subscriber?.status === 'end')
+  subscriber().disconnect()
+  await until(() => subscriber().status === 'end')
   await warm(key)
   t.pass()
 })
 
-t.test('what ends with the near cache', async (t) => {
+t.test('with the near cache its connection ends, and it leaves the client as it was', async (t) => {
   const redis = await startRedis(t)
-  const { client, near, store, warm } = await openStage(t, { redis })
-  await warm(await store())
+  const client = redis.connect()
   const listeners = () => client.eventNames().map((event) => [event, client.listenerCount(event)])
+  // This one stays: it is shared by all stores of the client.
+  new RedisStore(client)
   const before = listeners()
+  const { near, store, warm } = await openStage(t, { redis, client })
+  await warm(await store())
   t.equal(await trackingClients(redis.client), 1)
   near.close()
   await until(async () => (await trackingClients(redis.client)) === 0)
-  t.not(listeners(), before)
-  t.equal(client.status, 'ready', 'the client is not ours')
+  t.same(listeners(), before)
+  t.equal(client.status, 'ready')
 })
 
 t.test('a cluster has none, and the log says so', async (t) => {
   const { nodes } = await startCluster(t)
-  const { Cluster } = await import('ioredis')
   const client = new Cluster(nodes)
   t.teardown(() => client.disconnect())
   const lines: string[] = []
@@ -135,4 +128,15 @@ t.test('a cluster has none, and the log says so', async (t) => {
   t.equal(near, undefined)
   t.same(lines, ['the near cache is off: it needs a tracking connection to each node of the cluster'])
 })
-void trackedThrough
+
+/** The tracking connection that will be made from this client. */
+function subscriberOf(client: Client): () => Client {
+  const duplicate = client.duplicate.bind(client)
+  let subscriber = client
+  const note = (options: object) => {
+    subscriber = duplicate(options)
+    return subscriber
+  }
+  client.duplicate = note as Client['duplicate']
+  return () => subscriber
+}
