@@ -87,13 +87,24 @@ t.test('what this process writes is dropped at once, and never kept from memory'
   }
 })
 
-t.test('a write that fails is dropped, too: it may have taken place', async (t) => {
-  const inner = (client: Redis) => new UnansweredUpdates(client)
-  const { near, isHit, store, warm } = await openStage(t, { inner })
+// Redis carries the write out; only its answer is kept back.
+t.test('what a write may have changed is not served, whether it is answered or not', async (t) => {
+  const answer = gate()
+  const inner = (client: Redis) => new UnansweredUpdates(client, answer.passed)
+  const redis = await startRedis(t)
+  const proxy = await LossyProxy.open(t, redis.port)
+  const client = trackedThrough(redis.connect(), proxy.port)
+  const { near, isHit, store, warm } = await openStage(t, { redis, client, inner })
   const record = recordOf()
   const key = await store(record)
   await warm(key)
-  await t.rejects(near.update(key, record.revision, nextOf(record).bytes, later()))
+  proxy.swallow()
+  const writing = near.update(key, record.revision, nextOf(record).bytes, later())
+  writing.catch(() => {})
+  t.notOk(await isHit(key))
+  await near.read(key)
+  answer.open()
+  await t.rejects(writing)
   t.notOk(await isHit(key))
 })
 
@@ -299,10 +310,18 @@ class HeldReads extends RedisStore {
   }
 }
 
-/** Its updates take place, and fail. */
+/** Its updates take place, and fail, when that is known. */
 class UnansweredUpdates extends RedisStore {
+  readonly #known: Promise<void>
+
+  constructor(client: Redis, known: Promise<void>) {
+    super(client)
+    this.#known = known
+  }
+
   override async update(...args: Parameters<RedisStore['update']>): Promise<never> {
     await super.update(...args)
+    await this.#known
     throw new Error('no answer')
   }
 }
