@@ -9,6 +9,7 @@ import { later } from '../contracts/store.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
 import { startRedis } from '../support/redis-server.js'
+import { startSentinel } from '../support/sentinel.js'
 import { LONG, openStage, recordOf, trackedThrough, trackingClients } from './stage.js'
 
 const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
@@ -35,6 +36,29 @@ t.test('the keyPrefix of a client is part of the keys that Redis names', async (
   await warm('session:key')
   await elsewhere.end('app:session:key')
   await until(async () => (await near.read('session:key')) === undefined)
+  t.pass()
+})
+
+t.test('after a failover it follows the client to the new primary', async (t) => {
+  const { failover, name, sentinels, servers } = await startSentinel(t)
+  const [redis] = servers
+  if (redis === undefined) throw new Error('no server')
+  const client = redis.connect({ sentinels, name })
+  const { near, store, warm } = await openStage(t, { redis, client })
+  const key = await store()
+  await warm(key)
+  const primary = await failover()
+  await until(async () => (await trackingClients(primary.client)) === 1)
+  const asks = async (atLeast?: 'latest') => {
+    await primary.commands()
+    await near.read(key, atLeast)
+    const { get = 0 } = await primary.commands()
+    return get > 0
+  }
+  await until(() => asks('latest'))
+  await until(async () => !(await asks()))
+  await new RedisStore(primary.client).end(key)
+  await until(async () => (await near.read(key)) === undefined)
   t.pass()
 })
 

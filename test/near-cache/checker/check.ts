@@ -37,7 +37,7 @@ interface Stage {
 
 const SLOTS = 60
 /** Milliseconds between two writes of one process. */
-const PAUSE = 2
+const PAUSE = 10
 const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
 
 const FAULTS: Record<string, (stage: Stage, ms: number) => Promise<unknown>> = {
@@ -82,7 +82,9 @@ export async function check(t: Pick<Test, 'teardown'>, options: CheckOptions): P
       })
     )
   )
-  t.teardown(() => children.forEach((child) => child.kill()))
+  t.teardown(() => {
+    for (const child of children) child.kill()
+  })
   const faults = new Map<string, number>()
   const names = Object.keys(FAULTS).filter((name) => name.includes(only))
   const over = performance.now() + seconds * 1_000
