@@ -14,7 +14,8 @@ const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
   server: async () => (await import('./server/part.js')).measureOurs,
   peers: async () => (await import('./server/part.js')).measurePeers,
   serializers: async () => (await import('./serializers/part.js')).measureSerializers,
-  growth: async () => (await import('./growth/part.js')).measureGrowth
+  growth: async () => (await import('./growth/part.js')).measureGrowth,
+  allocations: async () => (await import('./allocations/part.js')).countAllocations
 }
 
 export async function runParts(names: readonly string[], options: Options, output: string): Promise<void> {

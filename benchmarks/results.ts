@@ -5,7 +5,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PartName = 'server' | 'peers' | 'serializers' | 'growth'
+export type PartName = 'server' | 'peers' | 'serializers' | 'growth' | 'allocations'
 
 /** Flat, so that tables, charts and comparisons treat all of them alike. */
 export type Row = Readonly<Record<string, string | number | boolean>>

@@ -1,9 +1,10 @@
 // `npm run bench -- [PART …]`: what sessions cost, beside what others cost on the same machine at the same time.
-//   server peers serializers growth   the parts; all of them where none is named
+//   server peers serializers growth allocations   the parts; all of them if none is named
 //   check                             every subject and scenario answers rightly; measures nothing
 //   compare OLD.json [NEW.json]       what got slower since
 //   charts                            draws the charts of the last results once more
 //   soak                              the heap stays where it was, however many requests
+//   capacity                          the memory of a million sessions, and what happens when all of them expire at once
 //   --quick --only read,write --subjects json,msgpack --connections 50 --requests 10000000 --output FILE
 import { parseArgs } from 'node:util'
 import { compile, installPackages } from './install.js'
@@ -38,6 +39,9 @@ if (command === 'compare') {
   installPackages()
   const { drawCharts } = await import('./charts/draw.js')
   for (const file of drawCharts(values.output)) console.log(file)
+} else if (command === 'capacity') {
+  const { measureCapacity } = await import('./capacity.js')
+  await measureCapacity()
 } else {
   installPackages()
   compile()

@@ -1,6 +1,6 @@
 // The sessions that are measured: realistic, and the same in every run and every process.
 import { Buffer } from 'node:buffer'
-import { generator } from './chaos/random.js'
+import { generator } from '../test/support/random.js'
 
 export type SessionContent = Record<string, unknown>
 

@@ -1,5 +1,5 @@
 // What a few noisy measurements say: medians, and the ratio of paired ones with the interval that holds it.
-import { generator } from './chaos/random.js'
+import { generator } from '../test/support/random.js'
 
 export interface Ratio {
   ratio: number
@@ -54,15 +54,6 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   const meanY = mean(points.map(([, y]) => y))
   const covariance = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
   return covariance / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
-}
-
-export function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
-  const mixed = [...items]
-  for (let last = mixed.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1))
-    ;[mixed[last], mixed[other]] = [mixed[other] as Item, mixed[last] as Item]
-  }
-  return mixed
 }
 
 function mean(values: readonly number[]): number {

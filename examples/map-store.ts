@@ -1,4 +1,4 @@
-// A store of one's own, over a Map: about as small as one can be that keeps the contract.
+// A custom store over a Map: about as small as a store can be that keeps the contract.
 import { type Outcome, REVISION, type Store, TOUCH } from 'fastify-ioredis-session'
 
 export class MapStore implements Store {

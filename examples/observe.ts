@@ -1,4 +1,4 @@
-// Sessions as Prometheus metrics and as OpenTelemetry spans, from the messages on the diagnostics channel.
+// Turns the messages on the diagnostics channel into Prometheus metrics and OpenTelemetry spans.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { trace } from '@opentelemetry/api'
 import type { SessionEvent } from 'fastify-ioredis-session'
@@ -6,19 +6,22 @@ import { Counter, Histogram, register } from 'prom-client'
 
 const CHANNEL = 'fastify-ioredis-session'
 
-/** @returns What ends it. */
+/**
+ * Counts session events, and measures the time that requests wait for the store.
+ * @returns A function that ends it.
+ */
 export function countSessionEvents(registry = register): () => void {
   const registers = [registry]
   const labelNames = ['type']
   const total = new Counter({
     name: 'session_events_total',
-    help: 'What became of sessions',
+    help: 'Session events by type',
     labelNames,
     registers
   })
   const seconds = new Histogram({
     name: 'session_seconds',
-    help: 'Time spent on the store',
+    help: 'Time that requests waited for the store',
     labelNames,
     registers
   })
@@ -28,7 +31,10 @@ export function countSessionEvents(registry = register): () => void {
   })
 }
 
-/** Each load and commit as a span within the request's own. @returns What ends it. */
+/**
+ * Records each load and commit as a span within the span of the request.
+ * @returns A function that ends it.
+ */
 export function traceSessionEvents(): () => void {
   const tracer = trace.getTracer(CHANNEL)
   return listen((event) => {
@@ -39,8 +45,8 @@ export function traceSessionEvents(): () => void {
   })
 }
 
-function listen(tell: (event: SessionEvent) => void): () => void {
-  const listener = (message: unknown) => tell(message as SessionEvent)
+function listen(handle: (event: SessionEvent) => void): () => void {
+  const listener = (message: unknown) => handle(message as SessionEvent)
   subscribe(CHANNEL, listener)
   return () => unsubscribe(CHANNEL, listener)
 }

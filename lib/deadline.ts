@@ -1,40 +1,41 @@
-// A limit on how long promises are waited for.
+// Limits how long a caller waits for a promise.
 import { AsyncResource } from 'node:async_hooks'
 import { clearInterval, now, setImmediate, setInterval } from './clock.js'
 
-/** Milliseconds between two looks at what is waited for. */
+/** Milliseconds between two checks of the deadlines. */
 const TICK = 5
-/** A look that comes more milliseconds late than this says that the process stood still, not what it waits for. */
+/** If a check is more milliseconds late than this, the process stood still, and the promises are not to blame. */
 const TOLERANCE = 50
 
 interface Waiting {
-  /** As `now()`. */
+  /** The deadline, on the clock of `now()`. */
   until: number
-  /** Whether the limit has been put off once, for a process that stood still. */
-  isPutOff: boolean
-  /** Undefined once it has been settled. */
+  /** Whether the deadline was already extended once because the process stood still. */
+  isExtended: boolean
+  /** Undefined once the promise has settled. */
   giveUp: (() => void) | undefined
 }
 
-// One timer and one list for all: a timer for each would cost more than what it watches.
+// One timer and one list serve all promises: a timer for each would cost more than the promise.
 let all: Waiting[] = []
-// In no request's context: the timer outlives that of the one that it began with.
+// The timer runs in no request's async context, since it outlives the request that started it.
 const outside = new AsyncResource('fastify-ioredis-session.deadline')
 let timer: NodeJS.Timeout | undefined
-let lookedAt = 0
-let stoodStill = 0
+let checkedAt = 0
+/** Milliseconds for which the event loop was blocked, in total. */
+let blockedFor = 0
 
-/** As `now()`, without the time for which the event loop was blocked while something was waited for. */
+/** As `now()`, without the time for which the event loop was blocked during a wait. */
 export function awake(): number {
   const at = now()
-  return at - stoodStill - lateness(at)
+  return at - blockedFor - lateness(at)
 }
 
 /**
- * The result of this promise, or an error if it has not come in time; what it says later is dropped. An event loop that
- * was blocked gives the answers that have come meanwhile one more turn.
- * @param until As `now()`, which is `performance.now()`.
- * @param ended Told of the end as it comes, with the error if it is one.
+ * Settles like this promise, or rejects with `late()` at the deadline; a later result is dropped. If the event loop was
+ * blocked, answers that arrived meanwhile get one more turn.
+ * @param until The deadline, on the clock of `now()`, which is `performance.now()`.
+ * @param ended Called as soon as the wait ends, with the error if there is one.
  */
 export function within<Result>(
   until: number,
@@ -48,11 +49,11 @@ export function within<Result>(
       waiting.giveUp = undefined
       reject(errorOf(ended, error))
     }
-    const waiting: Waiting = { until, isPutOff: false, giveUp: () => fail(late()) }
+    const waiting: Waiting = { until, isExtended: false, giveUp: () => fail(late()) }
     all.push(waiting)
     if (timer === undefined) {
-      lookedAt = now()
-      timer = outside.runInAsyncScope(setInterval, undefined, look, TICK) as NodeJS.Timeout
+      checkedAt = now()
+      timer = outside.runInAsyncScope(setInterval, undefined, check, TICK) as NodeJS.Timeout
     }
     promise.then((result) => {
       if (waiting.giveUp === undefined) return
@@ -65,26 +66,26 @@ export function within<Result>(
 }
 
 function lateness(at: number): number {
-  const late = at - lookedAt - TICK
+  const late = at - checkedAt - TICK
   return timer !== undefined && late > TOLERANCE ? late : 0
 }
 
-function look(): void {
+function check(): void {
   const at = now()
   const late = lateness(at)
-  lookedAt = at
-  stoodStill += late
+  checkedAt = at
+  blockedFor += late
   if (late === 0) {
     giveUpDue()
     return
   }
-  // Once only: a process that is blocked again and again has deadlines too.
+  // Extend each deadline only once: it must end even in a process that is blocked again and again.
   for (const waiting of all) {
-    if (waiting.isPutOff) continue
-    waiting.isPutOff = true
+    if (waiting.isExtended) continue
+    waiting.isExtended = true
     waiting.until += late
   }
-  // Answers are read between timers and immediates.
+  // The event loop reads answers after timers and before immediates.
   setImmediate(giveUpDue)
 }
 
@@ -98,7 +99,8 @@ function giveUpDue(): void {
   timer = undefined
 }
 
-// What it throws itself, a logger for instance, is the error then: nobody else would be told, and others wait behind it.
+// If the callback itself throws, as a logger may, its error is the result: nothing else would report it, and the other
+// promises in the list would not be checked.
 function errorOf(ended: (error?: unknown) => void, error?: unknown): unknown {
   try {
     ended(error)

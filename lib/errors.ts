@@ -1,9 +1,9 @@
-// Every error of this package. The README lists each code with its cause and its cure.
+// Every error of this package. The documentation lists each code with its cause and its cure.
 // Messages name options, keys, handles and sizes; never a session id, a secret or a value of a session.
 import createError from '@fastify/error'
 import { keyName } from './data/key-names.js'
 
-// Named, as all classes here: loggers print the name of the class as the type of an error.
+// Every class has a name: loggers print it as the type of the error.
 function nameError(code: string, message: string) {
   return class FastifyError extends createError<[string, string]>(code, message, 500, TypeError) {
     constructor(name: unknown, why: string) {
@@ -12,13 +12,13 @@ function nameError(code: string, message: string) {
   }
 }
 
-/** An option that cannot be used, found at start-up. Arguments: the option's name, what is wrong with it. */
+/** An option cannot be used. Arguments: the option's name, what it must be. */
 export const OptionError = nameError('FST_SESSION_OPTION', 'option %s: %s')
 
-/** A key that a session does not take. Arguments: the key, why not. */
+/** A session refuses a key. Arguments: the key, why. */
 export const KeyError = nameError('FST_SESSION_KEY', 'session key "%s" %s')
 
-/** A callback, or more arguments than a method takes. Arguments: the method's name, what it does instead. */
+/** A method was given a callback or too many arguments. Arguments: the method's name, what it does instead. */
 export const CallbackError = createError<[string, string]>(
   'FST_SESSION_CALLBACK',
   'session.%s() %s',
@@ -29,7 +29,7 @@ export const CallbackError = createError<[string, string]>(
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(
   'FST_SESSION_ASSIGN',
-  'request.%s cannot be replaced: destroy() ends the session, set() and delete() change it',
+  'request.%s cannot be replaced: call destroy() to end the session, set() or delete() to change it',
   500,
   TypeError
 )
@@ -41,118 +41,123 @@ export const NotLoadedError = createError<[string]>(
   500
 )
 
-/** The session was changed while it was being read again. */
+/** The session was changed during `reload()`. */
 export const ReloadingError = createError(
   'FST_SESSION_RELOADING',
   'session.reload() is under way: await it before you change the session',
   500
 )
 
-/** The session is not what the store holds. Arguments: what was tried, why the session is detached. */
+/** The session is detached from the store. Arguments: what was tried, why the session is detached. */
 export const DetachedError = createError<[string, string]>(
   'FST_SESSION_DETACHED',
-  'cannot %s this session: it is empty and never saved (%s)',
+  'cannot %s this session: it is empty and never saved (%s); check session.detached first',
   500
 )
 
-/** A session with a new id cannot be saved any more: its cookie could not be sent. */
+/** A session with a new id can no longer be saved, because its cookie can no longer be sent. */
 export const HeadersSentError = createError(
   'FST_SESSION_HEADERS_SENT',
-  'cannot save a session under a new id: the response headers are gone, its cookie could not be sent',
+  'cannot save a session under a new id: the response headers have already been sent, so its cookie cannot be set; ' +
+    'call save() before them',
   500
 )
 
 /** The data cannot be encoded. Arguments: the serializer, the keys (with types) that it refused. */
 export const EncodeError = createError<[string, string]>(
   'FST_SESSION_ENCODE',
-  'serializer %s cannot encode %s',
+  'serializer %s cannot encode %s; store another type, or choose another serializer',
   500
 )
 
 /** The record is too large to store. Arguments: size in bytes or "more than …", limit in bytes, the largest keys. */
 export const TooLargeError = createError<[string, number, string]>(
   'FST_SESSION_TOO_LARGE',
-  'the session takes %s bytes, maxRecordBytes is %d; largest keys: %s',
+  'the session takes %s bytes, maxRecordBytes is %d; store less in its largest keys: %s',
   500
 )
 
-/** The session holds too much to store, whatever its size. Arguments: the limit, of what, the largest keys. */
+/** The session holds too many of something, whatever its size. Arguments: the limit, of what, the largest keys. */
 export const TooManyError = createError<[number, string, string]>(
   'FST_SESSION_TOO_LARGE',
-  'the session holds more than %d %s; largest keys: %s',
+  'the session holds more than %d %s; store less in its largest keys: %s',
   500
 )
 
 /** The stored record cannot be decoded. Arguments: the handle, why. */
 export const UndecodableError = createError<[string, string]>(
   'FST_SESSION_UNDECODABLE',
-  'the record of session %s cannot be decoded: %s',
+  'the record of session %s cannot be decoded: %s; deploy the serializer that wrote it, or destroy the session',
   500
 )
 
 /** Other requests changed the session in between. Arguments: the handle, what happened. */
-export const ConflictError = createError<[string, string]>('FST_SESSION_CONFLICT', 'session %s: %s', 409)
+export const ConflictError = createError<[string, string]>(
+  'FST_SESSION_CONFLICT',
+  'session %s: %s; send the request again',
+  409
+)
 
 /** Seconds after which a client may try again when the store fails. */
 const RETRY_AFTER = 1
 
 function storeError(code: string, message: string, status: number) {
   return class FastifyError extends createError<[string, string]>(code, message, status) {
-    /** Fastify sends them with the error. */
+    /** Fastify sends these headers with the error. */
     readonly headers: Record<string, number> = status === 503 ? { 'retry-after': RETRY_AFTER } : {}
   }
 }
 
-/** The store did not answer, or could not; nothing was stored. Arguments: the operation, the kind of failure. */
+/** The store cannot be reached, or refused; nothing was stored. Arguments: the operation, the kind of failure. */
 export const UnavailableError = storeError(
   'FST_SESSION_UNAVAILABLE',
-  'the session store is unavailable: %s failed with %s',
+  'the session store is unavailable: %s failed with %s; nothing was stored: check the store, then try again',
   503
 )
 
 /** The answer to a write was lost. Arguments: the operation, the kind of failure. */
 export const UncertainError = storeError(
   'FST_SESSION_UNCERTAIN',
-  'the session store did not answer: %s failed with %s, and may have taken place or not',
+  'the session store did not answer: %s failed with %s; the write may be stored or not: check before you repeat it',
   503
 )
 
-/** Stored, but not on as many replicas as asked for, as far as is known. Arguments: the operation, how many have it. */
+/** The write is stored, but possibly on fewer replicas than required. Arguments: the operation, how many have it. */
 export const NotReplicatedError = storeError(
   'FST_SESSION_NOT_REPLICATED',
-  'the session is stored, not replicated: %s has reached %s',
+  'the session is stored but not replicated: %s has reached %s; check the replicas, or lower the option replicas',
   503
 )
 
-/** The store takes no more. Arguments: the operation, the kind of refusal. */
+/** The store accepts no more writes. Arguments: the operation, the kind of refusal. */
 export const StoreFullError = storeError(
   'FST_SESSION_STORE_FULL',
-  'the session store takes no writes: %s was refused with %s',
+  'the session store accepts no writes: %s was refused with %s; give it more memory or disk space',
   503
 )
 
-/** The store does not let us. Arguments: the operation, the kind of refusal. */
+/** The store denies access. Arguments: the operation, the kind of refusal. */
 export const StoreDeniedError = storeError(
   'FST_SESSION_STORE_DENIED',
-  'the session store denies access: %s was refused with %s',
+  'the session store denies access: %s was refused with %s; check the password and rights of its user',
   500
 )
 
-/** Something that is no string stands under the key of a session. Arguments: the operation, the kind of refusal. */
+/** The key of a session holds something other than a string. Arguments: the operation, the kind of refusal. */
 export const ForeignKeyError = storeError(
   'FST_SESSION_FOREIGN_KEY',
-  'another application uses the key of a session: %s was refused with %s',
+  'another application uses the key of a session: %s was refused with %s; choose a prefix that nothing else uses',
   500
 )
 
-/** The store answers wrongly, which the check at the start finds out. Arguments: the operation, what is wrong. */
+/** The check at start-up found that the store answers wrongly. Arguments: the operation, what it did wrong. */
 export const StoreBrokenError = storeError(
   'FST_SESSION_STORE_BROKEN',
-  'the session store does not do what it is asked to: %s %s',
+  'the session store answers wrongly: %s %s; use another server or proxy',
   500
 )
 
-/** Whether this error says that the store has not done what it was asked to. */
+/** Whether this error says that the store did not carry out the operation. */
 export function isRefusal(error: unknown): boolean {
   return [UnavailableError, StoreFullError, StoreDeniedError, ForeignKeyError].some(
     (known) => error instanceof known

@@ -1,11 +1,17 @@
-// What an operator may want to know: each event is a line in the log and a message on a diagnostics channel.
+// What an operator may want to know: each event is a message on a diagnostics channel, and most are a line in the log.
 import { channel } from 'node:diagnostics_channel'
 import { now } from './clock.js'
 import type { Commit } from './records/lineage.js'
 
 /**
- * Messages on the channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` are milliseconds
- * as the request waited for them.
+ * A message on the diagnostics channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` is
+ * the time in milliseconds that the request waited, for `recovered` the length of the outage.
+ *
+ * @example
+ * subscribe('fastify-ioredis-session', (message) => {
+ *   const event = message as SessionEvent
+ *   total.inc({ type: event.type })
+ * })
  */
 export type SessionEvent =
   | { type: 'load'; handle: string; found: boolean; ms: number }
@@ -19,10 +25,11 @@ export type SessionEvent =
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
+  | { type: 'peeked'; handle: string; key: string }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
   | { type: 'kept'; key: string; valueType: string; serializer: string; recordSerializer: string }
 
-/** What is used of a logger, pino's in Fastify. */
+/** The methods of a logger that the plugin calls. In Fastify the logger is pino. */
 export interface Log {
   error(details: object, message: string): void
   warn(details: object, message: string): void
@@ -31,7 +38,7 @@ export interface Log {
 
 const events = channel('fastify-ioredis-session')
 
-/** Tells of something that is worth a line in the log. */
+/** Logs an event and publishes it. */
 export function report(log: Log, level: keyof Log, event: SessionEvent, message: string): void {
   log[level]({ session: event }, message)
   events.publish(event)
@@ -41,21 +48,26 @@ export function reportEnd(log: Log, handle: string, how: string): void {
   report(log, 'info', { type: 'destroyed', handle }, `session ${handle} was ended ${how}`)
 }
 
-/** @param expected The commit that was answered. @param there The commit that is stored. */
+/**
+ * @param expected The commit that was acknowledged.
+ * @param there The commit that is stored.
+ */
 export function reportRollback(log: Log, handle: string, expected: Commit, there: Commit | undefined): void {
   const found = there?.counter
-  const what = found === expected.counter ? 'another commit of this number' : (found ?? 'none')
+  const commit = found === expected.counter ? 'another commit' : 'commit'
+  const held = found === undefined ? 'no commit' : `${commit} ${found}`
   report(
     log,
     'warn',
     { type: 'rollback', handle, expected: expected.counter, found },
-    `session ${handle} has lost commits: ${what} is stored, ${expected.counter} was answered`
+    `session ${handle} has lost commits: commit ${expected.counter} was acknowledged, the store holds ${held}; ` +
+      'check its persistence, or set the option replicas'
   )
 }
 
 const knownAmbiguous = new WeakSet<object>()
 
-/** A line in the log for the first one of each registration: browsers send the same cookies again and again. */
+/** Logs only the first event of each registration, since browsers send the same cookies again and again. */
 export function reportAmbiguous(registration: object, log: Log, handles: readonly string[]): void {
   const event = { type: 'ambiguous', handles } as const
   if (knownAmbiguous.has(registration)) events.publish(event)
@@ -66,17 +78,18 @@ export function reportAmbiguous(registration: object, log: Log, handles: readonl
       log,
       'warn',
       event,
-      `a browser sends the cookies of ${count} sessions, and none is used: change cookie.name with domain or path`
+      `a browser sent the cookies of ${count} sessions, so none is used: ` +
+        'change cookie.name whenever cookie.domain or cookie.path change'
     )
   }
 }
 
-/** Reports what is worth no line in the log, since any visitor can cause it with every request. */
+/** Publishes an event without logging it, since any visitor can cause it with every request. */
 export function announce(event: SessionEvent): void {
   events.publish(event)
 }
 
-/** Does work that is told of, with the time it took, where anybody listens. A line in the log would be too much. */
+/** Does the work, and publishes an event with its duration if anything subscribes. It is too frequent for the log. */
 export function timed(work: () => Promise<void>, describe: (ms: number) => SessionEvent): Promise<void> {
   if (!events.hasSubscribers) return work()
   const startedAt = now()

@@ -1,4 +1,4 @@
-// What users import.
+// The public interface of the package.
 export { type SerializerName, serializers } from '../serializers/index.js'
 export type { Dictionary, Serializer } from '../serializers/serializer.js'
 export type { CookieOptions, ResponseCookie } from './cookies/cookie.js'
@@ -8,6 +8,7 @@ export * as mergeRules from './data/merge-rules.js'
 export type { SessionEvent } from './events.js'
 export type { RedisSessionOptions } from './plugin/options.js'
 export { redisSession, redisSession as default } from './plugin/plugin.js'
+export type { DeepReadonly } from './session/peek.js'
 export type { Detached, Session, SessionData, SessionMethods } from './session/session.js'
 export { MemoryStore, type MemoryStoreOptions } from './stores/memory.js'
 export { type RedisClient, RedisStore, type RedisStoreOptions } from './stores/redis.js'

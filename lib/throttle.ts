@@ -1,21 +1,21 @@
-// What is the same again and again is said the first time, and then at most once a minute.
+// Limits how often the same thing is logged: the first time, and then at most once a minute.
 import { now } from './clock.js'
 
 const MINUTE = 60_000
 
 export class LogThrottle {
-  readonly #saidAt = new Map<string, number>()
+  readonly #loggedAt = new Map<string, number>()
 
-  /** Whether this is to be said now. What is another thing than before always is. */
+  /** Whether to log this now. Something that was not logged before is always due. */
   isDue(what: string): boolean {
-    const saidAt = this.#saidAt.get(what)
-    if (saidAt !== undefined && now() - saidAt < MINUTE) return false
-    this.#saidAt.set(what, now())
+    const loggedAt = this.#loggedAt.get(what)
+    if (loggedAt !== undefined && now() - loggedAt < MINUTE) return false
+    this.#loggedAt.set(what, now())
     return true
   }
 
-  /** What is said next is the first time again. */
+  /** Makes everything due again. */
   forget(): void {
-    this.#saidAt.clear()
+    this.#loggedAt.clear()
   }
 }

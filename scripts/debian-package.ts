@@ -20,18 +20,51 @@ export function unpackedProgram(folder: string, pack: string): string | undefine
  * @throws If this machine has no apt, or apt finds no such package or no network.
  */
 export function unpackDebianPackage(folder: string, pack: string, suite?: string): string {
+  return unpack(folder, pack, { suite, isSelfContained: true }, (root, libraries) => {
+    const loader = libraries
+      .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
+      .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
+    if (loader === undefined) throw new Error(`no program loader among the packages of ${pack}`)
+    return [loader, '--library-path', libraries.join(':'), join(root, 'usr/bin', pack)]
+  })
+}
+
+/**
+ * The same for a program that starts itself again by its own path, as browsers do, and so needs the loader of this
+ * machine: only the libraries and fonts that this machine lacks come with it.
+ * @param path The program in its package.
+ */
+export function unpackDebianApplication(folder: string, pack: string, path: string): string {
+  return unpack(folder, pack, { suite: undefined, isSelfContained: false }, (root, libraries) => {
+    const program = join(root, path)
+    if (!existsSync(program)) throw new Error(`the package ${pack} of this machine's apt has no /${path}`)
+    const fonts = existsSync(join(root, 'etc/fonts')) ? [`FONTCONFIG_SYSROOT=${root}`] : []
+    // Libraries that others look for by an absolute path.
+    const inner = libraries.flatMap((lib) => subfolders(lib, /^pulseaudio$/))
+    return ['env', `LD_LIBRARY_PATH=${[...libraries, ...inner].join(':')}`, ...fonts, program]
+  })
+}
+
+interface Source {
+  suite: string | undefined
+  /** Whether every library comes with it, whatever is installed here. */
+  isSelfContained: boolean
+}
+
+function unpack(
+  folder: string,
+  pack: string,
+  source: Source,
+  commandOf: (root: string, libraries: string[]) => string[]
+): string {
   const found = unpackedProgram(folder, pack)
   if (found !== undefined) return found
   const path = join(CACHE, folder)
   rmSync(path, { recursive: true, force: true })
   const root = join(path, 'root')
-  downloadWithDependencies(path, root, pack, suite)
-  const folders = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
-  const loader = folders
-    .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
-    .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
-  if (loader === undefined) throw new Error(`no program loader among the packages of ${pack}`)
-  const command = [loader, '--library-path', folders.join(':'), join(root, 'usr/bin', pack)]
+  downloadWithDependencies(path, root, pack, source)
+  const libraries = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
+  const command = commandOf(root, libraries)
   // Written last: while it is not there, nothing is.
   const program = join(path, pack)
   writeFileSync(program, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`)
@@ -39,15 +72,18 @@ export function unpackDebianPackage(folder: string, pack: string, suite?: string
   return program
 }
 
-// Apt in a folder of its own, which believes that nothing is installed: so it brings every library.
-function downloadWithDependencies(folder: string, root: string, pack: string, suite: string | undefined) {
+// Apt in a folder of its own. If it is to bring every library, it believes that nothing is installed.
+function downloadWithDependencies(
+  folder: string,
+  root: string,
+  pack: string,
+  { suite, isSelfContained }: Source
+): void {
   for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'root']) {
     mkdirSync(join(folder, name), { recursive: true })
   }
-  writeFileSync(join(folder, 'status'), '')
   const settings: Record<string, string> = {
     'Dir::State': join(folder, 'state'),
-    'Dir::State::status': join(folder, 'status'),
     'Dir::Cache': join(folder, 'cache'),
     // No hooks of the system, which may change it.
     'Dir::Etc::main': join(folder, 'none'),
@@ -55,6 +91,10 @@ function downloadWithDependencies(folder: string, root: string, pack: string, su
     'Debug::NoLocking': '1',
     'APT::Sandbox::User': 'root',
     'APT::Install-Recommends': '0'
+  }
+  if (isSelfContained) {
+    writeFileSync(join(folder, 'status'), '')
+    settings['Dir::State::status'] = join(folder, 'status')
   }
   if (suite !== undefined) {
     writeFileSync(join(folder, 'sources.list'), sourcesOf(suite))

@@ -1,5 +1,5 @@
-// `npm run fidelity`: what each serializer keeps, and how many bytes it takes, as the README's tables.
-// With `--check README.md`: whether the tables between that file's markers are these.
+// `npm run fidelity`: what each serializer keeps, and how many bytes it takes, as the tables of docs/serializers.md.
+// With `--check FILE`: whether the tables between the markers of that file are these.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Codec } from '../lib/data/codec.js'

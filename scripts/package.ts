@@ -1,6 +1,7 @@
-// `npm run test:package`: what npm would publish, installed into an empty project, runs there and has its types.
+// `npm run test:package`: what npm would publish, installed into an empty project, runs there and has its types. So does
+// the first sample of the README.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -43,6 +44,7 @@ try {
   run('npx', ['attw', tarball, '--profile', 'esm-only'], '.')
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }')
   writeFileSync(join(project, 'program.ts'), PROGRAM)
+  copyFileSync('examples/basic.ts', join(project, 'basic.ts'))
   const peers = Object.keys(peerDependencies).map((name) => `${name}@${devDependencies[name]}`)
   const types = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
   run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...peers, ...types], project)
@@ -56,7 +58,9 @@ try {
     '--types',
     'node'
   ]
-  run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, 'program.ts'], project)
+  for (const file of ['basic.ts', 'program.ts']) {
+    run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, file], project)
+  }
   run(process.execPath, ['program.js'], project)
   // As with --omit=optional: without the native part of msgpackr.
   for (const name of ['msgpackr-extract', '@msgpackr-extract']) {

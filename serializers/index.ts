@@ -1,4 +1,4 @@
-// The registry. A new serializer is one file beside this one, and one line here.
+// The registry. To add a serializer, add a file to this folder and a line here.
 import { json } from './json.js'
 import { msgpack } from './msgpack.js'
 import type { Serializer } from './serializer.js'

@@ -1,4 +1,4 @@
-// JSON: readable everywhere, and loses what JSON has no word for (Date, Map, Set, undefined, NaN).
+// JSON: readable everywhere, but it loses the types that JSON lacks (Date, Map, Set, undefined, NaN).
 import { type Serializer, textOf } from './serializer.js'
 
 export const json: Serializer = {

@@ -1,17 +1,20 @@
-// Reads the msgpack that `msgpack.ts` writes by msgpackr, and nothing else.
+// Reads the msgpack that `msgpack.ts` writes, and nothing else.
 //
-// The library's own way back shares its tables with the whole process: an error named `valueOf` is looked up among the
-// properties of all objects, a structure named `bin` slows every later record down, one object stands for each byte c1.
-// It also compiles a function for each structure. This one keeps nothing from one record to the next.
+// msgpackr's decoder shares its tables with the whole process. It finds an error named `valueOf` on Object.prototype.
+// A structure named `bin` slows down every later record, and all c1 bytes decode to the same object.
+// It also compiles a function for each structure. This reader keeps no state between records.
 import { Buffer } from 'node:buffer'
 import { MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from './serializer.js'
 
-/** @throws on what no session was ever written as, in time and memory that are linear in the bytes. */
+/**
+ * Takes time and memory linear in the number of bytes.
+ * @throws if `msgpack.ts` does not write such bytes, or if they exceed the limits of `serializer.ts`.
+ */
 export function read(bytes: Uint8Array): unknown {
   return new Reader(bytes).read()
 }
 
-/** Extensions of msgpackr by their type: what follows one is a value, or its own bytes. */
+/** The extension types of msgpackr. A value follows, or bytes of the extension's own format. */
 const UNDEFINED = 0
 const BIGINT = 0x42
 const ERROR = 0x65
@@ -27,7 +30,7 @@ const ERRORS = new Map(
     type
   ])
 )
-/** By the code of the type; Buffers have a token of their own. */
+/** By type code. Buffers have a separate token. */
 const BINARIES = [
   ...[Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array],
   ...[Float32Array, Float64Array, BigInt64Array, BigUint64Array]
@@ -38,7 +41,7 @@ const DATA_VIEW = 17
 class Reader {
   readonly #bytes: Buffer
   readonly #view: DataView
-  /** Of the objects that follow, by the token that stands for each. */
+  /** The keys of objects, by the token that refers to them. */
   readonly #structures = new Map<number, string[]>()
   #at = 0
   #depth = 0
@@ -52,7 +55,7 @@ class Reader {
 
   read(): unknown {
     const value = this.#value()
-    if (this.#at !== this.#bytes.length) throw new TypeError('bytes behind the value')
+    if (this.#at !== this.#bytes.length) throw new TypeError('bytes after the value')
     return value
   }
 
@@ -112,17 +115,17 @@ class Reader {
       case 0xdf:
         return this.#map(this.#uint(2 << (token - 0xde)))
       default:
-        throw new TypeError(`no value begins with ${token}`)
+        throw new TypeError(`no value starts with byte ${token}`)
     }
   }
 
   // ---------------------------------------------------------------- bytes
 
-  /** The place of so many bytes, which are read from then on. */
+  /** Consumes this many bytes and returns their offset. */
   #take(length: number): number {
     const at = this.#at
     this.#at += length
-    if (this.#at > this.#bytes.length) throw new RangeError('cut off')
+    if (this.#at > this.#bytes.length) throw new RangeError('truncated')
     return at
   }
 
@@ -130,7 +133,7 @@ class Reader {
     return this.#bytes.readUIntBE(this.#take(length), length)
   }
 
-  /** In memory of their own: what is kept must be no view of a buffer that holds other sessions. */
+  /** A copy, because the input may be a slice of a buffer that holds other sessions. */
   #copy(length: number): ArrayBuffer {
     const at = this.#take(length)
     return Uint8Array.prototype.slice.call(
@@ -143,9 +146,9 @@ class Reader {
     return this.#bytes.toString('utf8', at, at + length)
   }
 
-  // ---------------------------------------------------------------- what holds values
+  // ---------------------------------------------------------------- containers
 
-  // A length says how many values follow. Each takes a byte at least, so nothing is allocated that is not there.
+  // A list grows as its values are read. Each takes at least one byte, so a forged length allocates nothing.
   #list(length: number): unknown[] {
     const list: unknown[] = []
     this.#descend()
@@ -165,7 +168,7 @@ class Reader {
 
   #set(): Set<unknown> {
     const list = this.#value()
-    if (!Array.isArray(list)) throw new TypeError('a Set of no list')
+    if (!Array.isArray(list)) throw new TypeError('a Set that is not a list')
     this.#addEntries(list.length)
     return new Set(list)
   }
@@ -180,11 +183,11 @@ class Reader {
     return object
   }
 
-  // The list of keys of one object, which stands right behind it, and of those that its token will stand for.
+  // Defines the keys that a token refers to, then reads the first object with these keys.
   #structure(token: number): Record<string, unknown> {
     const keys = this.#value()
     if (!Array.isArray(keys) || !keys.every((key) => typeof key === 'string')) throw new TypeError('no keys')
-    // As msgpackr does: it would be the prototype.
+    // Like msgpackr: assigning `__proto__` would set the prototype.
     this.#structures.set(
       token,
       keys.map((key) => (key === '__proto__' ? '__proto_' : key))
@@ -193,7 +196,7 @@ class Reader {
   }
 
   #descend(): void {
-    if (++this.#depth > MAX_DEPTH) throw new RangeError('nested too deep')
+    if (++this.#depth > MAX_DEPTH) throw new RangeError('nested too deeply')
   }
 
   #addEntries(size: number): void {
@@ -210,14 +213,14 @@ class Reader {
     if (type === BIGINT) return this.#bigint(length)
     if (type === TIMESTAMP) return this.#date(length)
     const data = this.#uint(1)
-    if (this.#at !== end) throw new TypeError('an extension of another length')
+    if (this.#at !== end) throw new TypeError('wrong length of an extension')
     if (type === STRUCTURE && data >= 0x40 && data < 0x80) return this.#structure(data)
-    if (data !== 0) throw new TypeError('an unknown extension')
+    if (data !== 0) throw new TypeError('unknown extension')
     if (type === UNDEFINED) return undefined
     if (type === SET) return this.#set()
     if (type === ERROR) return this.#error()
     if (type === REGEXP) return this.#regexp()
-    throw new TypeError('an unknown extension')
+    throw new TypeError('unknown extension')
   }
 
   #binary(code: number, length: number): unknown {
@@ -225,7 +228,7 @@ class Reader {
     if (code === ARRAY_BUFFER) return buffer
     if (code === DATA_VIEW) return new DataView(buffer)
     const type = BINARIES[code]
-    if (type === undefined) throw new TypeError('an unknown type of binary data')
+    if (type === undefined) throw new TypeError('unknown type of binary data')
     return new type(buffer)
   }
 
@@ -234,7 +237,7 @@ class Reader {
     return BigInt.asIntN(8 * length, BigInt(`0x${this.#bytes.toString('hex', at, at + length)}`))
   }
 
-  // The timestamps of msgpack, and one byte for an invalid Date.
+  // The three timestamp formats of msgpack. msgpackr adds one of a single byte for an invalid Date.
   #date(length: number): Date {
     const at = this.#take(length)
     const view = this.#view
@@ -245,10 +248,10 @@ class Reader {
       return dateOf((high & 3) * 2 ** 32 + view.getUint32(at + 4), high >>> 2)
     }
     if (length === 12) return dateOf(Number(view.getBigInt64(at + 4)), view.getUint32(at))
-    throw new TypeError('a timestamp of another length')
+    throw new TypeError('wrong length of a timestamp')
   }
 
-  // Name, message, cause. The name may be a visitor's: it is looked up in a table of its own.
+  // Name, message, cause. A visitor may have chosen the name, so the lookup must not reach a prototype.
   #error(): Error {
     const [name, message, cause] = this.#parts()
     const type = ERRORS.get(name as string)
@@ -262,14 +265,14 @@ class Reader {
 
   #regexp(): RegExp {
     const [source, flags] = this.#parts()
-    if (typeof source !== 'string' || typeof flags !== 'string') throw new TypeError('no regular expression')
+    if (typeof source !== 'string' || typeof flags !== 'string') throw new TypeError('not a RegExp')
     return new RegExp(source, flags)
   }
 
   #parts(): unknown[] {
     if (++this.#costly > MAX_COSTLY) throw new RangeError('too many Errors or regular expressions')
     const parts = this.#value()
-    if (!Array.isArray(parts)) throw new TypeError('no parts')
+    if (!Array.isArray(parts)) throw new TypeError('an Error or regular expression without parts')
     return parts
   }
 }

@@ -1,4 +1,4 @@
-// msgpack, by msgpackr: the smallest records, and keeps Date, Map, Set, bigint, undefined and binary data.
+// msgpack, written by msgpackr: the smallest records. It keeps Date, Map, Set, bigint, undefined and binary data.
 import type { Packr } from 'msgpackr'
 import { read } from './msgpack-reader.js'
 import type { Dictionary, Serializer } from './serializer.js'
@@ -10,9 +10,9 @@ export const msgpack: Serializer = {
   tag: 3,
   refusesCycles: true,
   async load() {
-    // This entry leaves the optional native part out, which is for decoding only.
+    // This entry omits the optional native addon, which only speeds up decoding.
     const { Packr } = await import('msgpackr/pack')
-    // structuredClone: pointers to shared objects are not part of what the reader knows.
+    // With structuredClone, msgpackr writes pointers to shared objects, which the reader does not accept.
     packr = new Packr({ moreTypes: true, structuredClone: false })
   },
   encode: (data) => packr.pack(data),

@@ -1,56 +1,68 @@
-// The interface of a serializer: what turns the data of a session into bytes, and back.
+// The interface of a serializer, which turns session data into bytes and back.
 import { Buffer, isUtf8 } from 'node:buffer'
 
-/** The data of one session: an object whose top-level keys are the keys of the session. */
+/** The data of one session. Its top-level keys are the keys of the session. */
 export type Dictionary = Record<string, unknown>
 
 /**
- * Encodes the data of sessions. A user's own serializer implements this very interface.
+ * Encodes session data. Custom serializers implement the same interface.
  *
- * The tag is written into every record, so that any process finds the serializer that wrote it: a tag, once
- * used, belongs to its format for as long as records of it live.
+ * Every record holds the tag of the serializer that wrote it, so any process can read it. Never give a tag to another
+ * format while records of the old one exist.
+ * @example
+ * const v8: Serializer = {
+ *   name: 'v8',
+ *   tag: 32,
+ *   encode: (data) => serialize(deserialize(serialize(data))), // v8 writes decoded arrays differently from fresh ones
+ *   decode: (bytes) => deserialize(new Uint8Array(bytes)) // a copy, because v8 returns views of its input
+ * }
  */
 export interface Serializer {
-  /** The name, as in error messages and in the option `serializer`. */
+  /** The name in error messages and log lines. */
   readonly name: string
-  /** 1 to 255, and unique; 1 to 31 belong to this package, 32 to 255 to its users. */
+  /** A unique integer: 1 to 31 are reserved for this package, 32 to 255 are for custom serializers. */
   readonly tag: number
-  /** Whether an object inside itself is refused before `encode`, which would go round until the stack is full. */
+  /**
+   * Whether the plugin refuses an object that contains itself, instead of calling `encode`. Set it if `encode` would
+   * recurse until the stack overflows.
+   * @default false
+   */
   readonly refusesCycles?: boolean
-  /** Awaited once before the first use, if there is one: the place to import a library on demand. */
+  /** Optional. Awaited once before the first use, for example to import a library on demand. */
   load?(): Promise<void>
   /**
-   * Bytes that nobody changes before the next call, or a text, which is stored in UTF-8. Does not change `data`. Throws on
-   * what it cannot encode. Data that was decoded, and not changed since, gives the same bytes again: other bytes count
-   * as a change, and are stored.
+   * Encodes `data` without changing it. Data that was decoded and not changed since must give the same bytes again;
+   * different bytes count as a change and are stored.
+   * @returns A string, stored in UTF-8, or bytes that stay valid until the next call.
+   * @throws on values that it cannot encode.
    */
   encode(data: Dictionary): Uint8Array | string
   /**
-   * The data that `encode` was given. Throws on bytes that are not its own, in bounded time and memory:
-   * they come from a database that others may write to. Keeps no view of `bytes`, which may be a slice of
-   * a buffer that is shared with other sessions.
+   * Returns the data that `encode` was given. Keeps no view of `bytes`, which may be a slice of a buffer shared with
+   * other sessions.
+   * @throws on bytes that `encode` does not produce, in bounded time and memory: others may write to the database.
    */
   decode(bytes: Uint8Array): Dictionary
 }
 
 /**
- * How many entries the Maps and Sets of one session hold in all, themselves included. Anybody can find numbers whose
- * hashes collide: a Set of 30,000 of them takes a second to build, one of 4,096 takes 20 ms.
+ * Maximum entries of all Maps and Sets of one session; each Map or Set counts as one more. Anyone can find numbers
+ * whose hashes collide: a Set of 30,000 of them takes a second to build, one of 4,096 takes 20 ms.
  */
 export const MAX_ENTRIES = 2_048
 
-/** How many Errors, regular expressions and URLs one session holds: each costs more to create than others to read. */
+/** Maximum Errors, regular expressions and URLs in one session. They cost more to create than other values. */
 export const MAX_COSTLY = 1_024
 
-/** How many levels of objects lie within each other. */
+/** Maximum nesting of objects. */
 export const MAX_DEPTH = 1_024
 
-/** The text that these bytes are in UTF-8; throws where they are not, rather than replace what is damaged. */
+/** Decodes UTF-8. Throws on invalid bytes instead of replacing them. */
 export function textOf(bytes: Uint8Array): string {
   const buffer =
     bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = buffer.toString()
-  // What stands for damaged bytes may as well have been there.
+  // U+FFFD replaces invalid bytes, but valid text may contain it as well.
   if (text.includes('\uFFFD') && !isUtf8(bytes)) throw new TypeError('not UTF-8')
   return text
 }

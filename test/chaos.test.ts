@@ -1,11 +1,11 @@
 // The part of `npm run chaos` that is small enough for every run of the tests. No clock is asked here: what is looked
 // at is what was lost, who was logged out, and what nobody handled.
 import t from 'tap'
-import type { Fault, Scenario } from '../benchmarks/chaos/fault.js'
-import { promisesBroken } from '../benchmarks/chaos/promises.js'
-import { generator } from '../benchmarks/chaos/random.js'
-import { runScenario } from '../benchmarks/chaos/scenario.js'
-import { scenarios } from '../benchmarks/chaos/scenarios.js'
+import type { Fault, Scenario } from './chaos/fault.js'
+import { promisesBroken } from './chaos/promises.js'
+import { runScenario } from './chaos/scenario.js'
+import { scenarios } from './chaos/scenarios.js'
+import { generator } from './support/random.js'
 
 const MS = 1_300
 

@@ -5,7 +5,7 @@ import { Browser, sessionCookie } from './support/browser.js'
 import { startRedis } from './support/redis-server.js'
 
 for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
-  t.test(`with ${serializer}`, async (t) => {
+  t.test(`requests with ${serializer} cost these Redis commands and no more`, async (t) => {
     const redis = await startRedis(t)
     const app = await createApp(t, { redis: redis.url, serializer })
     app.get('/unused', async () => ({}))

@@ -60,7 +60,7 @@ async function signedIn(example: RunningExample, name = 'Ada'): Promise<Visitor>
 t.test('without Redis it runs in one process, and says so', async (t) => {
   const example = await startExample(t)
   t.match(example.output(), /^Notes: +http:\/\/127\.0\.0\.1:\d+$/m)
-  t.match(example.output(), /^Sessions: +in this process; sessions end with this process; set REDIS_URL/m)
+  t.match(example.output(), /^Sessions: +in this process, and end with it; set REDIS_URL/m)
   t.match(example.output(), /^Serializer: +superjson/m)
   t.match(example.output(), /^Cookies: +signed with a random secret of this process$/m)
   const visitor = await signedIn(example)
@@ -118,10 +118,10 @@ t.test('an environment that it cannot use is refused with a clear line', async (
       { SESSION_SERIALIZER: 'pickle' },
       'SESSION_SERIALIZER is "pickle"; it must be one of json, superjson, msgpack.'
     ],
-    [{ PORT: port }, `Port ${port} is taken: choose another, such as PORT=3001 npm start.`],
+    [{ PORT: port }, `Port ${port} is in use. Choose another one: PORT=3001 npm start.`],
     [{ PORT: 'http' }, 'PORT is "http"; it must be a number from 0 to 65535.'],
     [{ REDIS_URL: 'localhost:6379' }, 'REDIS_URL must begin with redis:// or rediss://.'],
-    [{ SESSION_SECRET: 'short' }, 'option secret: has 5 characters, fewer than 32']
+    [{ SESSION_SECRET: 'short' }, 'option secret: has 5 characters: use at least 32']
   ] as const) {
     t.same(await runExample(environment), { code: 1, output: `${line}\n` })
   }

@@ -55,7 +55,7 @@ t.test('what a serializer will not bring back is warned about, by key, path and 
     bare: Object.create(null)
   })
   const lost = (path: string, type: string) =>
-    `session key ${path}: serializer json does not bring back this ${type} as it was`
+    `session key ${path}: serializer json does not keep this ${type}: convert it, or choose another serializer`
   t.same(warnings(app), [
     lost('at', 'Date'),
     lost('map', 'Map'),
@@ -99,7 +99,7 @@ t.test('only what this serializer loses', async (t) => {
 t.test('a part of a Map that is lost is told by the Map', async (t) => {
   const { app, set } = await appFor(t, 'msgpack')
   await set({ map: new Map([['price', new Money('x')]]) })
-  t.match(warnings(app), [/^session key map: .* this Map /])
+  t.match(warnings(app), [/^session key map: .* this Map: /])
 })
 
 t.test('what is changed within the session is checked as what is set', async (t) => {
@@ -116,7 +116,7 @@ t.test('what is changed within the session is checked as what is set', async (t)
   await browser.request('/new')
   t.same(warnings(app), [])
   await browser.request('/add')
-  t.match(warnings(app), [/^session key anything.items\[0\]: .* this Date /])
+  t.match(warnings(app), [/^session key anything.items\[0\]: .* this Date: /])
 })
 
 t.test('it is an event for those who listen', async (t) => {
@@ -208,11 +208,11 @@ t.test(
     for (let n = 0; n < 3; n++) {
       const { keys, tag: written } = codec.encodeLike(data, tag)
       t.equal(written, tag)
-      report.tell(keys, tag, data, codec, log)
+      report.warn(keys, tag, data, codec, log)
     }
     t.same(lines, [
-      'session key at: serializer json cannot keep this Date, so its record stays with msgpack',
-      'session key a\\u{a}b: serializer json cannot keep this Map, so its record stays with msgpack'
+      'session key at: msgpack still writes it, since json cannot keep this Date: convert it, or choose another serializer',
+      'session key a\\u{a}b: msgpack still writes it, since json cannot keep this Map: convert it, or choose another serializer'
     ])
     t.same(events[0], {
       type: 'kept',
@@ -222,7 +222,7 @@ t.test(
       recordSerializer: 'msgpack'
     })
     t.equal(codec.nameOf(99), 'json')
-    for (let n = 0; n < 200; n++) report.tell([`k${n}`], tag, { [`k${n}`]: new Map() }, codec, log)
+    for (let n = 0; n < 200; n++) report.warn([`k${n}`], tag, { [`k${n}`]: new Map() }, codec, log)
     t.equal(lines.length, 100, 'and not for ever')
   }
 )

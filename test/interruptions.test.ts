@@ -633,7 +633,7 @@ t.test('each change behind the response is reported, once', async (t) => {
   while (unsaved().length === 0) await tick()
   held.set('name', 'Bob')
   await tick()
-  t.match(unsaved(), [{ msg: /without a commit: call save\(\)/ }])
+  t.match(unsaved(), [{ msg: /without a commit; call save\(\)/ }])
 })
 
 t.test('what a response of 500 discards is reported, and what it only read is not', async (t) => {

@@ -93,7 +93,7 @@ t.test('a session lives for its idleTimeout, and not a millisecond longer', asyn
   }
 })
 
-t.test('use extends it, in Redis too, once touchAfter has passed', async (t) => {
+t.test('touchAfter: use extends a session, in Redis too, once it has passed', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, header, isAlive, start, ttl } = await service(t, redis, {
     idleTimeout: 100,
@@ -115,7 +115,7 @@ t.test('use extends it, in Redis too, once touchAfter has passed', async (t) => 
   t.equal(await isAlive(), true)
 })
 
-t.test('touch() extends it at once', async (t) => {
+t.test('touch() extends a session at once', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, header, start } = await service(t, redis, { idleTimeout: 100, touchAfter: 10 })
   await browser.request('/login')
@@ -146,7 +146,7 @@ t.test('polling does not keep it alive, not even by writing', async (t) => {
   t.equal(await other.isAlive(), false)
 })
 
-t.test('writing extends it', async (t) => {
+t.test('a write extends a session, whatever touchAfter says', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, isAlive } = await service(t, redis, { idleTimeout: 100, touchAfter: 99 })
   await browser.request('/login')
@@ -228,7 +228,7 @@ t.test('use moves cookie and record of a permanent session together', async (t) 
   t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'writing does, too')
 })
 
-t.test('without rolling neither moves', async (t) => {
+t.test('rolling: false moves neither the cookie nor the record of a permanent session', async (t) => {
   const redis = await startRedis(t)
   const options = { permanentLifetime: 1_000, touchAfter: 10, rolling: false }
   const { at, browser, ttl } = await service(t, redis, options)

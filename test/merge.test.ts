@@ -266,13 +266,13 @@ t.test('what is too much to compare is a conflict of its key', async (t) => {
     merge({ fine: 1, set: base }, { fine: 2, set: mine }, {}, {}, undefined, new Budget(1_000))
   )
   t.same(keys, ['set'])
-  t.equal(message, 'too much to merge: key set')
+  t.equal(message, 'key set is too large to merge: store less in it')
   const rule = (): never => {
     throw new BudgetError('a rule of this package, within one of the application')
   }
   t.equal(
     conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule })).message,
-    'too much to merge: key a'
+    'key a is too large to merge: store less in it'
   )
 })
 

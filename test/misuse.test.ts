@@ -147,7 +147,7 @@ t.test('a callback is refused with what to do, and so is an argument too many', 
     const call: Call = (session) => (session[method] as (callback: unknown) => unknown)(() => {})
     t.match((await run(call)).json(), {
       code: 'FST_SESSION_CALLBACK',
-      message: `session.${method}() takes no callback: it returns a promise`
+      message: `session.${method}() takes no callback: await the promise that it returns`
     })
   }
   const cases: [Call, string][] = [
@@ -250,7 +250,8 @@ t.test('request.session = null says that destroy() signs out, in sloppy code too
     t.match((await run((_session, { request }) => sloppy(request, value))).json(), {
       statusCode: 500,
       code: 'FST_SESSION_ASSIGN',
-      message: 'request.session cannot be replaced: destroy() ends the session'
+      message:
+        'request.session cannot be replaced: call destroy() to end the session, set() or delete() to change it'
     })
   }
 })
@@ -266,11 +267,11 @@ t.test('names of other libraries: one line in the log says what to use', async (
     })
   }
   t.match(advice(), [
-    /^session\.changed is not set: session\.isModified\(\)/,
-    /^session\.deleted is not set: session\.destroyed/,
-    /^session\.expiry is not set: the options idleTimeout/,
-    /^session\.cookie is not set: session\.permanent and session\.options\(\)/,
-    /^session\.encryptedSessionId is not set: session\.id/
+    /^session\.changed is not set: use session\.isModified\(\)/,
+    /^session\.deleted is not set: use session\.destroyed/,
+    /^session\.expiry is not set: set the options idleTimeout/,
+    /^session\.cookie is not set: use session\.permanent and session\.options\(\)/,
+    /^session\.encryptedSessionId is not set: use session\.id/
   ])
   t.equal(advice().length, 5)
 })

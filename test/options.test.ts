@@ -1,4 +1,4 @@
-// Every option that cannot be used is refused at start-up, by its name; the README lists them all.
+// Every option that cannot be used is refused at start-up, by its name.
 import { readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -32,19 +32,19 @@ t.test('the defaults', (t) => {
   t.end()
 })
 
-t.test('one name decides property, prefix and cookie', (t) => {
+t.test('decorator decides the property, the prefix and the name of the cookie', (t) => {
   const { prefix, cookie } = resolveOptions({ decorator: 'admin' }, true)
   t.equal(prefix, 'admin:')
   t.equal(cookie.name, '__Host-admin')
   t.end()
 })
 
-t.test('a short idle timeout is touched accordingly', (t) => {
+t.test('touchAfter is shorter with a short idleTimeout', (t) => {
   t.equal(resolveOptions({ idleTimeout: 20 }, true).lifetimes.touchAfter, 2)
   t.end()
 })
 
-t.test('a short timeout leaves replicas less time', (t) => {
+t.test('replicaTimeout is shorter with a short timeout', (t) => {
   t.equal(resolveOptions({ timeout: 300, replicas: 1 }, true).replicaTimeout, 150)
   t.equal(resolveOptions({ timeout: 5_000, replicas: 1 }, true).replicaTimeout, 500)
   t.equal(
@@ -223,7 +223,7 @@ t.test('every other option that is given as undefined counts as not given', (t) 
   t.end()
 })
 
-t.test('a prefix of routes is none of keys', (t) => {
+t.test('prefix: a prefix of routes is not used for keys', (t) => {
   for (const prefix of ['/', '/api', '']) t.equal(resolveOptions({ prefix }, true).prefix, 'session:')
   t.equal(resolveOptions({ prefix: '/api', decorator: 'admin' }, true).prefix, 'admin:')
   t.equal(resolveOptions({ prefix: 'app:' }, true).prefix, 'app:')
@@ -268,14 +268,4 @@ t.test('Redis by URL, by options, by client, and what is given stays open', asyn
     await app.close()
   }
   t.equal(await client.ping(), 'PONG')
-})
-
-t.test('the README names every option with its default', (t) => {
-  const readme = readFileSync('README.md', 'utf8')
-  const source = readFileSync('lib/plugin/options.ts', 'utf8')
-  const declared = /export interface RedisSessionOptions \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
-  const names = [...declared.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name)
-  t.ok(names.length > 15)
-  for (const name of names) t.match(readme, new RegExp(`^\\| \`${name}\` `, 'm'), name)
-  t.end()
 })

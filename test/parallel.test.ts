@@ -11,6 +11,8 @@ import { HeldStore } from './support/held-store.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'
 
 const COOKIE = '__Host-session'
+/** Milliseconds that a request may wait for the store: these tests are about what comes out, on a busy machine too. */
+const PATIENCE = 60_000
 const ids = new SessionIds(COOKIE, [])
 type Route = (session: Session, data: Record<string, unknown>, reply: FastifyReply) => unknown
 type Writer = 'json' | 'superjson' | 'msgpack'
@@ -28,7 +30,7 @@ async function service(t: Test, inner: Store, writers: readonly [Writer, Writer]
   const processes = await Promise.all(
     writers.map(async (serializer) => {
       const held = new HeldStore(inner)
-      const app = await createApp(t, { store: held.store, serializer, merge })
+      const app = await createApp(t, { store: held.store, serializer, merge, timeout: PATIENCE })
       app.get<{ Params: { route: number } }>('/:route', async (request, reply) => {
         const { session } = request
         const data = session as unknown as Record<string, unknown>
@@ -179,7 +181,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { b: 2, stays: true })
   })
 
-  t.test('each rule that comes with the package', async (t) => {
+  t.test('mergeRules: each rule that comes with the package', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ count: 10, log: ['a'], tags: ['x'], best: 3 })
     const change = (by: number, entry: string) => (_: Session, data: Record<string, unknown>) => {
@@ -197,7 +199,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     })
   })
 
-  t.test('a key that must not be merged is a 409 that names it, and nothing is written', async (t) => {
+  t.test("merge: 'conflict' is a 409 that names the key, and nothing is written", async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ sealed: 1, name: 'Ada' })
     const slow = await overtaken(
@@ -293,7 +295,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.equal(await store.read(key(id)), undefined)
   })
 
-  t.test('and learns it at once from save() and reload()', async (t) => {
+  t.test('save() and reload() learn at once that a session has ended', async (t) => {
     for (const method of ['save', 'reload'] as const) {
       const { at, begin, visit } = await start(t)
       await begin({ name: 'Ada' })
@@ -338,7 +340,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     }
   })
 
-  t.test('a new id: who comes with the old one neither sees the new session nor harms it', async (t) => {
+  t.test('regenerate(): a request with the old id neither sees the new session nor harms it', async (t) => {
     const { begin, browser, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada', count: 1 })
     const oldId = browser.cookies.get(COOKIE) ?? ''
@@ -368,7 +370,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
   })
 
-  t.test('what was committed before the new id was given moves there too', async (t) => {
+  t.test('regenerate(): what was committed under the old id moves to the new one', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada', count: 1 })
     await overtaken(
@@ -378,19 +380,22 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada', count: 3, a: 1 })
   })
 
-  t.test('but not what is not to be kept, whoever adds it and whenever', async (t) => {
-    for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
-      const { begin, now, overtaken, visit } = await start(t)
-      await begin(before)
-      await overtaken(
-        (session) => session.regenerate(['log'] as never),
-        () => visit(1, (_, data) => Object.assign(data, { cart: { items: ['old'] }, log: ['x', 'y'] }))
-      )
-      t.same(await now(), { log: ['x', 'y'] })
+  t.test(
+    'regenerate(keys): what is not to be kept does not move, whoever adds it and whenever',
+    async (t) => {
+      for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
+        const { begin, now, overtaken, visit } = await start(t)
+        await begin(before)
+        await overtaken(
+          (session) => session.regenerate(['log'] as never),
+          () => visit(1, (_, data) => Object.assign(data, { cart: { items: ['old'] }, log: ['x', 'y'] }))
+        )
+        t.same(await now(), { log: ['x', 'y'] })
+      }
     }
-  })
+  )
 
-  t.test('two new ids at once: one wins, the other is a 409 without a cookie', async (t) => {
+  t.test('regenerate() in two requests at once: one wins, the other is a 409 without a cookie', async (t) => {
     const { begin, browser, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada' })
     const login = (userId: number) => async (session: Session) => {
@@ -405,7 +410,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.ok(browser.cookies.get(COOKIE))
   })
 
-  t.test('a logout with the old id is a 409: the session lives on under the new one', async (t) => {
+  t.test('destroy() with the old id is a 409: the session lives on under the new one', async (t) => {
     const { begin, browser, now, visit } = await start(t)
     await begin({ name: 'Ada' })
     const oldId = browser.cookies.get(COOKIE) ?? ''
@@ -428,7 +433,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada' })
   })
 
-  t.test('between the new record and the mark: a session that is ended there leaves nothing', async (t) => {
+  t.test('destroy() between the new record and the tombstone of a regenerate() leaves nothing', async (t) => {
     const { at, begin, browser, visit } = await start(t)
     await begin({ name: 'Ada' })
     const mark = at(0).held.hold('update')
@@ -483,7 +488,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { count: 10, name: 'Bob' }, 'an error discards only what comes later')
   })
 
-  t.test('what data() has handed out goes on being the session after a merge', async (t) => {
+  t.test('data() stays the live session after a merge', async (t) => {
     const { begin, now, visit } = await start(t)
     await begin({ count: 1 })
     await visit(0, async (session) => {
@@ -513,7 +518,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Bob', cart: { items: ['tea'] }, count: 1 })
   })
 
-  t.test('what is set after destroy() begins a new session with a new id', async (t) => {
+  t.test('destroy(): what is set after it begins a new session with a new id', async (t) => {
     const { begin, browser, key, now, visit } = await start(t)
     await begin({ name: 'Ada' })
     const oldId = browser.cookies.get(COOKIE) ?? ''

@@ -144,7 +144,7 @@ t.test('the records that queue left behind do not stay in memory with their keys
   t.equal(queue.size, 1)
 })
 
-t.test('who gives up waiting is not worked for, and holds nobody up', async (t) => {
+t.test('work whose caller has given up is not done, and holds nobody up', async (t) => {
   const queue = new CommitQueue()
   for (const end of ['finish', 'fail'] as const) {
     const slow = gate()

@@ -74,7 +74,7 @@ t.test('a record with earlier commits names them behind its payload', async (t) 
   t.equal(hex(record), `f5020321${HEX.slice(8)}00000001ffffffff`)
   t.same(openRecord(record).header.earlier, earlier)
   t.equal(openRecord(record).payload.toString(), 'hello')
-  t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is cut off' })
+  t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is truncated' })
 })
 
 t.test('what stores compare and patch stands where they expect it', async (t) => {
@@ -115,7 +115,7 @@ t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) =
   )
 })
 
-t.test('a record is found in the midst of other bytes', async (t) => {
+t.test('a record is read from the middle of other bytes', async (t) => {
   const record = sealed(header, Buffer.from('hello'))
   const network = new Uint8Array(Buffer.concat([Buffer.alloc(7, 1), record, Buffer.alloc(7, 2)]))
   const opened = openRecord(network.subarray(7, 7 + record.length))
@@ -176,21 +176,25 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
     copy[offset] = value
     return copy
   }
-  t.throws(() => openRecord(patched(1, 3)), { message: 'its layout version 3 is unknown' })
+  t.throws(() => openRecord(patched(1, 3)), {
+    message: 'its layout version 3 is unknown (perhaps written by a later version'
+  })
   for (const flag of [4, 8, 16, 32, 64, 128]) {
-    t.throws(() => openRecord(patched(3, 1 | flag)), { message: `its flags ${1 | flag} are unknown` })
+    t.throws(() => openRecord(patched(3, 1 | flag)), {
+      message: `its flags ${1 | flag} are unknown: a later version`
+    })
   }
   const many = Buffer.concat([record, Buffer.alloc(60)])
   many[1] = 2
   many[3] = 9 << 4
   t.throws(
     () => openRecord(many),
-    { message: 'its flags 144 are unknown' },
+    { message: 'its flags 144 are unknown (perhaps written by a later version' },
     'more commits than a record names'
   )
 })
 
-t.test('a mark is told by its flag', async (t) => {
+t.test('a tombstone is known by its flag', async (t) => {
   t.ok(isTombstone(sealed({ ...header, moved: true }, Buffer.alloc(0))))
   t.notOk(isTombstone(sealed(header, Buffer.from('hello'))))
   t.notOk(isTombstone(Buffer.alloc(0)))

@@ -47,7 +47,7 @@ t.test('keys are set, read, asked for and deleted by methods', async (t) => {
   t.same(await visit((session) => session.data()), { userId: 42 })
 })
 
-t.test('and as properties of a plain object', async (t) => {
+t.test('keys are set, read, asked for and deleted as properties of a plain object', async (t) => {
   const { visit } = await visitor(t)
   t.same(
     await visit((session) => {
@@ -159,7 +159,7 @@ t.test('what sessions share cannot be changed through one of them', async (t) =>
   })
 })
 
-t.test('as a text it is its handle, without data', async (t) => {
+t.test('String(session) is its handle, without data', async (t) => {
   const { visit } = await visitor(t)
   const [text, id] = (await visit((session) => {
     session.userId = 42

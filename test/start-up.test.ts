@@ -34,7 +34,10 @@ async function linesFor(client: object, broken: Partial<Store> = {}): Promise<st
 
 t.test('a server that is too old', async (t) => {
   const info = async () => 'redis_version:6.0.16\r\nmaxmemory_policy:noeviction\r\n'
-  t.equal(await linesFor({ info }), 'Redis 6.0.16 at localhost:6379 is older than 6.2: sessions may fail')
+  t.equal(
+    await linesFor({ info }),
+    'Redis 6.0.16 at localhost:6379 is older than 6.2, so sessions may fail: upgrade it'
+  )
 })
 
 t.test('a Valkey, by its own version', async (t) => {
@@ -46,7 +49,7 @@ t.test('a Valkey, by its own version', async (t) => {
 })
 
 t.test('a client that cannot ask', async (t) => {
-  t.match(await linesFor({}), 'not known')
+  t.match(await linesFor({}), 'version and eviction policy are unknown')
 })
 
 t.test('a start names the server, and neither its user nor its password', async (t) => {
@@ -93,11 +96,11 @@ t.test('a clock of Redis that is far off', async (t) => {
 t.test('a store that answers wrongly is found out by the start, and not by the first visitor', async (t) => {
   const text = (bytes: Uint8Array) => Buffer.from(Buffer.from(bytes).toString('utf8'))
   const broken: [what: string, store: Partial<Store>][] = [
-    ['create never stores a record', { create: async () => false }],
-    ['create never leaves a record alone', { create: async () => true }],
-    ['read never answers with every byte', { read: async () => undefined }],
+    ['create did not store a record', { create: async () => false }],
+    ['create did not leave a record alone', { create: async () => true }],
+    ['read did not return every byte', { read: async () => undefined }],
     [
-      'update never answers a conflict with the record',
+      'update did not answer a conflict with the record',
       {
         async update(this: MemoryStore, key, revision, record, end) {
           const outcome = await MemoryStore.prototype.update.call(this, key, revision, record, end)
@@ -106,18 +109,18 @@ t.test('a store that answers wrongly is found out by the start, and not by the f
       }
     ],
     [
-      'update never replaces a record',
+      'update did not replace a record',
       {
         async update(this: MemoryStore, key) {
           return (await this.read(key)) ?? 'missing'
         }
       }
     ],
-    ['touch never patches a record', { touch: async () => 'missing' }],
-    ['destroy never answers a conflict with the record', { destroy: async () => 'missing' }]
+    ['touch did not patch a record', { touch: async () => 'missing' }],
+    ['destroy did not answer a conflict with the record', { destroy: async () => 'missing' }]
   ]
   for (const [what, store] of broken) {
-    t.match(await linesFor({}, store), `the session store does not do what it is asked to: ${what}`)
+    t.match(await linesFor({}, store), `the session store answers wrongly: ${what};`)
   }
 })
 

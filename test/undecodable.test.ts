@@ -49,7 +49,7 @@ async function service(t: Test, options: RedisSessionOptions = {}) {
   return { app, browser, key, redis }
 }
 
-t.test('the request gets an empty session, and the record stays as it is', async (t) => {
+t.test("onUndecodable: 'empty' gives an empty session, and the record stays as it is", async (t) => {
   const { app, browser, key, redis } = await service(t)
   const events: SessionEvent[] = []
   const listen = (event: unknown) => {
@@ -82,7 +82,7 @@ t.test('the request gets an empty session, and the record stays as it is', async
   }
 })
 
-t.test('or an error, where the application wants that', async (t) => {
+t.test("onUndecodable: 'error' gives an error", async (t) => {
   const { browser, key, redis } = await service(t, { onUndecodable: 'error' })
   for (const [name, record] of Object.entries(RECORDS)) {
     await redis.client.set(key, record, 'PX', 60_000)

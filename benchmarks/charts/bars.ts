@@ -1,4 +1,5 @@
-// Panels of horizontal bars side by side, with whiskers for intervals: the rows are named once, on the left.
+// Panels of horizontal bars side by side, with whiskers for intervals: the rows are named once, on the left, and all
+// panels have one scale.
 import type {
   CustomSeriesOption,
   CustomSeriesRenderItemReturn,
@@ -14,6 +15,8 @@ export interface Bar {
   low?: number
   high?: number
   label: string
+  /** Something else used the machine while it was measured. */
+  isDisturbed: boolean
 }
 
 export interface Panel {
@@ -24,8 +27,7 @@ export interface Panel {
 
 export interface BarChart {
   title: string
-  /** Instead of a legend. */
-  subtitle?: string
+  subtitle: string
   categories: readonly string[]
   /** What the bars of a category are; a chart of one group has no legend and colours bars by `colorOf`. */
   groups: readonly string[]
@@ -42,13 +44,15 @@ export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
   return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
 }
 
-const TOP = 92
-const BOTTOM = 34
-const GAP = 28
+/** Marks the label of a bar. */
+const DISTURBED = '*'
+const TOP = 78
+const BOTTOM = 26
+const GAP = 16
 const BAR = 15
-const BETWEEN = 12
+const BETWEEN = 8
 /** Pixels that a label may take: one that began closer to the line of the reference would be crossed by it. */
-const LABEL = 56
+const LABEL = 62
 
 export function barChartHeight({ categories, groups }: BarChart): number {
   return TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
@@ -56,46 +60,50 @@ export function barChartHeight({ categories, groups }: BarChart): number {
 
 export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
   const { panels, categories, groups, margin } = chart
-  const panelWidth = (chart.width - margin - GAP * panels.length) / panels.length
-  const left = (panel: number) => margin + panel * (panelWidth + GAP)
+  const ends = panels.map(longest)
+  const room = chart.width - margin - (GAP + LABEL) * panels.length
+  const pixels = room / ends.reduce((sum, end) => sum + end, 0)
+  const widths = ends.map((end) => end * pixels + LABEL)
+  const left = (panel: number) => widths.slice(0, panel).reduce((sum, width) => sum + width + GAP, margin)
   return {
     title: [
       {
         text: chart.title,
-        subtext: chart.subtitle ?? '',
+        subtext: noteOf(chart),
         left: 8,
-        top: 6,
+        top: 4,
+        itemGap: 6,
         textStyle: { color: theme.text, fontSize: 16 },
         subtextStyle: { color: theme.faint, fontSize: TEXT }
       },
       ...panels.map(({ title }, panel) => ({
         text: title,
         left: left(panel),
-        top: TOP - 28,
+        top: TOP - 18,
         padding: 0,
         textStyle: { color: theme.text, fontSize: TEXT, fontWeight: 'normal' as const }
       }))
     ],
     legend: {
       show: groups.length > 1,
-      left: 4,
-      top: 32,
-      itemGap: 28,
+      right: 8,
+      top: 4,
+      itemGap: 20,
       data: groups.map((name, group) => ({ name, itemStyle: { color: chart.colorOf(theme, group, 0) } })),
       textStyle: { color: theme.text, fontSize: TEXT }
     },
     grid: panels.map((_, panel) => ({
       left: left(panel),
-      width: panelWidth,
+      width: widths[panel] ?? 0,
       top: TOP,
       bottom: BOTTOM
     })),
-    xAxis: panels.map(({ bars }, panel) => ({
+    xAxis: panels.map((_, panel) => ({
       type: 'value' as const,
       gridIndex: panel,
       min: 0,
-      max: scaleOf(bars),
-      splitNumber: 3,
+      max: (widths[panel] ?? 0) / pixels,
+      interval: 1,
       axisLabel: { color: theme.faint, fontSize: TEXT, showMaxLabel: false },
       splitLine: { show: false }
     })),
@@ -115,10 +123,14 @@ export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
   }
 }
 
-// Room for the label behind the longest bar.
-function scaleOf(bars: Panel['bars']): number {
+function longest({ bars }: Panel): number {
   const ends = bars.flat().flatMap((bar) => (bar === undefined ? [] : [bar.high ?? bar.value]))
-  return Math.max(1, ...ends) * 1.4
+  return Math.max(1, ...ends)
+}
+
+function noteOf({ subtitle, panels }: BarChart): string {
+  const isAnyDisturbed = panels.some(({ bars }) => bars.flat().some((bar) => bar?.isDisturbed))
+  return isAnyDisturbed ? `${subtitle}; ${DISTURBED} something else used the machine meanwhile` : subtitle
 }
 
 function referenceLine(panel: number, theme: Theme): LineSeriesOption {
@@ -179,7 +191,12 @@ function seriesOf(
             type: 'text',
             x: (isCrossed ? reference : behind) + 5,
             y: top + BAR / 2 + 1,
-            style: { text: bar.label, fill: theme.text, fontSize: TEXT, verticalAlign: 'middle' }
+            style: {
+              text: bar.isDisturbed ? `${bar.label} ${DISTURBED}` : bar.label,
+              fill: theme.text,
+              fontSize: TEXT,
+              verticalAlign: 'middle'
+            }
           }
         ]
       }

@@ -23,9 +23,10 @@ function chartsOf({ parts }: Results): Chart[] {
     parts[part]?.find((table) => table.name === name)
   const serializers = tableOf('serializers', 'serializers')
   const points = tableOf('growth', 'points')
+  const slopes = tableOf('growth', 'slopes')
   return [
     subjectsChart(tableOf('server', 'requests'), tableOf('peers', 'requests')),
     serializers && serializersChart(serializers),
-    points && growthChart(points)
+    points && slopes && growthChart(points, slopes)
   ].filter((chart) => chart !== undefined)
 }

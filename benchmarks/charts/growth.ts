@@ -1,31 +1,35 @@
 // The chart of growth: what a request costs against what grows, both on logarithmic scales, with what linear would be.
+// All panels have one scale of cost.
 import type { EChartsOption, LineSeriesOption } from 'echarts'
 import type { Row, Table } from '../results.js'
 import { type Chart, TEXT, type Theme } from './theme.js'
 import { countText, timeText } from './units.js'
 
 const WIDTH = 880
-const TOP = 104
-const PANEL = { width: 350, height: 190 }
+const TOP = 64
+const PANEL = { width: 376, height: 180 }
 /** From one panel's corner to the next one's. */
-const STEP = { x: 440, y: 276 }
+const STEP = { x: 412, y: 240 }
 const LEFT = 66
+/** Below the last panels. */
+const BOTTOM = 34
 
 type Place = [at: number, microseconds: number]
 
-export function growthChart({ rows }: Table): Chart {
+export function growthChart({ rows }: Table, slopes: Table): Chart {
   const panels = [...new Set(rows.map(({ grows }) => String(grows)))]
   const scenarios = [...new Set(rows.map(({ scenario }) => String(scenario)))]
   return {
     name: 'growth',
     width: WIDTH,
-    height: TOP + STEP.y * Math.ceil(panels.length / 2) - 30,
-    draw: (theme) => draw(rows, panels, scenarios, theme)
+    height: TOP + STEP.y * (Math.ceil(panels.length / 2) - 1) + PANEL.height + BOTTOM,
+    draw: (theme) => draw(rows, slopes.rows, panels, scenarios, theme)
   }
 }
 
 function draw(
   rows: readonly Row[],
+  slopes: readonly Row[],
   panels: readonly string[],
   scenarios: readonly string[],
   theme: Theme
@@ -34,6 +38,7 @@ function draw(
     left: LEFT + (panel % 2) * STEP.x,
     top: TOP + Math.floor(panel / 2) * STEP.y
   })
+  const costs = decadesOf(rows.map(({ server }) => Number(server)))
   const text = { color: theme.text, fontSize: TEXT }
   const axis = {
     type: 'log' as const,
@@ -44,23 +49,23 @@ function draw(
     color: [...theme.series],
     title: [
       {
-        text: 'CPU of the server for a request, as something grows',
+        text: 'CPU for a request as something grows: lower is better',
         left: 8,
-        top: 6,
+        top: 4,
         textStyle: { ...text, fontSize: 16 }
       },
       ...panels.map((name, panel) => ({
-        text: name,
+        text: titleOf(name, slopes),
         left: corner(panel).left,
-        top: corner(panel).top - 28,
+        top: corner(panel).top - 20,
         padding: 0,
         textStyle: { ...text, fontWeight: 'normal' as const }
       }))
     ],
     legend: {
-      left: 4,
-      top: 34,
-      itemGap: 28,
+      right: 8,
+      top: 4,
+      itemGap: 20,
       data: [...scenarios, { name: LINEAR, icon: DASHES }],
       textStyle: text
     },
@@ -71,11 +76,12 @@ function draw(
       ...decadesOf(curvesOf(rows, name, scenarios).flatMap(({ places }) => places.map(([at]) => at))),
       axisLabel: { color: theme.faint, fontSize: TEXT, hideOverlap: true, formatter: countText }
     })),
-    yAxis: panels.map((name, panel) => ({
+    yAxis: panels.map((_, panel) => ({
       ...axis,
       gridIndex: panel,
-      ...decadesOf(curvesOf(rows, name, scenarios).flatMap(({ places }) => places.map(([, cost]) => cost))),
+      ...costs,
       axisLabel: {
+        show: panel % 2 === 0,
         color: theme.faint,
         fontSize: TEXT,
         formatter: (microseconds: number) => timeText(microseconds * 1_000)
@@ -83,9 +89,15 @@ function draw(
     })),
     series: panels.flatMap((name, panel) => {
       const curves = curvesOf(rows, name, scenarios)
-      return [...curves.map((curve) => lineOf(curve, panel)), linear(curves, panel, theme)]
+      return [...curves.map((curve) => lineOf(curve, panel)), linear(curves, panel, costs.min, theme)]
     })
   }
+}
+
+function titleOf(name: string, slopes: readonly Row[]): string {
+  const disturbed = slopes.filter(({ grows, disturbed }) => grows === name && disturbed !== '')
+  const scenarios = [...new Set(disturbed.map(({ scenario }) => scenario))]
+  return scenarios.length === 0 ? name : `${name} (disturbed: ${scenarios.join(', ')})`
 }
 
 /** Whole powers of ten around these. */
@@ -131,13 +143,12 @@ const LINEAR = 'linear'
 const DASHES = 'path://M0 4h7v2H0zM9 4h7v2H9zM18 4h7v2h-7z'
 
 /** Through the highest of the last points: who comes from below this line grows faster than linearly. */
-function linear(curves: readonly Curve[], panel: number, theme: Theme): LineSeriesOption {
+function linear(curves: readonly Curve[], panel: number, lowest: number, theme: Theme): LineSeriesOption {
   const places = curves.flatMap(({ places }) => places)
   const [first] = places.reduce((least, place) => (place[0] < least[0] ? place : least))
   const [last, cost] = places.reduce((most, place) =>
     place[0] > most[0] || (place[0] === most[0] && place[1] > most[1]) ? place : most
   )
-  const { min: lowest } = decadesOf(places.map(([, cost]) => cost))
   const at = Math.max(first, (last * lowest) / cost)
   return {
     type: 'line',

@@ -1,4 +1,4 @@
-// The chart of the serializers alone: bytes, encoding and decoding, each in ratio to JSON.
+// The chart of the serializers alone: bytes, encoding and decoding, each relative to JSON.
 import type { Row, Table } from '../results.js'
 import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf, type Panel } from './bars.js'
 import type { Chart } from './theme.js'
@@ -17,7 +17,8 @@ export function serializersChart({ rows }: Table): Chart {
     )
   })
   const chart: BarChart = {
-    title: 'Serializers alone, in ratio to JSON (rich types: to superjson)',
+    title: 'Serializers relative to JSON: lower is better',
+    subtitle: 'rich types: relative to superjson; whiskers: 95 % interval',
     categories: sessions,
     groups: serializers,
     panels: [
@@ -39,6 +40,8 @@ export function serializersChart({ rows }: Table): Chart {
 
 function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
-  if (typeof value !== 'number') return { value: 0, label: 'not kept' }
-  return { value, label: labelOf(row), ...intervalOf(row, key) }
+  if (typeof value !== 'number') return { value: 0, label: 'not kept', isDisturbed: false }
+  // Bytes are counted, not measured.
+  const isDisturbed = row.remark === 'disturbed' && key !== 'bytesRatio'
+  return { value, label: labelOf(row), isDisturbed, ...intervalOf(row, key) }
 }

@@ -18,8 +18,8 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
   if (names.length === 0) return undefined
   const isOwn = (name: string) => own.some(({ subject }) => subject === name)
   const chart: BarChart = {
-    title: 'CPU of the server for a request, in ratio to a session written by hand',
-    subtitle: `${CONNECTIONS} connections; whiskers hold the ratio with 95 %; the dashed line is the hand-written session`,
+    title: 'CPU of the server for a request, relative to a session written by hand: lower is better',
+    subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; dashed line: written by hand`,
     categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
     groups: [''],
     panels: Object.entries(PANELS).map(([scenario, title]) => ({
@@ -42,7 +42,7 @@ function barOf(rows: readonly Row[], scenario: string, name: string): Bar | unde
   const row = rows.find((row) => row.subject === name && row.scenario === scenario)
   const value = Number(row?.ratio)
   if (row === undefined) return undefined
-  return { value, label: value.toFixed(2), ...intervalOf(row, 'ratio') }
+  return { value, label: value.toFixed(2), isDisturbed: row.disturbed !== '', ...intervalOf(row, 'ratio') }
 }
 
 function colorOf(theme: Theme, name: string, isOwn: (name: string) => boolean): string {

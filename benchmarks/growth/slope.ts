@@ -1,5 +1,5 @@
 // How fast a cost grows: the exponent of what it adds, and a verdict.
-import { generator } from '../chaos/random.js'
+import { generator } from '../../test/support/random.js'
 import { median, quantile, slope } from '../statistics.js'
 
 /** What was measured at one point, round by round. */

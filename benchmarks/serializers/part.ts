@@ -1,7 +1,5 @@
 // The part `serializers`: what encoding and decoding cost, and how large the records are, without any server.
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { compiled } from '../install.js'
+import { runChild } from '../child.js'
 import type { Part } from '../part.js'
 import type { Column, Row } from '../results.js'
 import { median, ratioOf, scatter } from '../statistics.js'
@@ -48,17 +46,13 @@ async function measureOnce(
   sliceMs: number,
   step: () => void
 ): Promise<Record<string, Slices>> {
-  const child = fork(compiled('serializers/process.ts'), [name, String(rounds), String(sliceMs)], {
-    execArgv: [],
-    env: { ...process.env, NODE_ENV: 'production' }
-  })
   let slices: Record<string, Slices> | undefined
-  child.on('message', (message: Message) => {
+  const args = [name, String(rounds), String(sliceMs)]
+  await runChild<Message>('serializers/process.ts', args, (message) => {
     if (message === 'round') step()
     else slices = message.slices
   })
-  await once(child, 'exit')
-  if (slices === undefined) throw new Error(`the process that measured the session ${name} failed`)
+  if (slices === undefined) throw new Error(`nothing was measured of the session ${name}`)
   return slices
 }
 

@@ -5,9 +5,10 @@ import redisSession, { MemoryStore, type SerializerName } from '../../lib/index.
 import { addRoutes } from './fastify-routes.js'
 import { IDLE_SECONDS, listen, SECRET, type Start } from './subject.js'
 
-// No touch is due while it is measured: the peers extend no session either, in their best configuration.
-/** Milliseconds. Where the machine stands still for a second, a slice is spoilt, and not the whole run. */
+/** Milliseconds. If the machine stands still for a second, one slice is spoilt instead of the whole run. */
 const PATIENCE = 30_000
+/** Of the largest session that the part `growth` measures. */
+const MAX_RECORD_BYTES = 2 ** 21
 
 export const start: Start = async (name, { url }) => {
   const serializer = name.split(' ')[0] as SerializerName
@@ -19,6 +20,8 @@ export const start: Start = async (name, { url }) => {
     serializer,
     secret: SECRET,
     timeout: PATIENCE,
+    maxRecordBytes: MAX_RECORD_BYTES,
+    // No touch is due while it is measured: the peers extend no session either, in their best configuration.
     touchAfter: IDLE_SECONDS / 2
   })
   addRoutes(app, ({ session }) => session.regenerate())

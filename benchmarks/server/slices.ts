@@ -1,8 +1,8 @@
 // Measures subjects side by side: many short slices, one of the reference between any two, so that what slows the
 // machine down for a while slows both. What counts is the ratio to the reference just before and just after.
-import { generator } from '../chaos/random.js'
+import { generator, shuffled } from '../../test/support/random.js'
 import { busyMicros, CORES } from '../cores.js'
-import { median, type Ratio, ratioOf, scatter, shuffled } from '../statistics.js'
+import { median, type Ratio, ratioOf, scatter } from '../statistics.js'
 import type { Sent } from './load.js'
 import type { LoadProcess, SubjectProcess } from './processes.js'
 import type { Scenario } from './scenarios.js'

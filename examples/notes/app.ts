@@ -1,4 +1,4 @@
-// The application: sign in, keep notes, sign out. The notes live in the session itself.
+// The application: sign in, keep notes, sign out. The notes are stored in the session.
 import { readFile } from 'node:fs/promises'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
@@ -7,7 +7,7 @@ import redisSession, { MemoryStore, type RedisSessionOptions, type Store } from 
 import { inspectSession } from './inspect.js'
 import { errorPage, notesPage, signInPage } from './pages.js'
 
-/** JSON has no word for a Date or a Set, so what it brings back is less; superjson and msgpack keep both. */
+/** JSON turns a Date into a string and loses the contents of a Set; superjson and msgpack keep both. */
 export interface Note {
   text: string
   writtenAt: Date
@@ -33,25 +33,25 @@ const ABSOLUTE_TIMEOUT = 90 * 86_400
 const MAX_NOTES = 50
 
 export async function createApp({ store, serializer, secret }: Choices): Promise<FastifyInstance> {
-  const keeper = store instanceof MemoryStore ? 'this process' : 'Redis'
+  const storeName = store instanceof MemoryStore ? 'this process' : 'Redis'
   const app = Fastify({ logger: { level: 'warn' } })
 
-  // Most applications need no more than this, with `redis: 'redis://…'` in place of the store. This one makes its own
-  // store, since its inspector reads what that holds.
+  // Most applications need no more than this, with `redis: 'redis://…'` instead of the store. This one makes its own
+  // store so that its inspector can read the records.
   await app.register(cookie)
   await app.register(redisSession, {
     store,
     serializer,
     prefix: PREFIX,
     ...(secret === undefined ? {} : { secret }),
-    cookie: { secure: 'auto' }, // also over http, for localhost
+    cookie: { secure: 'auto' }, // allows plain http on localhost
     idleTimeout: IDLE_TIMEOUT,
     absoluteTimeout: ABSOLUTE_TIMEOUT
   })
   await app.register(formbody)
 
-  // No-store: after signing out, the browser's back button has nothing to show. A script or a style comes from here
-  // or not at all, should a note ever escape its escaping.
+  // With no-store, the browser's back button shows nothing after signing out. The content security policy allows only
+  // scripts and styles of this server, in case a note is ever not escaped.
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({
       'cache-control': 'no-store',
@@ -61,14 +61,14 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     })
   })
 
-  // The forms carry no token against request forgery: the session cookie is SameSite=Lax, so a browser sends it along
-  // with no POST from another site, and no GET here changes anything. Where other people's pages live on sibling hosts
-  // of yours, which are the same site, add @fastify/csrf-protection.
+  // The forms need no token against request forgery. The session cookie is SameSite=Lax, so browsers do not send it
+  // with a POST from another site, and no GET here changes anything. Sibling hosts count as the same site: if other
+  // people's pages are on them, add @fastify/csrf-protection.
 
   app.get('/', async ({ session }, reply) => {
     const account = session.get('account')
     const page =
-      account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [], keeper)
+      account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [], storeName)
     return reply.type('text/html').send(page)
   })
 
@@ -77,8 +77,8 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     if (name === '' || name.length > 40) {
       return reply.code(400).type('text/html').send(signInPage('Please give a name of 1 to 40 characters.'))
     }
-    // Your application checks a password here. Then a new id, so that nobody who knew the old one is signed in as well
-    // (session fixation), and no data of whoever used this browser before.
+    // Your application checks a password here. Then it takes a new id, so that an attacker who knows the old one is not
+    // signed in too (session fixation), and keeps no data of the browser's previous user.
     await session.regenerate(false)
     session.account = { name, signedInAt: new Date() }
     session.notes = [{ text: `Welcome, ${name}!`, writtenAt: new Date(), tags: new Set(['first', 'hello']) }]
@@ -96,10 +96,10 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     const tags = String(body?.tags ?? '').match(/[^\s,#]+/g) ?? []
     const notes = session.get('notes')
     if (notes !== undefined && notes.length < MAX_NOTES && text !== '' && text.length <= 500) {
-      // A change deep inside is noticed: there is nothing to call.
+      // The commit notices changes inside objects: there is no method to call.
       notes.unshift({ text, writtenAt: new Date(), tags: new Set(tags.slice(0, 8)) })
     }
-    // The fragment puts the focus back into the field, ready for the next note.
+    // The fragment puts the focus back into the text field, ready for the next note.
     return reply.redirect('/#text', 303)
   })
 
@@ -109,7 +109,7 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     return reply.redirect('/#text', 303)
   })
 
-  // The page asks every second. That must not keep a session alive whose user went home: hence `touch: false`.
+  // The page polls every second. With `touch: false` this does not keep the session of an absent user alive.
   app.get('/inspect', { config: { session: { touch: false } } }, ({ session }) =>
     inspectSession(session, store, { prefix: PREFIX, writer: serializer, absoluteTimeout: ABSOLUTE_TIMEOUT })
   )

@@ -1,4 +1,4 @@
-// Templates that escape: what is put into one is text, unless it is a template itself.
+// Templates that escape: an inserted value is text, unless it is a template itself.
 
 export class Html {
   readonly text: string

@@ -1,4 +1,4 @@
-// What the store holds for one session, for people to look at: the record field by field, its bytes, its deadlines.
+// Shows what the store holds for one session: the record field by field, its bytes, and its deadlines.
 import { inspect, isDeepStrictEqual } from 'node:util'
 import {
   type Dictionary,
@@ -11,7 +11,7 @@ import {
 export const serializerNames = Object.keys(serializers) as SerializerName[]
 for (const { load } of Object.values(serializers)) await load?.()
 
-// The header of a record: 32 bytes, then the payload. Every number in it is unsigned and big-endian.
+// A record begins with a header of 32 bytes; the payload follows. All numbers in it are unsigned and big-endian.
 const HEADER: readonly { name: string; length: number; show: (value: number) => string }[] = [
   { name: 'Format', length: 1, show: (value) => `${hex(value, 2)}, a record of this package` },
   { name: 'Layout', length: 1, show: (value) => `version ${value}` },
@@ -31,32 +31,35 @@ const HEADER: readonly { name: string; length: number; show: (value: number) => 
 
 export interface Inspection {
   key: string
-  /** What the serializer is called that writes new records; this one may still be another's. */
+  /** The name of the serializer that writes new records. An earlier one may have written this record. */
   writer: string
-  /** The record in hex, header and payload. */
+  /** The header and payload, in hex. */
   record: string
   fields: { name: string; length: number; value: string }[]
-  /** Of this session in each serializer; whether that one brings back all that the application puts into a session. */
+  /**
+   * The size of this session in each serializer. `isExact`: the serializer keeps every type that the application puts
+   * into a session.
+   */
   sizes: { name: string; bytes: number; isExact: boolean; isUsed: boolean }[]
-  /** Milliseconds that remain and that there are in all. */
+  /** Milliseconds that remain, and in total. */
   idle: { left: number; of: number }
   absolute: { left: number; of: number }
-  /** What a route sees, as `console.log(session.data())` would print it. */
+  /** The data that a route sees, as `console.log(session.data())` would print it. */
   data: string
 }
 
-interface Surroundings {
+interface Settings {
   prefix: string
   writer: string
-  /** Seconds. */
+  /** In seconds. */
   absoluteTimeout: number
 }
 
-/** Null where nothing is stored. `session.id` is the public handle, of which the key is made: the id stays unknown. */
+/** Null if nothing is stored. The key is made of `session.id`, the public handle; the secret id stays unknown. */
 export async function inspectSession(
   session: Session,
   store: Store,
-  { prefix, writer, absoluteTimeout }: Surroundings
+  { prefix, writer, absoluteTimeout }: Settings
 ): Promise<{ session: Inspection | null }> {
   const key = prefix + session.id
   const record = session.isNew ? undefined : await store.read(key)
@@ -97,12 +100,12 @@ function sizeIn(name: SerializerName, data: Dictionary): { name: string; bytes: 
   return {
     name,
     bytes: Buffer.from(encode(data)).length,
-    isExact: bringsBack(name, data) && bringsBack(name, AS_WRITTEN)
+    isExact: bringsBack(name, data) && bringsBack(name, EVERY_TYPE)
   }
 }
 
-// What is in the store cannot tell: types that are lost come back as others, which are kept from then on.
-const AS_WRITTEN = { account: { signedInAt: new Date() }, notes: [{ tags: new Set(['tag']) }] }
+// Test values of each type. Stored data is no test: a lost type has already become another one, which is then kept.
+const EVERY_TYPE = { account: { signedInAt: new Date() }, notes: [{ tags: new Set(['tag']) }] }
 
 function bringsBack(name: SerializerName, data: Dictionary): boolean {
   const { encode, decode } = serializers[name]

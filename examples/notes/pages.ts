@@ -16,14 +16,14 @@ export function signInPage(problem = ''): string {
         <label class="check"><input type="checkbox" name="keep" value="yes"> Keep me signed in for 31 days</label>
         <button class="primary">Sign in</button>
       </form>
-      <p class="quiet">So far the store holds nothing for you, and you have no session cookie. Both begin with the
-      first value that a session is given.</p>
+      <p class="quiet">The store holds nothing for you yet, and you have no session cookie. Both are created with the
+      first value in your session.</p>
     </main>`
   )
 }
 
-/** @param keeper Who keeps the sessions, as people call it. */
-export function notesPage(name: string, notes: readonly Note[], keeper: string): string {
+/** @param storeName Where the sessions are, in words for the page. */
+export function notesPage(name: string, notes: readonly Note[], storeName: string): string {
   return page(
     'Notes',
     html`<main class="columns">
@@ -40,9 +40,9 @@ export function notesPage(name: string, notes: readonly Note[], keeper: string):
         </form>
         ${notes.length === 0 ? html`<p class="quiet">No notes yet.</p>` : ''}
         <ol class="notes">${notes.map(noteItem)}</ol>
-        <p class="quiet">Your notes live in your session: signing out deletes them.</p>
+        <p class="quiet">Your notes are stored in your session: signing out deletes them.</p>
       </section>
-      ${inspector(keeper)}
+      ${inspector(storeName)}
     </main>
     <script type="module" src="/inspector.js"></script>`,
     html`<span class="who">Signed in as <strong>${name}</strong></span>
@@ -51,12 +51,12 @@ export function notesPage(name: string, notes: readonly Note[], keeper: string):
 }
 
 function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
-  // JSON hands back a text for a Date, and an empty object for a Set.
+  // JSON decodes a Date as a string and a Set as an empty object.
   const date = new Date(writtenAt)
   const tagList =
     tags instanceof Set
       ? html`${[...tags].map((tag) => html`<span class="tag">${tag}</span>`)}`
-      : html`<span class="quiet">JSON lost the tags: it has no word for a Set.</span>`
+      : html`<span class="quiet">JSON lost the tags: it cannot represent a Set.</span>`
   return html`<li>
     <p>${text}</p>
     <footer>
@@ -69,18 +69,18 @@ function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
   </li>`
 }
 
-// Filled by inspector.js, every second.
-function inspector(keeper: string): Html {
+// inspector.js fills this every second.
+function inspector(storeName: string): Html {
   return html`<section class="card" id="inspector" aria-labelledby="holds">
-  <h2 id="holds"><span class="pulse" aria-hidden="true"></span>What ${keeper} holds for this session</h2>
-  <p class="quiet">Read again every second. Looking does not keep the session alive: this route says
+  <h2 id="holds"><span class="pulse" aria-hidden="true"></span>What ${storeName} holds for this session</h2>
+  <p class="quiet">Refreshed every second. This does not keep the session alive: the route is configured with
   <code>touch: false</code>, so the idle time runs down until you do something.</p>
   <noscript><p class="problem">The live view needs JavaScript; the notes do not.</p></noscript>
   <p id="status" role="status"></p>
   <div id="live" hidden>
     <h3>Key</h3>
     <p class="key"><code id="key"></code></p>
-    <p class="quiet">A hash of the secret in your cookie. Who reads the store cannot use it to sign in.</p>
+    <p class="quiet">A hash of the secret in your cookie. Anyone who can read the store cannot sign in with it.</p>
     <div class="tiles">
       <div><h3>Idle time left</h3><p class="clock" id="idle"></p><div class="bar" id="idle-bar"><i></i></div></div>
       <div><h3>Absolute time left</h3><p class="clock" id="absolute"></p><div class="bar" id="absolute-bar"><i></i></div></div>
@@ -97,7 +97,7 @@ function inspector(keeper: string): Html {
 </section>`
 }
 
-/** @param retry Whether the page may load itself again: a form is not sent twice. */
+/** @param retry Whether the page may reload itself. It must not, if that would send a form twice. */
 export function errorPage(status: number, retry: boolean): string {
   const isAway = status === 503
   return page(
@@ -106,10 +106,10 @@ export function errorPage(status: number, retry: boolean): string {
       <h1>${isAway ? 'Your session is out of reach' : 'That did not work'}</h1>
       ${
         isAway
-          ? html`<p>The session store does not answer, so nobody can tell who you are. ${
+          ? html`<p>The session store does not answer, so we cannot tell who you are. ${
               retry
-                ? 'This page tries again by itself.'
-                : 'Whether your change was kept will show when it is back.'
+                ? 'This page tries again automatically.'
+                : 'When it is back, check whether your change was saved.'
             }</p>`
           : html`<p>Nothing was changed.</p>`
       }

@@ -1,4 +1,4 @@
-// `npm start`: reads the environment, says what it chose, serves the notes, and ends cleanly.
+// `npm start`: reads the environment, prints its settings, serves the notes, and shuts down cleanly.
 import { randomBytes } from 'node:crypto'
 import { MemoryStore, RedisStore, type SerializerName, type Store } from 'fastify-ioredis-session'
 import { Redis } from 'ioredis'
@@ -7,7 +7,7 @@ import { serializerNames } from './inspect.js'
 
 const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, HOST = 'localhost', PORT = '3000' } = process.env
 
-const IN_PROCESS = 'in this process; sessions end with this process; set REDIS_URL to keep them'
+const IN_PROCESS = 'in this process, and end with it; set REDIS_URL to keep them'
 
 try {
   await start()
@@ -20,13 +20,13 @@ async function start(): Promise<void> {
   const serializer = chosenSerializer(SESSION_SERIALIZER || 'superjson')
   const redis = REDIS_URL ? connect(REDIS_URL) : undefined
   const store: Store = redis ? new RedisStore(redis) : new MemoryStore()
-  // A secret made here would end every session at a restart. In front of Redis, where they are to survive it, there
-  // is none, then: ids of 256 random bits cannot be guessed, a signature only spares Redis the forged ones.
+  // Sessions in Redis must survive a restart, which they would not with a random secret. So by default they have none:
+  // ids of 256 random bits cannot be guessed, and a signature only saves Redis from looking up forged ones.
   const secret = SESSION_SECRET || (redis ? undefined : randomBytes(32).toString('base64url'))
   const app = await createApp({ store, serializer, secret })
 
   app.addHook('onClose', async () => redis?.disconnect())
-  // Not `once`: npm passes on a Ctrl+C that the terminal has already sent to all.
+  // Not `once`: the terminal sends Ctrl+C to all processes, and npm passes it on a second time.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.close())
   await app.listen({ host: HOST, port: portNumber(PORT) })
 
@@ -55,24 +55,26 @@ function portNumber(text: string): number {
   return port
 }
 
-// Commands that fail fast: a page that says what is wrong is better than one that never comes.
+// Commands fail fast: an error page is better than a page that never loads.
 function connect(url: string): Redis {
   if (!/^rediss?:\/\//.test(url)) throw new Error('REDIS_URL must begin with redis:// or rediss://.')
   const redis = new Redis(url, { maxRetriesPerRequest: 1, connectTimeout: 1_000, commandTimeout: 1_000 })
   redis.on('error', ({ code, name }: NodeJS.ErrnoException) => {
-    console.error(`The connection to Redis failed: ${code ?? name}`)
+    console.error(
+      `The connection to Redis failed: ${code ?? name}. Check REDIS_URL and that Redis is running.`
+    )
   })
   return redis
 }
 
-// Host and port, not the URL: that may hold a password.
+// Shows host and port only, since the URL may hold a password.
 async function describe(redis: Redis): Promise<string> {
   const { host, port } = redis.options
   const answers = await redis.ping().then(
     () => true,
     () => false
   )
-  return `Redis at ${host}:${port}${answers ? '' : ', which does not answer: pages say so until it does'}`
+  return `Redis at ${host}:${port}${answers ? '' : ', which does not answer; check that it is running'}`
 }
 
 function signedWith(secret: string | undefined): string {
@@ -81,7 +83,6 @@ function signedWith(secret: string | undefined): string {
 }
 
 function explain(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE')
-    return `Port ${PORT} is taken: choose another, such as PORT=3001 npm start.`
+  if (error.code === 'EADDRINUSE') return `Port ${PORT} is in use. Choose another one: PORT=3001 npm start.`
   return error.message
 }

@@ -1,29 +1,50 @@
-// The cookie: its name, its attributes, and which of their combinations are refused.
+// The session cookie: its name, its attributes, and the combinations that are refused.
 // RFC 6265bis, draft 20, sections 4.1.3 (prefixes) and 5.6; OWASP Session Management Cheat Sheet, "Cookies".
 import { OptionError } from '../errors.js'
 
-/** Attributes of the session cookie. It has no Max-Age of its own: that follows from the lifetime of the session. */
+/** Attributes of the session cookie. Its Max-Age follows from the lifetime of the session. */
 export interface CookieOptions {
-  /** Default: `__Host-` and the decorator's name where the attributes allow the prefix, else the decorator's name. */
+  /**
+   * The name of the cookie. Prefixes such as `__Host-` need `secure: true`. `__Host-` also needs the default `domain`
+   * and `path`.
+   * @default `__Host-` and the decorator's name if the other attributes allow the prefix, else the decorator's name
+   */
   name?: string
-  /** Default: only the host that set it. */
+  /**
+   * The domain that receives the cookie, with its subdomains.
+   * @default only the host that set the cookie
+   */
   domain?: string
-  /** Default `/`. */
+  /**
+   * The path below which requests have a session.
+   * @default '/'
+   */
   path?: string
-  /** `'auto'`: on requests over https (`trustProxy` behind a proxy). Default true. */
+  /**
+   * Whether browsers send the cookie only over https. `'auto'` decides by the protocol of the request; behind a proxy
+   * this needs Fastify's `trustProxy`. Must not be false in production.
+   * @default true
+   */
   secure?: boolean | 'auto'
-  /** Default `'lax'`. `'none'` with `secure: 'auto'`: `'lax'` on requests over plain http. */
+  /**
+   * Whether browsers send the cookie with cross-site requests. With `secure: 'auto'`, `'none'` becomes `'lax'` on
+   * requests over plain http.
+   * @default 'lax'
+   */
   sameSite?: 'lax' | 'strict' | 'none'
-  /** A separate cookie for each top-level site (CHIPS). Default false. */
+  /**
+   * Whether browsers keep a separate cookie for each top-level site (CHIPS). Needs `secure: true`.
+   * @default false
+   */
   partitioned?: boolean
-  /** Always true: a script that could read the cookie could take the session. */
+  /** Always true, because a script that can read the cookie can steal the session. */
   httpOnly?: true
 }
 
-/** The attributes that one response may change; any other would make it a second cookie beside the first. */
+/** The attributes that one response may override. With another domain or path it would set a second cookie. */
 export type ResponseCookie = Pick<CookieOptions, 'secure' | 'sameSite'>
 
-/** Complete and checked. */
+/** The attributes, complete and checked. */
 export interface Cookie {
   name: string
   domain?: string
@@ -32,14 +53,14 @@ export interface Cookie {
   sameSite: 'lax' | 'strict' | 'none'
   partitioned: boolean
   httpOnly: true
-  /** In production it must not be sent without Secure. */
+  /** In production, the cookie must not be sent without Secure. */
   production: boolean
 }
 
-/** What the cookies of a session are for. The last two are companions of the first. */
+/** The cookies of a session: its id; the new id after `regenerate()`; the last commit that the browser has seen. */
 export type Purpose = 'id' | 'next' | 'seen'
 
-/** What follows the session cookie's name; a prefix such as `__Host-` thus stays first. */
+/** Appended to the name of the session cookie, so that a prefix such as `__Host-` stays first. */
 const SUFFIXES: Readonly<Record<Purpose, string>> = { id: '', next: '-next', seen: '-seen' }
 export const PURPOSES = Object.keys(SUFFIXES) as Purpose[]
 
@@ -49,13 +70,13 @@ const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/
 const RESPONSE_NAMES = ['secure', 'sameSite']
 const IDENTITY_NAMES = ['domain', 'path', 'partitioned']
 const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES, ...IDENTITY_NAMES]
-/** What plugins pass to session.options() beside attributes: @fastify/csrf-protection the options of its token. */
+/** Other names that plugins pass to session.options(): @fastify/csrf-protection passes the options of its token. */
 const FOREIGN_NAMES = ['userInfo']
 
 /**
- * The cookie with its defaults.
- * @param baseName The name without prefix, where the options give none.
- * @throws {OptionError} FST_SESSION_OPTION for what browsers reject or OWASP forbids, naming the option.
+ * Completes the attributes with their defaults.
+ * @param baseName The default name, without prefix.
+ * @throws {OptionError} FST_SESSION_OPTION for attributes that browsers reject or OWASP forbids
  */
 export function resolveCookie(options: CookieOptions, baseName: string, production: boolean): Cookie {
   if (typeof options !== 'object' || options === null) throw new OptionError('cookie', 'must be an object')
@@ -76,20 +97,18 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
   })
 }
 
-/**
- * The name of one of the session's cookies. All of them have the attributes of the session cookie.
- */
+/** The name of one of the session's cookies. They all have the same attributes. */
 export function nameFor(purpose: Purpose, name: string): string {
   return name + SUFFIXES[purpose]
 }
 
 /**
- * The cookie with the attributes that one response gives it; checked like the options.
+ * The cookie with the overrides of one response, checked like the options.
  * @throws {OptionError} FST_SESSION_OPTION
  */
 export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cookie {
   if (typeof attributes !== 'object' || attributes === null) {
-    throw new OptionError('cookie', 'session.options() needs an object of attributes')
+    throw new OptionError('cookie', "session.options() needs an object such as { sameSite: 'strict' }")
   }
   const own: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(attributes)) {
@@ -97,13 +116,13 @@ export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cook
     else if (FOREIGN_NAMES.includes(name)) continue
     else if (!NAMES.includes(name)) refuseUnknown(name, RESPONSE_NAMES)
     else if (value !== cookie[name as keyof Cookie]) {
-      refuse(name, 'cannot differ in one response: the browser would keep two cookies of one name')
+      refuse(name, 'cannot differ in one response, since browsers would keep two cookies: set the option')
     }
   }
   return checkCookie({ ...cookie, ...own })
 }
 
-/** The attributes of the cookie on a request over https, or over plain http. */
+/** The attributes of the cookie in the response to a request over https or plain http. */
 export function attributesOn(
   isHttps: boolean,
   cookie: Cookie
@@ -113,8 +132,8 @@ export function attributesOn(
 }
 
 /**
- * The cookie that a browser keeps beside this one if `domain`, `path` or `partitioned` were set later; `undefined` if
- * there can be no such cookie.
+ * The cookie that a browser may still hold from before `domain`, `path` or `partitioned` were set; `undefined` if they
+ * are not.
  */
 export function hostOnlyVariant({ domain, ...rest }: Cookie): Cookie | undefined {
   if (domain === undefined && rest.path === '/' && !rest.partitioned) return undefined
@@ -123,22 +142,24 @@ export function hostOnlyVariant({ domain, ...rest }: Cookie): Cookie | undefined
 
 function checkCookie(cookie: Cookie): Cookie {
   const { name, domain, path, secure, sameSite, partitioned, httpOnly, production } = cookie
-  if (typeof name !== 'string' || !TOKEN.test(name)) refuse('name', 'must be a token of RFC 6265')
+  if (typeof name !== 'string' || !TOKEN.test(name))
+    refuse('name', 'must be a token (RFC 6265): use letters, digits, - and _')
   if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain)))
     refuse('domain', 'must be a domain name')
   if (typeof path !== 'string' || !PATH.test(path))
-    refuse('path', 'must begin with / and be free of ; and of control characters')
+    refuse('path', 'must begin with / and contain only ASCII characters, without ; and <')
   if (secure !== true && secure !== false && secure !== 'auto')
     refuse('secure', "must be true, false or 'auto'")
   if (production && secure === false)
-    refuse('secure', "must not be false in production: use 'auto' if some requests come over plain http")
+    refuse('secure', "must not be false in production: use 'auto' if some requests use plain http")
   if (!['lax', 'strict', 'none'].includes(sameSite)) refuse('sameSite', "must be 'lax', 'strict' or 'none'")
   if (typeof partitioned !== 'boolean') refuse('partitioned', 'must be true or false')
-  if (httpOnly !== true) refuse('httpOnly', 'must be true: no script needs to read a session id')
+  if (httpOnly !== true)
+    refuse('httpOnly', 'must be true: leave it out, since no script needs to read a session id')
   if (sameSite === 'none' && secure === false)
-    refuse('sameSite', "'none' needs secure: true or 'auto', browsers reject it otherwise")
+    refuse('sameSite', "'none' needs secure: true or 'auto': browsers reject it otherwise")
   if (partitioned && secure !== true)
-    refuse('partitioned', 'needs secure: true, browsers reject it otherwise')
+    refuse('partitioned', 'needs secure: true: browsers reject it otherwise')
   const prefixed = /^__(host|secure|http)-/i.exec(name)?.[1]?.toLowerCase()
   if (prefixed !== undefined && secure !== true) refuse('name', `${name} needs secure: true`)
   if (prefixed === 'host' && domain !== undefined) refuse('domain', `must not be set for ${name}`)
@@ -155,7 +176,7 @@ function refuseUnknown(name: string, known: readonly string[]): never {
   refuse(name, 'follows from the lifetime of the session: set permanentLifetime and session.permanent')
 }
 
-/** Why browsers do not share a cookie over this domain, as far as that can be told without a list of public suffixes. */
+/** Why browsers reject a cookie for this domain. Does not know the list of public suffixes. */
 export function whyUnusable(domain: string | undefined): string | undefined {
   if (domain === undefined) return undefined
   const labels = domain.replace(/^\./, '').split('.')
@@ -171,12 +192,12 @@ export function isOnPath(url: string, path: string): boolean {
   return pathname.length === path.length || path.endsWith('/') || pathname[path.length] === '/'
 }
 
-/** The values of a session's cookies in the order of the header, by purpose. */
+/** The values of a session's cookies, in the order of the header. */
 type CookieValues = Record<Purpose, string[]>
 
 /**
- * The values of the session cookie of this name, and of its companions, in a Cookie header; `undefined` if there are none.
- * A browser may hold several cookies of one name, of other domains and paths.
+ * Finds the session's cookies in a Cookie header; `undefined` if there are none. A browser may hold several cookies
+ * with one name, for other domains and paths.
  */
 export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
@@ -189,7 +210,7 @@ export function findCookies(header: string | undefined, name: string): CookieVal
     found ??= { id: [], next: [], seen: [] }
     const end = header.indexOf(';', rest)
     const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
-    // RFC 6265, section 4.1.1: a value may stand in double quotes.
+    // RFC 6265, section 4.1.1: a value may be in double quotes.
     found[purpose].push(/^".*"$/.test(value) ? value.slice(1, -1) : value)
   }
   return found

@@ -1,4 +1,4 @@
-// The cookies that one response sets, and what caches may then do with that response (RFC 9111).
+// The cookies of one response, and what caches may then do with the response (RFC 9111).
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { Sending } from './session-cookie.js'
 
@@ -9,25 +9,25 @@ type Head = Pick<
 >
 
 interface Pending {
-  /** What its Set-Cookie header begins with: in one response there is one cookie of a name. */
+  /** One response sets at most one cookie with this name. */
   name: string
   header: string
   withheld: Sending['withheld']
 }
 
-/** A header that tells a cache near the server what Cache-Control tells the others (RFC 9213; Surrogate-Control). */
+/** Headers that override Cache-Control for caches near the server (RFC 9213; Surrogate-Control). */
 const TARGETED = /.-cache-control$|^surrogate-control$/
 
 /**
- * Decides when the headers are written, by the headers as they then are: later hooks and what is set on the raw response
- * count, as do hijacked replies, streams, errors and files. It costs nothing unless a cookie is set.
+ * Decides when the headers are written. It thus sees headers of later hooks and of the raw response, and covers
+ * hijacked replies, streams, errors and files. It costs nothing unless a cookie is set.
  */
 export class ResponseCookies {
   readonly #pending = new Map<string, Pending>()
 
   constructor(raw: ServerResponse) {
     const { writeHead } = raw
-    // Node calls it for each response, also if nobody else does.
+    // Node calls it for every response, even if the application does not.
     raw.writeHead = (status: number, reason?: string | Headers, headers?: Headers) => {
       const isReason = typeof reason === 'string'
       applyHeaders(raw, isReason ? headers : (headers ?? reason))
@@ -36,7 +36,7 @@ export class ResponseCookies {
     }
   }
 
-  /** @param key Names the cookie as the browser does: name, domain and path. */
+  /** @param key Identifies the cookie in the browser: name, domain and path. */
   set(key: string, name: string, header: string, withheld: Sending['withheld']): void {
     this.delete(key)
     this.#pending.set(key, { name, header, withheld })
@@ -69,7 +69,7 @@ export function varyByCookie(fields: string): string {
   return /(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields) ? fields : `${fields}, Cookie`
 }
 
-/** Whether the response says that a shared cache may store and use it. */
+/** Whether shared caches may store and use the response. */
 function isSharable(head: Pick<Head, 'getHeader' | 'getHeaderNames'>): boolean {
   const names = ['cache-control', ...head.getHeaderNames().filter((name) => TARGETED.test(name))]
   if (names.some((name) => isSharableBy(valuesOf(head, name).join(',')))) return true
@@ -85,8 +85,8 @@ function isSharableBy(control: string): boolean {
   return ['max-age', 's-maxage'].some((name) => Number(directives.get(name)) > 0)
 }
 
-// Only `private` and `no-store` keep it from all shared caches: `no-cache` and `max-age=0` let them store it, and use it
-// when the server confirms that it is unchanged.
+// Only `private` and `no-store` keep the response from all shared caches. With `no-cache` or `max-age=0` they may store
+// it, and use it once the server confirms that it is unchanged.
 function keepFromCaches(head: Head): void {
   for (const name of head.getHeaderNames()) if (TARGETED.test(name)) head.removeHeader(name)
   const control = valuesOf(head, 'cache-control').join(', ')
@@ -97,7 +97,7 @@ function keepFromCaches(head: Head): void {
   head.setHeader('cache-control', isHarmless ? `${control}, private` : 'no-store')
 }
 
-/** Directives in lower case; those without an argument, and with a quoted list of fields, have '' or that list. */
+/** Directives in lower case, with their arguments: '' if there is none; a list of fields without its quotes. */
 function directivesOf(control: string): Map<string, string> {
   const directives = new Map<string, string>()
   for (const [, name = '', argument = ''] of control.matchAll(/([\w-]+)(?:\s*=\s*("[^"]*"|[^\s,]*))?/g)) {
@@ -110,7 +110,7 @@ function valuesOf(head: Pick<Head, 'getHeader'>, name: string): string[] {
   return [head.getHeader(name) ?? []].flat().map(String)
 }
 
-// As writeHead itself would: what it is given replaces what was set before. A list holds pairs, or names and values in turn.
+// Like writeHead itself: its headers replace those set before. A list holds pairs, or alternating names and values.
 function applyHeaders(head: Head, headers: Headers | undefined): void {
   if (!isList(headers)) {
     for (const [name, value] of Object.entries(headers ?? {}))

@@ -1,4 +1,4 @@
-// The session cookie of one request and its response, with its companions: what the browser holds, and what to send.
+// The session's cookies in one request and its response: what the browser holds, and what to send.
 import { LRUCache } from 'lru-cache'
 import { type Commit, isSame } from '../records/lineage.js'
 import {
@@ -12,37 +12,36 @@ import {
 } from './cookie.js'
 import type { ReceivedId, RequestCookies, SessionIds } from './session-id.js'
 
-/** The headers of a response, as far as a cookie knows them. */
+/** The headers of the response, as far as they concern cookies. */
 export interface CookieHeaders {
   /** Whether a Set-Cookie header can still be sent. */
   readonly isOpen: boolean
   readonly memory: CookieMemory
-  /** Sets a cookie in place of the one with its name, domain and path that this response was to set. */
+  /** Sets a cookie. Replaces an earlier one of this response with the same name, domain and path. */
   setCookie(cookie: Cookie, value: string, sending: Sending): void
-  /** Takes back what was set or cleared in this response. */
+  /** Undoes setCookie(). */
   withdrawCookie(cookie: Cookie): void
 }
 
 /** How a cookie is sent. */
 export interface Sending {
-  /** Seconds; 0 clears the cookie; `undefined`: it goes with the browser. */
+  /** In seconds; 0 clears the cookie, `undefined` keeps it until the browser closes. */
   maxAge: number | undefined
   /**
-   * Called if the response turns out to be one that shared caches store, so that the cookie was not sent. Without it the
-   * cookie must be sent, and no cache may store the response.
+   * Called if shared caches may store the response, in which case it does not send the cookie. Without this callback,
+   * the response sends the cookie and tells caches not to store it.
    */
   withheld?: () => void
 }
 
-/** What the transactions of one registration know of each other's cookies. */
+/** What all requests of one registration share about cookies. */
 export class CookieMemory {
-  /** By handle: when the browser's cookie expires, if the session has been extended since without a new cookie. */
+  /** When the browser's cookie expires, by handle, if the session has since been extended without a new cookie. */
   readonly behind = new LRUCache<string, number>({ max: 10_000 })
-  /** Responses have had attributes of their own, in which case each sends the cookie again. */
+  /** Some response has overridden attributes, which sends the cookie again. */
   variesAttributes = false
 }
 
-/** What a session cookie needs to know of its registration. */
 interface SessionCookieOptions {
   cookie: Cookie
   ids: SessionIds
@@ -52,23 +51,22 @@ interface SessionCookieOptions {
 
 /** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
 const MAX_COOKIE_AGE = 400 * 86_400
-/** For a cookie that the next response sends if this one cannot. */
+/** Lets a later response send the cookie if shared caches may store this one. */
 const NOT_SENT = () => {}
 
-/** The session cookie of one request, and its companions. */
 export class SessionCookie {
   readonly #options: SessionCookieOptions
   readonly #headers: CookieHeaders
   #cookie: Cookie
   #received: RequestCookies | undefined
-  /** What the browser holds, and the instant at which that expires if it is not when the browser closes. */
+  /** The id that the browser holds, and when its cookie expires; `undefined` if that is when the browser closes. */
   #held: ReceivedId | undefined
   #heldUntil: number | undefined
   #wasPermanent = false
-  /** The id came in the companion: the session cookie holds another one, or none. */
+  /** The id came in the cookie `next`; the session cookie holds another id or none. */
   #isFollowed = false
   #isDead = false
-  /** The session cookie is sent although the browser holds this id. */
+  /** The response must send the session cookie even if the browser already holds this id. */
   #mustSend = false
 
   constructor(options: SessionCookieOptions, headers: CookieHeaders) {
@@ -81,26 +79,26 @@ export class SessionCookie {
     return this.#headers.isOpen
   }
 
-  /** What the request came with. */
+  /** Takes the cookies of the request. */
   receive(received: RequestCookies): void {
     this.#received = received
   }
 
-  /** The one of the received ids that leads to the session. */
+  /** Selects the received id that leads to the session. */
   hold(received: ReceivedId): void {
     this.#held = received
     this.#isFollowed = this.#received?.ids.every(({ id }) => id !== received.id) ?? false
     this.#mustSend = this.#isFollowed
   }
 
-  /** The cookie that came expires at this instant, `undefined`: with the browser. */
+  /** Sets when the received cookie expires; `undefined` if that is when the browser closes. */
   expires(at: number | undefined): void {
     this.#heldUntil = at
     if (at !== undefined) this.#wasPermanent = true
   }
 
   /**
-   * Gives the cookies attributes for this response, in which the session cookie is then sent.
+   * Overrides attributes for this response, which then sends the session cookie.
    * @throws {OptionError} FST_SESSION_OPTION
    */
   setAttributes(attributes: ResponseCookie): void {
@@ -110,8 +108,9 @@ export class SessionCookie {
   }
 
   /**
-   * Sends the cookies for a session with this id and end, and the commit that the browser is to remember, as far as it
-   * does not hold them already.
+   * Sends the cookies that the browser does not hold yet.
+   * @param until When the cookie expires; `undefined` if that is when the browser closes.
+   * @param seen The last commit, for the browser to remember.
    */
   send(id: string, until: number | undefined, seen: Commit | undefined): void {
     if (!this.isOpen) return
@@ -122,7 +121,7 @@ export class SessionCookie {
     if (held === undefined) this.#replace(id, until)
     else if (mustSend) this.#put('id', ids.sign(id), maxAgeOf(until))
     else this.#renew(held, until)
-    // A cookie of its own: a late answer with an old number must not put an old id back.
+    // A separate cookie: a late response with an old commit must not restore an old id.
     const knows = held?.seen !== undefined && seen !== undefined && isSame(held.seen, seen)
     if (seen !== undefined && (this.#mustSend || !knows)) {
       this.#put('seen', ids.signSeen(handle, seen), maxAgeOf(until), NOT_SENT)
@@ -132,20 +131,20 @@ export class SessionCookie {
     this.#mustSend = false
   }
 
-  /** Offers an id beside the one that the browser holds, when nobody knows whether that one has been replaced by it. */
+  /** Offers a new id when it is uncertain whether it has replaced the one that the browser holds. */
   offer(id: string): void {
     const { ids, graceAfterRegenerate } = this.#options
     if (this.isOpen) this.#put('next', ids.signOffer(id), graceAfterRegenerate)
   }
 
-  /** The store has said that no received id leads to a session. The cookie goes, unless a session is sent after all. */
+  /** No received id leads to a session. The response clears the cookies unless it sends new ones. */
   ended(): void {
     this.#isDead = true
     this.#forget()
     if (this.isOpen) for (const purpose of this.#purposesThatCame()) this.#put(purpose, '', 0, NOT_SENT)
   }
 
-  /** Takes from the browser what it holds of the session. */
+  /** Clears the browser's cookies of the session. */
   clear(): void {
     this.#forget()
     if (!this.isOpen) return
@@ -157,7 +156,7 @@ export class SessionCookie {
     }
   }
 
-  /** The session is gone: what an earlier save sent would now overwrite the cookie of its new id. */
+  /** Drops the cookies of an earlier save(). The session is gone, and they would overwrite the cookie of its new id. */
   withdraw(): void {
     if (!this.isOpen) return
     for (const purpose of PURPOSES) this.#headers.withdrawCookie(this.#cookieFor(purpose))
@@ -178,7 +177,7 @@ export class SessionCookie {
     } else if (nextCame) this.#put('next', '', 0)
   }
 
-  // Whether an answer to a request with the old id may still set or clear the cookie.
+  // Whether a late response to a request with the old id may still set or clear the session cookie.
   #mayComeLate(until: number | undefined): boolean {
     return (
       until !== undefined ||
@@ -190,12 +189,12 @@ export class SessionCookie {
     )
   }
 
-  // LogThrottle: each repetition could arrive late and overwrite the cookie of a new id.
+  // Rarely, because each renewal could arrive late and overwrite the cookie of a new id.
   #renew({ id, handle, outdated }: ReceivedId, until: number | undefined): void {
     const { behind } = this.#headers.memory
     const { ids, lifetimes } = this.#options
     const heldUntil = this.#heldUntil
-    // Only a permanent session has an end that the browser knows.
+    // Only the cookie of a permanent session has an expiry.
     const since = heldUntil === undefined ? undefined : Math.min(behind.get(handle) ?? heldUntil, heldUntil)
     const extension = until === undefined || since === undefined ? 0 : until - since
     const fallBehind = () => {
@@ -223,7 +222,7 @@ export class SessionCookie {
   }
 }
 
-// Rounded up: a cookie may outlive its session by a moment, but Max-Age=0 would delete the cookie that it is sent with.
+// Rounds up: a cookie may outlive its session by a moment, but Max-Age=0 would delete it.
 function maxAgeOf(until: number | undefined): number | undefined {
   if (until === undefined) return undefined
   return Math.min(Math.max(1, Math.ceil((until - Date.now()) / 1000)), MAX_COOKIE_AGE)

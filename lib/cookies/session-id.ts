@@ -1,4 +1,4 @@
-// The session id: the secret in the cookie. What the database and the log see of it is the handle, derived one-way.
+// The session id, which is the secret in the cookie. The store and the log only see the handle, a hash of the id.
 import { Buffer } from 'node:buffer'
 import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -6,76 +6,76 @@ import { announce } from '../events.js'
 import type { Commit } from '../records/lineage.js'
 import { findCookies, type Purpose } from './cookie.js'
 
-// 32 bytes (OWASP asks for at least 8 of entropy) in base64url; the last character carries 4 bits only.
+// 32 bytes in base64url; OWASP asks for at least 8 bytes of entropy. The last character carries only 4 bits.
 const RANDOM = '[\\w-]{42}[AEIMQUYcgkosw048]'
-// The leading digit says how handle and signature are derived. An id of version 0.1.0 has none.
+// The leading digit tells how handle and signature are derived. Ids of version 0.1.0 have none.
 const NEW = '2'
 const BARE = new RegExp(`^${NEW}?${RANDOM}$`)
 const SIGNED = new RegExp(`^(${NEW}${RANDOM})\\.([\\w-]{43})$`)
-// Version 0.1.0: the id, perhaps counter and nonce of a commit in base 36, and the signature of it all.
+// Version 0.1.0: the id, optionally counter and nonce of a commit in base 36, and a signature over all of it.
 const SIGNED_OLD = new RegExp(`^((${RANDOM})(?:\\.([\\da-z]{1,7})\\.([\\da-z]{1,7}))?)\\.([\\w-]{43})$`)
-// The companion: an id that has replaced another one, or perhaps has.
+// The cookie `next`: an id that has replaced another one, or (`OFFERED`) may have done so.
 const OFFERED = '3'
 const NEXT = new RegExp(`^([${NEW}${OFFERED}]${RANDOM})(?:\\.([\\w-]{43}))?$`)
-// A handle, counter and nonce of a commit, and the signature.
+// The cookie `seen`: a handle, counter and nonce of a commit, and the signature.
 const SEEN = /^(([\w-]{43})\.([\da-z]{1,7})\.([\da-z]{1,7}))\.([\w-]{43})$/
 
-/** A secret that signs session ids. */
+/** A secret that signs session ids: a string of 32 characters or more, or as many bytes. */
 export type Secret = string | Uint8Array
 
-/** An id that a request came with. */
+/** An id from a request. */
 export interface ReceivedId {
   readonly id: string
   readonly handle: string
-  /** An older secret signed it, or it came in several values: the cookie is to be sent again. */
+  /** An older secret signed it, or the cookie came in several versions. The response sends it again. */
   readonly outdated: boolean
-  /** It may never have replaced the id that the browser has: it counts only if a tombstone leads to it. */
+  /** It may never have replaced the browser's id, so it is used only if a tombstone leads to it. */
   readonly isOffered?: boolean
-  /** The last commit that the browser has seen of its session, if a cookie tells. */
+  /** The last commit of this session that the browser has seen, if a cookie tells. */
   readonly seen: Commit | undefined
 }
 
-/** What the cookies of a request say. */
+/** The session's cookies in a request. */
 export interface RequestCookies {
-  /** The distinct ids, in the order of the header. More than one: other hosts or paths have set a cookie of the name. */
+  /** The distinct ids, in header order. There are several if other hosts or paths have set cookies of this name. */
   readonly ids: readonly ReceivedId[]
-  /** The id that replaced them a moment ago. */
+  /** The id that has just replaced them. */
   readonly next: ReceivedId | undefined
-  /** Whether a session cookie came at all, valid or not. */
+  /** Whether the request had a session cookie, valid or not. */
   readonly came: boolean
-  /** The same of its companions. */
+  /** The same for the other cookies. */
   readonly nextCame: boolean
   readonly seenCame: boolean
 }
 
 const NEW_LENGTH = 44
-/** Signatures of version 0.1.0. */
+/** For signatures of version 0.1.0. */
 const NO_DOMAIN = Buffer.alloc(0)
 
-/** How many verified cookies are remembered. */
+/** Maximum verified cookies to remember. */
 const REMEMBERED = 10_000
 const ALARMS = 1_000
-/** How many ids of one request are looked up. */
+/** Maximum ids of one request to look up. */
 const MAX_IDS = 4
 
-/** What a commit cookie says. */
+/** The content of a cookie `seen`. */
 interface SeenOf {
   handle: string
   seen: Commit
 }
 
-/** The ids of one registration: made, signed with its secrets, and found in the cookies of its name. */
+/** Creates and signs the ids of one registration, and finds them in cookies. */
 export class SessionIds {
   readonly #name: string
   readonly #keys: readonly KeyObject[]
   readonly #domains: Readonly<Record<Purpose, Buffer>>
-  // A browser sends the same cookie again and again; signature and digest would cost more than all else of a read.
+  // Browsers repeat the same cookie. Verifying it each time would cost more than the rest of a read.
   readonly #verified = new LRUCache<string, ReceivedId>({ max: REMEMBERED })
   readonly #alarms = new LRUCache<string, true>({ max: ALARMS })
 
   /**
-   * @param name The name of the session cookie. No other registration accepts its ids.
-   * @param secrets Newest first; copied, so that no later change of a list or Buffer reaches them.
+   * @param name The name of the session cookie. Registrations with other names do not accept its ids.
+   * @param secrets Newest first. Copied, so later changes to the list or a Buffer have no effect.
    */
   constructor(name: string, secrets: readonly Secret[]) {
     this.#name = name
@@ -85,7 +85,7 @@ export class SessionIds {
     this.#domains = { id: domainOf('id', name), next: domainOf('next', name), seen: domainOf('seen', name) }
   }
 
-  /** Whether there are older secrets, so that any response may sign its cookie again. */
+  /** Whether there are older secrets, in which case any response may sign its cookie again. */
   get isRotating(): boolean {
     return this.#keys.length > 1
   }
@@ -94,32 +94,32 @@ export class SessionIds {
     return NEW + randomBytes(32).toString('base64url')
   }
 
-  /** The public name of the session that has this id: 43 characters of base64url. */
+  /** The public name of the session with this id: 43 characters of base64url. */
   handleOf(id: string): string {
     return hash('sha256', isNew(id) ? `${this.#name}\n${id}` : id, 'base64url')
   }
 
-  /** The value of the session cookie for this id, signed by the newest secret if there are secrets. */
+  /** The value of the session cookie for this id, signed with the newest secret if there is one. */
   sign(id: string): string {
     return this.#sign('id', id)
   }
 
-  /** The value of the companion that leads on to this id. */
+  /** The value of the cookie `next` for the id that has replaced another one. */
   signNext(id: string): string {
     return this.#sign('next', id)
   }
 
-  /** The same for an id that may never have replaced the other: it counts only if a tombstone leads to it. */
+  /** The same for an id that may not have replaced the other one. It is used only if a tombstone leads to it. */
   signOffer(id: string): string {
     return this.#sign('next', OFFERED + id.slice(1))
   }
 
-  /** The value of the companion that says which commit of the session with this handle the browser has seen last. */
+  /** The value of the cookie `seen` for the last commit of the session with this handle. */
   signSeen(handle: string, { counter, nonce }: Commit): string {
     return this.#sign('seen', `${handle}.${counter.toString(36)}.${nonce.toString(36)}`)
   }
 
-  /** What the cookies of a request say; `undefined` if it has none of this registration. */
+  /** Reads a Cookie header; `undefined` if it has no cookies of this registration. */
   receive(header: string | undefined): RequestCookies | undefined {
     const values = findCookies(header, this.#name)
     if (values === undefined) return undefined
@@ -127,7 +127,7 @@ export class SessionIds {
     const next = this.#distinct(values.next, (value) => this.#verifyNext(value), commits)
     return {
       ids: this.#distinct(values.id, (value) => this.#verifyId(value), commits),
-      // Of two that verify nobody can tell which is the browser's.
+      // If two are valid, it is unclear which one the browser should follow.
       next: next.length === 1 ? next[0] : undefined,
       came: values.id.length > 0,
       nextCame: values.next.length > 0,
@@ -135,7 +135,7 @@ export class SessionIds {
     }
   }
 
-  /** Whether nobody was told yet that the store does not hold this commit, which a replayed cookie may claim for ever. */
+  /** Whether the loss of this commit has not been reported yet. A replayed cookie may claim it again and again. */
   isFirstAlarm(handle: string, seen: Commit): boolean {
     const key = `${handle}.${seen.counter}.${seen.nonce}`
     if (this.#alarms.has(key)) return false
@@ -195,14 +195,14 @@ export class SessionIds {
     return { handle, seen: seenOf(counter, nonce) }
   }
 
-  /** @param signer Which secret signed it; less than 0: none of ours. */
+  /** @param signer The index of the secret that signed the id; less than 0 if none did. */
   #received(
     id: string | undefined,
     signer = 0,
     seen: Commit | undefined = undefined
   ): ReceivedId | undefined {
     if (id === undefined || signer < 0) return undefined
-    // A copy: a part of a text keeps all of it in memory, here the Cookie header.
+    // A copy, because a substring keeps the whole Cookie header in memory.
     return { id: copyOf(id), handle: this.handleOf(id), outdated: signer > 0, seen }
   }
 
@@ -230,14 +230,14 @@ function seenOf(counter: string, nonce: string): Commit {
   return { counter: Number.parseInt(counter, 36), nonce: Number.parseInt(nonce, 36) }
 }
 
-// Cookies of one browser may be of different age; it has seen what the newest says.
+// One browser may send cookies of different ages. The newest tells what it has seen.
 function latest(seen: readonly (Commit | undefined)[]): Commit | undefined {
   return seen.reduce((last, each) => ((each?.counter ?? -1) > (last?.counter ?? -1) ? each : last), undefined)
 }
 
 /**
- * What is signed before the text, so that a signature for one purpose is none for another. It begins with a byte that
- * no UTF-8 text has: @fastify/cookie signs any text with what may be the same secret.
+ * Signed together with the text, so that a signature for one purpose is not valid for another. It starts with a byte
+ * that does not occur in UTF-8, because @fastify/cookie signs any text, perhaps with the same secret.
  */
 function domainOf(purpose: Purpose, name: string): Buffer {
   return Buffer.concat([Buffer.from([0xff]), Buffer.from(`fastify-ioredis-session\n${purpose}\n${name}\n`)])

@@ -1,4 +1,4 @@
-// Between the data of a session and the payload of its record: the serializers, and the bounds around them.
+// Turns session data into payloads and back, with the serializers and their limits.
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { EncodeError, TooLargeError, TooManyError } from '../errors.js'
 import { recordBytes, UnsealedRecord } from '../records/record.js'
@@ -6,15 +6,15 @@ import { Budget, isEqual } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
 import { isDictionary, OverweightError, Scale } from './weight.js'
 
-/** Why a payload cannot be decoded; the message holds nothing of it. */
+/** A payload that cannot be decoded. The message quotes nothing of it. */
 export class PayloadError extends Error {}
 
-/** Data as it is to be stored. */
+/** Data ready to store. */
 export interface Encoded {
   record: UnsealedRecord
-  /** The tag of the serializer that encoded it: the writer's, or that of the record that is there. */
+  /** The tag of the serializer that encoded it: the writer, or the serializer of the stored record. */
   tag: number
-  /** The top-level keys that the writer cannot keep, so that the record's own serializer goes on. */
+  /** The top-level keys that the writer cannot keep, which is why the serializer of the stored record was used. */
   keys: readonly string[]
 }
 
@@ -22,29 +22,29 @@ export class Codec {
   readonly #byTag: Map<number, Serializer>
   readonly #loading = new Map<Serializer, Promise<void>>()
   readonly #loaded = new Set<Serializer>()
-  /** The serializer that new payloads are written with. */
+  /** The serializer of new records. */
   readonly writer: Serializer
   readonly #maxRecordBytes: number
 
-  /** @param readers All serializers whose records are read; of two with one tag the later one counts. */
+  /** @param readers All serializers whose records can be read. If two have the same tag, the later one is used. */
   constructor(writer: Serializer, readers: Iterable<Serializer>, maxRecordBytes: number) {
     this.writer = writer
     this.#byTag = new Map([...readers, writer].map((serializer) => [serializer.tag, serializer]))
     this.#maxRecordBytes = maxRecordBytes
   }
 
-  /** The name of the serializer of this tag, the writer's if there is none. */
+  /** The name of the serializer with this tag, or of the writer if there is none. */
   nameOf(tag: number): string {
     return (this.#byTag.get(tag) ?? this.writer).name
   }
 
-  /** Whether payloads of this tag can be decoded at once; if not, await `load` first. */
+  /** Whether payloads with this tag can be decoded now. If not, await `load` first. */
   isReady(tag: number): boolean {
     const serializer = this.#byTag.get(tag)
     return serializer === undefined || this.#loaded.has(serializer)
   }
 
-  /** Loads what the serializer of this tag needs; concurrent calls load once. */
+  /** Loads what the serializer with this tag needs. Concurrent calls load it once. */
   async load(tag: number): Promise<void> {
     const serializer = this.#byTag.get(tag)
     if (serializer === undefined) return
@@ -57,17 +57,17 @@ export class Codec {
     this.#loaded.add(serializer)
   }
 
-  /** What one request may spend on comparing and merging sessions of this size. */
+  /** What one request may spend on comparing and merging. */
   newBudget(): Budget {
     return Budget.forRecords(this.#maxRecordBytes)
   }
 
   /**
-   * A record with the payload of this data.
-   * @param tag Another serializer than the writer, to compare with what that one wrote.
-   * @throws {EncodeError} naming the keys that the serializer refuses, with their types.
-   * @throws {TooLargeError} naming size, limit and the largest keys.
-   * @throws {TooManyError} naming what there is too much of, and the largest keys.
+   * Encodes data into a record without a header.
+   * @param tag Selects a serializer other than the writer, to compare with a record of that serializer.
+   * @throws {EncodeError} naming the keys that the serializer refuses, and their types
+   * @throws {TooLargeError} naming size, limit and the largest keys
+   * @throws {TooManyError} naming what exceeds its limit, and the largest keys
    */
   encode(data: Dictionary, tag = this.writer.tag): UnsealedRecord {
     const serializer = this.#byTag.get(tag) ?? this.writer
@@ -83,10 +83,10 @@ export class Codec {
   }
 
   /**
-   * A record in place of one that another serializer wrote. The writer encodes it, unless that would lose what the
-   * other serializer keeps: then that one does.
-   * @param tag The serializer of the record that is there.
-   * @throws {EncodeError | TooLargeError | TooManyError} as `encode`.
+   * Encodes data to replace a record that another serializer may have written. Uses the writer, unless the writer would
+   * lose values that the other serializer keeps.
+   * @param tag The serializer of the stored record.
+   * @throws {EncodeError | TooLargeError | TooManyError} like `encode`
    */
   encodeLike(data: Dictionary, tag: number): Encoded {
     const { writer } = this
@@ -102,27 +102,31 @@ export class Codec {
   }
 
   /**
-   * @throws {PayloadError} when it cannot be decoded, or decodes to more than may be stored. What the serializer says of
-   * it may quote it, and is dropped.
+   * @throws {PayloadError} if the payload cannot be decoded, or decodes to more than may be stored. It replaces the
+   * serializer's error, which may quote the payload.
    */
   decode(tag: number, payload: Uint8Array): Dictionary {
     const serializer = this.#byTag.get(tag)
     if (serializer === undefined) throw new PayloadError(`no serializer has its tag ${tag}`)
     const size = recordBytes(payload.length)
     if (size > this.#maxRecordBytes) {
-      throw new PayloadError(`it has ${size} bytes, maxRecordBytes is ${this.#maxRecordBytes}`)
+      throw new PayloadError(
+        `it has ${size} bytes, maxRecordBytes is ${this.#maxRecordBytes} (raise it to read this session)`
+      )
     }
     let data: unknown
     try {
       data = serializer.decode(payload)
     } catch {
-      throw new PayloadError(`serializer ${serializer.name} refuses its payload`)
+      throw new PayloadError(
+        `serializer ${serializer.name} cannot decode its payload (damaged, or written by another program)`
+      )
     }
     if (!isDictionary(data))
       throw new PayloadError(`serializer ${serializer.name} finds no object in its payload`)
-    // JSON brings it back as a key like others. Whoever copies the data would change a prototype.
+    // JSON decodes it like any other key, but code that copies the data would change a prototype.
     if (Object.hasOwn(data, '__proto__')) throw new PayloadError('it has the key __proto__')
-    // Before anybody compares or copies it: a kilobyte may decode to a graph that doubles at every level.
+    // Before the data is compared or copied: a kilobyte may decode to a graph that doubles in size at every level.
     try {
       new Scale(this.#maxRecordBytes).weigh(data)
     } catch (error) {
@@ -131,7 +135,7 @@ export class Codec {
     return data
   }
 
-  // Weighed first: a graph with shared parts can take exponentially long to encode.
+  // Weighs first, because a graph with shared parts can take exponential time to encode.
   #encode(data: Dictionary, serializer: Serializer): UnsealedRecord {
     const scale = new Scale(this.#maxRecordBytes)
     scale.weigh(data)
@@ -142,14 +146,14 @@ export class Codec {
       throw new TypeError('encode() must not be async')
     }
     const record = new UnsealedRecord(encoded as Uint8Array | string)
-    // Such as more than may be decoded, or a reference to a function that is not there.
+    // It may have written more than decode() accepts, or a reference to a function that it left out.
     if (scale.isUncertain && record.length <= this.#maxRecordBytes) {
       this.decode(serializer.tag, record.payload)
     }
     return record
   }
 
-  // What comes back; `undefined` for what cannot be stored.
+  // The record and the data that it decodes to; `undefined` if the data cannot be stored.
   #roundTrip(data: Dictionary, { tag }: Serializer) {
     try {
       const record = this.encode(data, tag)
@@ -159,7 +163,8 @@ export class Codec {
     }
   }
 
-  // The keys that are neither as they were nor as the other serializer brings them back, or too much to compare.
+  // The keys whose values equal neither the original nor what the other serializer returns. If a value is too large to
+  // compare, its key is one of them.
   #lost(data: Dictionary, back: Dictionary, other: Dictionary): string[] {
     const budget = this.newBudget()
     return Object.keys(data).filter((key) => {
@@ -201,7 +206,7 @@ export class Codec {
     return new TooLargeError(size, this.#maxRecordBytes, this.#largest(data, serializer))
   }
 
-  // By their weight, in bytes where that is no effort: a session far beyond its limit is not encoded again for a message.
+  // Sorted by weight. Gives exact bytes only if the session is not far beyond the limit, since that encodes it again.
   #largest(data: Dictionary, serializer: Serializer): string {
     const weights = this.#weights(data).sort((a, b) => b.bytes - a.bytes)
     const all = weights.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -225,7 +230,7 @@ export class Codec {
     }
   }
 
-  // For a message: of many keys, or of keys that share what is large, as many as take no longer than a few sessions.
+  // For messages only. Stops once it has weighed a few sessions' worth, since keys may be many or share a large object.
   #weights(data: Dictionary): { key: string; bytes: number; excess: string | undefined }[] {
     const weights = []
     let left = SESSIONS_WEIGHED * this.#maxRecordBytes
@@ -245,25 +250,25 @@ export class Codec {
   }
 }
 
-/** How many keys a message about size names. */
+/** Maximum keys that a message about size names. */
 const NAMED = 3
-/** How many keys are tried one by one to find those that a serializer refuses. */
+/** Maximum keys to encode one by one to find those that a serializer refuses. */
 const MAX_TRIED = 500
 const SESSIONS_WEIGHED = 4
-/** What weighing a key costs at least, in bytes that could be weighed meanwhile. */
+/** The minimum cost of weighing a key, in bytes that could be weighed in the same time. */
 const KEY_WEIGHED = 16
 
-// What is nested too deep is refused by its key, as what a serializer has no word for.
+// Too much nesting is reported like a type that the serializer refuses: by key.
 function isTooMuch(error: unknown): error is OverweightError {
   return error instanceof OverweightError && error.what !== 'levels'
 }
 
-/** What a person calls the type of this value: `Map`, `Date`, `string`, `null`. It never fails, and shows no value. */
+/** The type of a value for messages: `Map`, `Date`, `string`, `null`. Never throws and never shows the value. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
   try {
-    // Of the prototype: a key `constructor` of the value itself is data, and so is a static method `name`.
+    // From the prototype: an own key `constructor` is data. A static `name` may be anything.
     const type: unknown = Object.getPrototypeOf(value)?.constructor
     const name = typeof type === 'function' ? type.name : undefined
     return typeof name === 'string' && name !== '' ? keyName(name) : 'object'

@@ -1,20 +1,20 @@
-// Deep equality of session data at a bounded cost: a small record can decode to a graph that doubles at every level.
+// Deep equality at a bounded cost. A small record can decode to a graph that doubles in size at every level.
 import { Buffer } from 'node:buffer'
 import { isDeepStrictEqual, types } from 'node:util'
 
-/** The budget of a comparison or a merge is spent. */
+/** The budget of a comparison or merge is exhausted. */
 export class BudgetError extends Error {}
 
-/** Steps that one request may spend on comparing and merging; about 50 ms on a slow machine. */
+/** Steps per request for comparing and merging: about 50 ms on a slow machine. */
 const STEPS = 300_000
-/** A pair of objects takes about ten times as long as one of other values. */
+/** Steps for a pair of objects, which takes about ten times as long as a pair of primitives. */
 const PAIR_OF_OBJECTS = 10
-/** What an attempt to find an object of a Set or a key of a Map takes besides, and a comparison by node:util. */
+/** Extra steps for a lookup of an object in a Set or Map, and for a comparison by node:util. */
 const ATTEMPT = 20
-/** A step for each of so many characters or bytes. */
+/** Characters or bytes per step. */
 const CHUNK = 64
 
-/** What is left to spend. A step is a pair of values, or 64 characters or bytes of one; a pair of objects is ten. */
+/** The remaining steps. A pair of primitives costs one step, and one more per 64 characters; a pair of objects ten. */
 export class Budget {
   #left: number
 
@@ -22,7 +22,7 @@ export class Budget {
     this.#left = steps
   }
 
-  /** The budget for data of records of this size: a record may be compared several times in one merge. */
+  /** The budget for records of this size. One merge may compare a record several times. */
   static forRecords(maxRecordBytes: number): Budget {
     return new Budget(Math.max(STEPS, 4 * maxRecordBytes))
   }
@@ -40,7 +40,7 @@ export class Budget {
 
 let shared: Budget | undefined
 
-/** Runs a rule of the application: the rules of this package, wherever it calls them, spend this budget. */
+/** Runs an application's rule. It may call the rules of this package, which spend this budget. */
 export function spending<Result>(budget: Budget, rule: () => Result): Result {
   shared = budget
   try {
@@ -50,14 +50,14 @@ export function spending<Result>(budget: Budget, rule: () => Result): Result {
   }
 }
 
-/** The budget of the merge that runs; one of its own for who calls a rule outside of any. */
+/** The budget of the current merge, or a new one if the application calls a rule outside a merge. */
 export function currentBudget(): Budget {
   return shared ?? new Budget()
 }
 
 /**
- * Whether two values are equal, as `isDeepStrictEqual` of node:util sees it, except that invalid Dates are equal. The
- * time is linear in the objects that it visits, however often they occur.
+ * Like `isDeepStrictEqual` of node:util, except that invalid Dates are equal. The time is linear in the number of
+ * distinct objects.
  * @throws {BudgetError}
  */
 export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
@@ -65,7 +65,7 @@ export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
   try {
     return new Comparison(budget).areEqual(a, b)
   } catch (error) {
-    // Sets within Sets, a thousand deep, need more stack than there is.
+    // A thousand nested Sets overflow the stack.
     throw error instanceof RangeError ? new BudgetError('too deep to compare') : error
   }
 }
@@ -77,12 +77,12 @@ const HIDDEN_IN_ERRORS = isDeepStrictEqual(new Error('', { cause: 1 }), new Erro
 
 class Comparison {
   readonly #budget: Budget
-  // Objects that were found equal, or are being compared, form trees: two of one tree need not be compared again. This
-  // ends cycles, and it makes the cost linear (Hopcroft and Karp, for automata).
+  // Objects that are equal, or are being compared, form trees. Two objects of one tree are not compared again. This
+  // ends cycles and makes the cost linear (the algorithm of Hopcroft and Karp for automata).
   readonly #parents = new Map<object, object>()
-  /** How many objects the tree of a root has: the smaller of two is joined to the larger, so that all stay flat. */
+  /** The number of objects in the tree of each root. The smaller tree joins the larger one, so trees stay flat. */
   readonly #sizes = new Map<object, number>()
-  /** The objects that have a parent, in the order in which they got it. */
+  /** The objects with a parent, in the order in which they got it. */
   readonly #joined: object[] = []
 
   constructor(budget: Budget) {
@@ -90,7 +90,7 @@ class Comparison {
   }
 
   areEqual(a: unknown, b: unknown): boolean {
-    // A list instead of calls within calls: data may be deeper than the stack.
+    // A list instead of recursion: data may be nested more deeply than the stack allows.
     const pairs: Pair[] = [[a, b]]
     for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
       if (!this.#matches(pair[0], pair[1], pairs)) return false
@@ -98,7 +98,7 @@ class Comparison {
     return true
   }
 
-  // Whether they are equal provided that all pairs are that this adds to the list.
+  // Adds pairs to the list. If it returns true, the values are equal provided that these pairs are.
   #matches(a: unknown, b: unknown, pairs: Pair[]): boolean {
     if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, this.#budget)
     this.#budget.spend(PAIR_OF_OBJECTS)
@@ -130,7 +130,7 @@ class Comparison {
     return this.#sizes.get(root) ?? 1
   }
 
-  // One attempt among several: if it fails, what it took for equal is forgotten.
+  // One attempt of several: if it fails, undo its joins.
   #mayBeEqual(a: unknown, b: unknown): boolean {
     this.#budget.spend(ATTEMPT)
     const before = this.#joined.length
@@ -156,7 +156,7 @@ class Comparison {
     if (tagOf(a) === '[object Object]') return haveSameKeys(a, b, pairs)
     if (types.isDate(a) && types.isDate(b))
       return Object.is(a.getTime(), b.getTime()) && haveSameKeys(a, b, pairs)
-    // All other types hold no further values.
+    // No other type contains values.
     if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
       this.#budget.spend(Math.floor(a.byteLength / CHUNK))
       if (!bytesOf(a).equals(bytesOf(b))) return false
@@ -195,7 +195,7 @@ class Comparison {
     return objects.size === 0
   }
 
-  // Objects in Sets and Maps have no name: each is compared with those that are left, in their order.
+  // Objects in Sets and Maps cannot be looked up by value, so this compares with the remaining ones in order.
   #take(objects: Set<unknown>, isSame: (object: unknown) => boolean): boolean {
     for (const object of objects) if (isSame(object)) return objects.delete(object)
     return false
@@ -205,7 +205,7 @@ class Comparison {
 type Pair = readonly [unknown, unknown]
 type Named = Record<string | symbol, unknown>
 
-// One of them at least is no object.
+// At least one of them is not an object.
 function areSamePrimitives(a: unknown, b: unknown, budget: Budget): boolean {
   budget.spend()
   if (typeof a !== 'string' || typeof b !== 'string') return Object.is(a, b)

@@ -1,4 +1,4 @@
-// Warnings about values that a serializer does not bring back as they were.
+// Warns about values that do not survive a round trip through the serializer.
 import type { Dictionary } from '../../serializers/serializer.js'
 import { EncodeError } from '../errors.js'
 import { type Log, report } from '../events.js'
@@ -6,16 +6,17 @@ import { type Codec, typeName } from './codec.js'
 import { type Budget, BudgetError, isEqual } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
 
-/** About how many keys one process warns: a visitor may bring new ones for ever. */
+/** Maximum keys that one process warns about. A visitor may bring new keys forever. */
 const MAX_WARNED = 100
-/** How many characters of the path of a value a message shows. */
+/** Maximum characters of a path in a message. */
 const MAX_PATH = 200
 
-/** Keys that were warned about. */
+const CURE = 'convert it, or choose another serializer'
+
 class Warned {
   readonly #keys = new Set<string>()
 
-  /** Whether this is the first time for this key, and not one of too many. */
+  /** Whether to warn about this key now. True once per key, until there are too many keys. */
   isDue(key: string): boolean {
     if (this.#keys.has(key) || this.#keys.size >= MAX_WARNED) return false
     this.#keys.add(key)
@@ -27,13 +28,13 @@ class Warned {
   }
 }
 
-/** For developers: outside production each commit is checked. */
+/** Checks each commit outside production. */
 export class FidelityCheck {
   readonly #warned = new Warned()
 
   /**
-   * Warns, once for each key, of what the payload lost of the data.
-   * @throws {EncodeError} for a payload that cannot be decoded at all.
+   * Warns, once per key, about values that the payload lost.
+   * @throws {EncodeError} if the payload cannot be decoded
    */
   check(data: Dictionary, payload: Uint8Array, codec: Codec, log: Log): void {
     const { name } = codec.writer
@@ -47,22 +48,22 @@ export class FidelityCheck {
         log,
         'warn',
         { type: 'lossy', key: loss.path, valueType: loss.type, serializer: name },
-        `session key ${loss.path}: serializer ${name} does not bring back this ${loss.type} as it was`
+        `session key ${loss.path}: serializer ${name} does not keep this ${loss.type}: ${CURE}`
       )
     }
   }
 }
 
-/** In production too: the writer cannot keep what a record holds, so the record's own serializer goes on. */
+/** Reports, also in production, that the writer cannot keep a record's values, so the record keeps its serializer. */
 export class KeptReport {
   readonly #warned = new Warned()
 
   /**
-   * Warns, once for each key and pair of serializers.
-   * @param keys The top-level keys that the writer cannot keep, as `encodeLike` names them.
+   * Warns once per key and pair of serializers.
+   * @param keys The top-level keys that the writer cannot keep, from `encodeLike`.
    * @param tag The serializer that encoded the record.
    */
-  tell(keys: readonly string[], tag: number, data: Dictionary, codec: Codec, log: Log): void {
+  warn(keys: readonly string[], tag: number, data: Dictionary, codec: Codec, log: Log): void {
     const serializer = codec.writer.name
     const recordSerializer = codec.nameOf(tag)
     for (const name of keys) {
@@ -73,7 +74,7 @@ export class KeptReport {
         log,
         'warn',
         { type: 'kept', key, valueType, serializer, recordSerializer },
-        `session key ${key}: serializer ${serializer} cannot keep this ${valueType}, so its record stays with ${recordSerializer}`
+        `session key ${key}: ${recordSerializer} still writes it, since ${serializer} cannot keep this ${valueType}: ${CURE}`
       )
     }
   }
@@ -95,7 +96,7 @@ interface Loss {
   type: string
 }
 
-// Down to the innermost value that alone explains the difference.
+// Descends to the innermost value that explains the difference.
 function findLoss(path: string, value: unknown, back: unknown, budget: Budget): Loss {
   if (path.length <= MAX_PATH && isPlain(value) && isPlain(back)) {
     for (const key of Object.keys(value)) {
@@ -108,7 +109,7 @@ function findLoss(path: string, value: unknown, back: unknown, budget: Budget): 
   return { path, type: typeName(value) }
 }
 
-// What is too much to compare passes: this is a warning only.
+// Values that are too large to compare count as equal, since this is only for a warning.
 function isSame(value: unknown, back: unknown, budget: Budget): boolean {
   try {
     return isEqual(value, back, budget)

@@ -1,12 +1,12 @@
-// Keys as messages show them. A visitor may have chosen a key: it must not forge a line of the log, nor fill it.
+// Keys as messages show them. A visitor may have chosen a key, so it must neither forge a log line nor flood the log.
 
-/** The longest name that a message repeats. */
+/** Maximum characters of a name in a message. */
 const MAX_NAME = 60
 const MAX_KEYS = 10
 
 /**
- * A key, an option or another name as a message shows it: at most 60 characters of it, on one line, with all that could
- * deceive a reader escaped. Of what is no text only the type is shown.
+ * A key, an option or another name for a message: on one line, cut after 60 characters, with quotes, control and
+ * formatting characters escaped. For anything but a string or symbol, it is the type.
  */
 export function keyName(key: unknown): string {
   if (typeof key !== 'string') return typeof key === 'symbol' ? keyName(String(key)) : `[${typeof key}]`
@@ -17,7 +17,7 @@ export function keyName(key: unknown): string {
   })
 }
 
-/** Up to ten keys, and how many more there are. */
+/** Names up to ten keys and counts the rest. */
 export function keyNames(keys: readonly string[], show: (key: string) => string = keyName): string {
   const rest = keys.length - MAX_KEYS
   return keys.slice(0, MAX_KEYS).map(show).join(', ') + (rest > 0 ? ` and ${rest} more` : '')

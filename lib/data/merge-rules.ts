@@ -1,4 +1,4 @@
-// Rules for keys that two requests change at once: what most applications need, ready to name in `merge`.
+// Ready-made merge rules for the option `merge`.
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { MAX_ENTRIES } from '../../serializers/serializer.js'
@@ -6,8 +6,11 @@ import { type Budget, BudgetError, currentBudget, isEqual } from './equal.js'
 import type { Merge } from './merge.js'
 
 /**
- * For counters: what each side added is added. A side without the key counts as 0. Fails, rather than be inexact, for
- * whole numbers beyond 2^53.
+ * For counters: adds what each side added. A missing key counts as 0. Takes numbers and bigints.
+ * @throws if a value is of another type, or if the result would be inexact (integers from 2^53) or not finite; the
+ * request then fails with FST_SESSION_CONFLICT
+ * @example
+ * await app.register(redisSession, { merge: { visits: mergeRules.sum } })
  */
 export const sum: Merge = (base = 0, mine = 0, theirs = 0) => {
   const values = [base, mine, theirs]
@@ -24,7 +27,7 @@ export const sum: Merge = (base = 0, mine = 0, theirs = 0) => {
     throw new RangeError('too large to be exact: use a bigint')
   }
   const total = Number(mine) - Number(base) + Number(theirs)
-  if (!Number.isFinite(total)) throw new RangeError('not a number any more')
+  if (!Number.isFinite(total)) throw new RangeError('not finite: store finite numbers only')
   return total
 }
 
@@ -32,7 +35,13 @@ function exactSum([base, mine, theirs]: readonly unknown[]): bigint {
   return BigInt(mine as bigint) - BigInt(base as bigint) + BigInt(theirs as bigint)
 }
 
-/** For what only grows, such as the time of the last visit: the larger of the two. NaN and invalid Dates are smallest. */
+/**
+ * For values that only grow, such as the time of the last visit: keeps the larger one. Any other value is larger than
+ * NaN, an invalid Date or a missing key.
+ * @throws if a value is an object other than a Date; the request then fails with FST_SESSION_CONFLICT
+ * @example
+ * await app.register(redisSession, { merge: { lastVisit: mergeRules.larger } })
+ */
 export const larger: Merge = (_base, mine, theirs) => {
   if (isNothing(mine)) return isNothing(theirs) ? (mine ?? theirs) : theirs
   return !isNothing(theirs) && (theirs as number) > (mine as number) ? theirs : mine
@@ -45,18 +54,31 @@ function isNothing(value: unknown): boolean {
   return value === undefined || Number.isNaN(types.isDate(value) ? value.getTime() : value)
 }
 
-/** For lists: what this side removed is gone, and what it added stands behind what the other side has. */
+/**
+ * For arrays: takes the other side's array, removes what this side removed, and appends what this side added. A missing
+ * key counts as empty. Returns an array, also for Sets.
+ * @throws if a value is neither an array nor a Set; the request then fails with FST_SESSION_CONFLICT
+ * @example
+ * await app.register(redisSession, { merge: { messages: mergeRules.append } })
+ */
 export const append: Merge = (base, mine, theirs) => {
   const [before, own, others] = [listOf(base), listOf(mine), listOf(theirs)]
   const budget = currentBudget()
   return [...without(others, without(before, own, budget), budget), ...without(own, before, budget)]
 }
 
-/** For sets, as a Set or as a list without duplicates: what either side added is there, what either removed is not. */
+/**
+ * For Sets, and for arrays without duplicates: has what either side added, lacks what either side removed. A missing
+ * key counts as empty.
+ * @throws if a value is neither an array nor a Set, or for a Set of more than 2,048 entries; the request then fails
+ * with FST_SESSION_CONFLICT
+ * @example
+ * await app.register(redisSession, { merge: { roles: mergeRules.union } })
+ */
 export const union: Merge = (base, mine, theirs) => {
   const merged = append(base, mine, theirs) as unknown[]
   if (mine instanceof Set || theirs instanceof Set) {
-    // Numbers that collide make a large Set slow, and such a Set could not be stored.
+    // Colliding numbers make a large Set slow, and the plugin does not store a Set of this size.
     if (merged.length > MAX_ENTRIES) throw new BudgetError('too many entries')
     return new Set(merged)
   }
@@ -71,7 +93,7 @@ function listOf(value: unknown): readonly unknown[] {
   throw new TypeError('neither a list nor a Set')
 }
 
-// What `items` has beyond `others`, each as often as it has it more. A common beginning, the usual case, is skipped.
+// The items minus the others, counting duplicates. Skips a common beginning, which is the usual case.
 function without(items: readonly unknown[], others: readonly unknown[], budget: Budget): unknown[] {
   let common = 0
   while (common < items.length && common < others.length && isEqual(items[common], others[common], budget))
@@ -81,7 +103,7 @@ function without(items: readonly unknown[], others: readonly unknown[], budget: 
   return items.slice(common).filter((item) => !tally.take(item))
 }
 
-// How often each value occurs. Values are found by a key that equal ones have in common.
+// Counts equal values. Equal values have the same key.
 class Tally {
   readonly #budget: Budget
   readonly #byKey = new Map<unknown, { item: unknown; count: number }[]>()
@@ -90,7 +112,7 @@ class Tally {
     this.#budget = budget
   }
 
-  /** @returns How often it has been added. */
+  /** @returns The number of times that the item was added. */
   add(item: unknown): number {
     const { entries, entry } = this.#find(item)
     if (entry !== undefined) return ++entry.count
@@ -98,7 +120,7 @@ class Tally {
     return 1
   }
 
-  /** @returns Whether there was one to take. */
+  /** @returns Whether the item was there. */
   take(item: unknown): boolean {
     const { entry } = this.#find(item)
     return entry !== undefined && entry.count-- > 0
@@ -115,15 +137,15 @@ class Tally {
   }
 }
 
-/** How far a key looks into an object: into so many levels and so many values of each. */
+/** A key covers this many levels of an object, values of a list, keys of an object and bytes of binary data. */
 const LEVELS = 3
 const VALUES = 8
 const BYTES = 32
-/** In steps of the budget. */
+/** In budget steps. */
 const KEY_OF_OBJECT = 5
 
-// Texts with a letter in front: V8 gives them a secret hash. The hash of a number is public, so that a visitor who
-// chooses the numbers could make them collide.
+// Strings with a prefix, even for numbers: V8 seeds the hashes of strings. The hash of a number is public, so a visitor
+// could choose numbers that collide.
 function keyOf(value: unknown, budget: Budget, level = 0): unknown {
   budget.spend()
   if (typeof value === 'string') return `s${value}`
@@ -150,7 +172,7 @@ function keyOf(value: unknown, budget: Budget, level = 0): unknown {
 
 type Named = Record<string, unknown>
 
-// A function or a symbol stands for all of its type.
+// All functions share one text, and so do all symbols.
 function textOf(key: unknown): string {
   return typeof key === 'symbol' || typeof key === 'function' ? typeof key : String(key)
 }

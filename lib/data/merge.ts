@@ -1,24 +1,28 @@
-// What becomes of a session that two requests changed at once: a three-way merge, top-level key by top-level key.
+// Merges the changes of two concurrent requests: a three-way merge of each top-level key.
 import type { Dictionary } from '../../serializers/serializer.js'
 import { Budget, BudgetError, isEqual, spending } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
 
 /**
- * Merges one key that both sides changed. Each value is `undefined` if that side does not have the key.
- * @param base The value as this request read it.
- * @param mine The value as this request leaves it.
- * @param theirs The value as another request has stored it meanwhile.
- * @returns The value to store; `undefined` to delete the key.
+ * Merges one key that two concurrent requests changed. A value is `undefined` if that side does not have the key.
+ * The function must be synchronous. If it throws or returns a promise, the request fails with FST_SESSION_CONFLICT.
+ * @param base The value that this request read.
+ * @param mine The value that this request wants to store.
+ * @param theirs The value that another request has stored meanwhile.
+ * @returns The value to store; `undefined` deletes the key.
+ * @example
+ * const longest: Merge = (_base, mine, theirs) =>
+ *   String(mine ?? '').length >= String(theirs ?? '').length ? mine : theirs
  */
 export type Merge = (base: unknown, mine: unknown, theirs: unknown) => unknown
 
-/** A rule for a key: a function, or `'conflict'` to fail with FST_SESSION_CONFLICT. */
+/** The merge rule for a key: a function, or `'conflict'` to fail with FST_SESSION_CONFLICT. */
 export type MergeRule = Merge | 'conflict'
 
-/** The rules of an application, by top-level key. */
+/** Merge rules by top-level key. */
 export type MergeRules = Readonly<Record<string, MergeRule>>
 
-/** The keys that both sides changed and whose rule is `'conflict'`, or fails; or the one that is too much to merge. */
+/** The keys in conflict: their rule is `'conflict'` or failed, or the key is too large to merge. */
 export class MergeConflict extends Error {
   constructor(
     readonly keys: readonly string[],
@@ -29,10 +33,10 @@ export class MergeConflict extends Error {
 }
 
 /**
- * Base, mine and theirs in one. A key that one side changed, added or deleted is as on that side; a key that both
- * changed is as its rule says, and as on mine, the later one, where it has none.
- * @param given What of mine the rules are given, which they may change.
- * @param budget What all of it may cost: comparing, and the rules of this package.
+ * If only one side changed, added or deleted a key, its value wins. If both did, the rule of the key decides. Without a
+ * rule, mine wins, since it is the later commit.
+ * @param given Returns the copy of mine that rules receive and may modify.
+ * @param budget Limits the comparisons and the rules of this package.
  * @throws {MergeConflict}
  */
 export function merge(
@@ -57,7 +61,7 @@ export function merge(
       } else if (rule === 'conflict') {
         if (!isEqual(is, other, budget)) conflicts.set(key, keyName(key))
       } else {
-        // Equal changes are still two changes: a counter that both raised from 1 to 2 is 3.
+        // Equal changes are two changes: if both sides raised a counter from 1 to 2, it becomes 3.
         const value = attempt(rule, was, own(given(), key), other, budget)
         if (value instanceof Failure) conflicts.set(key, `${keyName(key)} (${value.message})`)
         else assign(merged, key, value)
@@ -72,9 +76,9 @@ export function merge(
 }
 
 /**
- * The same where mine holds live values, as the request works with them: it is compared as it would come back from
- * the store, as the others have, and what is merged keeps its very objects wherever they are still right.
- * @param normalize What comes back of data that is stored.
+ * Like `merge`, for live values of a request. Base and theirs have been through the serializer, so mine is compared
+ * after a round trip as well. The result keeps the live objects whose values are unchanged.
+ * @param normalize Encodes and decodes data.
  * @throws {MergeConflict}
  */
 export function mergeLive(
@@ -86,7 +90,7 @@ export function mergeLive(
   budget = new Budget()
 ): Dictionary {
   const stored = normalize(mine)
-  // A rule may well change what it is given, and return that.
+  // A rule may modify and return its argument.
   let copy: Dictionary | undefined
   const given = () => {
     copy ??= normalize(mine)
@@ -105,18 +109,18 @@ function bounded<Result>(key: string, work: () => Result): Result {
     return work()
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error
-    throw new MergeConflict([key], `too much to merge: key ${keyName(key)}`)
+    throw new MergeConflict([key], `key ${keyName(key)} is too large to merge: store less in it`)
   }
 }
 
-/** Why a rule of the application gave nothing to store. What it says itself may quote values, and is dropped. */
+/** Why an application's rule returned no value. Its own error may quote values and is dropped. */
 class Failure extends Error {}
 
 function attempt(rule: Merge, was: unknown, is: unknown, other: unknown, budget: Budget): unknown {
   try {
     const value = spending(budget, () => rule(was, is, other))
     if (!isThenable(value)) return value
-    // Nobody waits for it: if it rejects, that must not end the process.
+    // A rejection of this promise must not end the process.
     Promise.resolve(value).catch(() => {})
     return new Failure('its rule is async')
   } catch (error) {

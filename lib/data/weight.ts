@@ -1,10 +1,10 @@
-// What session data weighs, before it is encoded and after it was decoded: what bytes alone do not bound.
+// Weighs session data before encoding and after decoding. The size of a record alone does not bound its cost.
 import { types } from 'node:util'
 import { type Dictionary, MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from '../../serializers/serializer.js'
 
-/** Data beyond one of its bounds. */
+/** Data that exceeds a limit. */
 export class OverweightError extends Error {
-  /** @param what What it has too much of: `'bytes'`, or the plural that a message names. */
+  /** @param what What exceeds the limit, as a plural for messages: `'bytes'`, `'values'`, … */
   constructor(
     readonly what: string,
     readonly limit: number
@@ -13,28 +13,28 @@ export class OverweightError extends Error {
   }
 }
 
-/** So many bytes of a record allow for one value, such as a number and what separates it from the next. */
+/** The limit allows one value per 4 bytes, for example a digit and a separator. */
 const BYTES_PER_VALUE = 4
-/** So many bytes of a record allow for one object: with less each, no session is made of them. */
+/** The limit allows one object per 8 bytes. Real sessions have larger objects on average. */
 const BYTES_PER_OBJECT = 8
-/** So many values or objects are never too many. */
+/** This many values or objects are always allowed. */
 const FEW = 1_024
-/** So many levels in all: superjson notes the path of each value, and a long one for each of many values is long. */
+/** Limits the sum of the levels of all values, because superjson writes the path of each annotated value. */
 const LEVELS_PER_BYTE = 16
 const FEW_LEVELS = 1_048_576
-/** Keys may be longer than the record: msgpack writes the keys of equal objects once. */
+/** Keys may be longer than the record, because msgpack writes the keys of similar objects once. */
 const KEYS = 4
 
 /**
- * Weighs values against the bounds of one record:
- * - a byte for each value, and the length of texts and binary data: no encoding takes less;
- * - values: one for each 4 bytes of the limit;
- * - objects, lists, and values that JSON has no word for: one for each 8 bytes of the limit;
- * - entries of Maps and Sets, and Errors, regular expressions and URLs: fixed numbers;
- * - levels of objects within each other, and those of all values together.
+ * Weighs values against the limits of one record:
+ * - bytes: one per value, plus the length of strings and binary data. No encoding takes less.
+ * - values: one per 4 bytes of the limit.
+ * - objects, lists and values of types that JSON lacks: one per 8 bytes of the limit.
+ * - entries of Maps and Sets; Errors, regular expressions and URLs: fixed numbers.
+ * - nesting of objects, and the sum of the levels of all values.
  *
- * A value inside itself counts once: to take cycles or to refuse them is the serializer's business. What is shared
- * counts each time, also where the serializer would store it once: another one may have to write it tomorrow.
+ * A value inside itself counts once, because the serializer decides whether to accept cycles. A shared object counts
+ * each time, because a later deployment may use a serializer that stores it each time.
  */
 export class Scale {
   readonly #limit: number
@@ -50,14 +50,13 @@ export class Scale {
   #keys = 0
   #levels = 0
   /**
-   * Whether a value was met that says itself how it is encoded, or that no serializer has a word for: only decoding it
-   * again tells what has become of it.
+   * Whether some value has its own `toJSON` or is a function or symbol. Only decoding shows what the serializer stores.
    */
   isUncertain = false
-  /** Whether an object was met inside itself. */
+  /** Whether an object contains itself. */
   isCyclic = false
 
-  /** @param limit In bytes. */
+  /** @param limit The size of a record, in bytes. */
   constructor(limit: number) {
     this.#limit = limit
     this.#maxLevels = Math.max(FEW_LEVELS, limit * LEVELS_PER_BYTE)
@@ -65,12 +64,12 @@ export class Scale {
     this.#maxObjects = Math.max(FEW, Math.floor(limit / BYTES_PER_OBJECT))
   }
 
-  /** Of what was weighed, at least: no text is shorter in any encoding. */
+  /** The bytes that any encoding takes at least. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** The same with the keys of all objects, as JSON writes them. */
+  /** The same with the keys of all objects, which JSON repeats. */
   get bytesWithKeys(): number {
     return this.#bytes + this.#keys
   }
@@ -118,7 +117,7 @@ export class Scale {
     this.#ancestors.delete(value)
   }
 
-  // Most of a session is dictionaries: lists of their values would take longer than all else here.
+  // Sessions consist mostly of dictionaries: `Object.values()` would take longer than everything else here.
   #weighDictionary(value: Dictionary): void {
     for (const key in value) {
       this.#keys += key.length

@@ -1,4 +1,4 @@
-// What all requests of one registration share, made from its options.
+// Makes, from the options, what all requests of one registration share.
 import { serializers } from '../../serializers/index.js'
 import { SessionIds } from '../cookies/session-id.js'
 import { Codec } from '../data/codec.js'
@@ -7,6 +7,7 @@ import type { Log } from '../events.js'
 import type { SessionObserver } from '../request/observer.js'
 import type { Context } from '../request/parts.js'
 import { CommitQueue } from '../request/queue.js'
+import { PeekCheck } from '../session/peek.js'
 import { Health } from '../stores/health.js'
 import type { Store } from '../stores/store.js'
 import type { Settings } from './options.js'
@@ -33,6 +34,7 @@ export async function createContext(
     queue: new CommitQueue(),
     observer,
     fidelity: production ? undefined : new FidelityCheck(),
+    peeks: production ? undefined : new PeekCheck(),
     keptReport: new KeptReport()
   }
 }

@@ -1,4 +1,4 @@
-// Advice for developers, in the log, once for each name.
+// Logs advice for developers, once per name.
 import type { Log } from '../events.js'
 
 export class Hints {

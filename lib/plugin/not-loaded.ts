@@ -1,5 +1,5 @@
-// The session of a request that the plugin's hook has not reached yet, as hooks and log serializers before it find it:
-// empty. Looking at it creates nothing, and only a change is an error.
+// The session of a request before the plugin's hook, as earlier hooks and log serializers find it: empty. Reading it
+// creates nothing; only a change is an error.
 
 import { NotLoadedError } from '../errors.js'
 import { Draft } from '../session/draft.js'
@@ -16,13 +16,13 @@ export class NotLoaded implements SessionOwner, SessionHost {
   readonly state: SessionView
   readonly session: Session
   readonly isModified = false
-  /** What the request is to fail with. */
+  /** The error that the request fails with. */
   failure: Error | undefined
 
   constructor(decorator: string) {
     this.#decorator = decorator
     this.state = {
-      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} }),
+      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {}, beforePeek() {} }),
       nextHandle: '',
       isNew: true,
       destroyed: false,
@@ -59,7 +59,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
     return this.#refuse()
   }
 
-  // A hook that has passed on its `done` would wait for ever.
+  // Calls the callbacks too: a hook that passed its `done` would otherwise wait forever.
   fail(error: Error, given: readonly unknown[]): void {
     this.failure = error
     for (const callback of given) if (typeof callback === 'function') callback(error)

@@ -1,4 +1,4 @@
-// The store of a registration, and the clients that the plugin opens for it.
+// Opens the store of a registration, and the Redis clients that the plugin makes for it.
 import type { FastifyInstance } from 'fastify'
 import type { RedisOptions } from 'ioredis'
 import { type Connection, type RedisClient, RedisStore } from '../stores/redis.js'
@@ -20,7 +20,7 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
     return own.client
   }
   const client = isRedisClient(redis) ? redis : openClient()
-  // WAIT holds its connection up: reads go on beside it.
+  // WAIT blocks its connection: reads keep another one.
   const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
   const connectionOf = (of: RedisClient) => connections.get(of)
   const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })

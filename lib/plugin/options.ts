@@ -1,4 +1,4 @@
-// The options: what each means, its default, and the check that it passes at start-up. Errors name the option.
+// The options: their meaning, their defaults, and their checks at start-up. Errors name the option.
 import type { RedisOptions } from 'ioredis'
 import { type SerializerName, serializers } from '../../serializers/index.js'
 import type { Serializer } from '../../serializers/serializer.js'
@@ -14,79 +14,146 @@ import type { CircuitBreaker } from '../stores/health.js'
 import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
 
-/** The options of the plugin. Durations are seconds. */
+/**
+ * The options of the plugin. Durations are in seconds, unless the option says milliseconds.
+ *
+ * @example
+ * await app.register(redisSession, { redis: 'redis://localhost:6379', secret, serializer: 'msgpack' })
+ */
 export interface RedisSessionOptions {
-  /** An ioredis client (`Redis` or `Cluster`), a URL or ioredis options. Default `redis://localhost:6379`. */
+  /**
+   * An ioredis client (`Redis` or `Cluster`), a URL, or ioredis options. The plugin neither configures nor closes a
+   * client of yours.
+   * @default 'redis://localhost:6379'
+   */
   redis?: RedisClient | string | RedisOptions
-  /** A store instead of Redis. */
+  /** A store to use instead of Redis, such as `new MemoryStore()`. Leave out `redis` then. */
   store?: Store
   /**
-   * What every key in the store begins with. Default: the decorator's name and a colon, `session:`. One that begins with
-   * `/` is the prefix of routes, which Fastify and @fastify/autoload pass to every plugin, and is not used.
+   * The prefix of every key in the store. The plugin ignores one that begins with `/`: it is a route prefix, which
+   * Fastify and @fastify/autoload pass to every plugin.
+   * @default The decorator's name and a colon: 'session:'
    */
   prefix?: string
-  /** What new records are written with: `'json'`, `'superjson'`, `'msgpack'` or your own. Default `'json'`. */
+  /**
+   * Writes new records: `'json'`, `'superjson'`, `'msgpack'`, or a serializer of your own.
+   * @default 'json'
+   */
   serializer?: SerializerName | Serializer
-  /** More serializers of your own whose records are read, such as the one that was used before. */
+  /**
+   * Further serializers of your own whose records are read, such as the previous one.
+   * @default []
+   */
   readSerializers?: readonly Serializer[]
-  /** Signs the session ids, so that forged cookies cost no Redis command: 32 characters or more; newest first. */
+  /**
+   * Signs the session ids, so that forged cookies cost no Redis command. At least 32 characters or bytes. To rotate
+   * secrets, pass a list, newest first.
+   * @default The ids are not signed.
+   */
   secret?: Secret | readonly Secret[]
   /** Attributes of the session cookie. */
   cookie?: CookieOptions
-  /** Idle timeout: how long a session may stay unused, by the clock of the store. Default 86,400: a day. */
+  /**
+   * Idle timeout in seconds: how long a session may stay unused, by the clock of the store.
+   * @default 86_400 (a day)
+   */
   idleTimeout?: number
-  /** Idle timeout of a permanent session, and the Max-Age of its cookie. Default 2,678,400: 31 days. */
+  /**
+   * Idle timeout of a permanent session, in seconds, and the Max-Age of its cookie. At most 400 days.
+   * @default 2_678_400 (31 days)
+   */
   permanentLifetime?: number
   /**
-   * Maximum lifetime, counted from creation. A new id does not reset it, unless nothing is kept. Default: no such limit.
+   * Maximum lifetime in seconds, counted from creation. A new id does not reset it, unless `regenerate()` keeps no
+   * data.
+   * @default No maximum.
    */
   absoluteTimeout?: number
-  /** Minimum time between two extensions. Default 60, or a tenth of the idle timeout if that is less. */
+  /**
+   * Minimum time between two extensions, in seconds. A session may thus expire up to `touchAfter` seconds early.
+   * @default 60, or a tenth of the idle timeout if that is less
+   */
   touchAfter?: number
-  /** Whether use extends a permanent session, cookie and record alike. Default true. */
+  /**
+   * Whether use extends a permanent session, both record and cookie.
+   * @default true
+   */
   rolling?: boolean
-  /** How large a record may be, in bytes. Default 65,536. What one request may cost grows with it. */
+  /**
+   * Maximum size of a record, in bytes. What one request may cost grows with it.
+   * @default 65_536
+   */
   maxRecordBytes?: number
-  /** Whether a request that ends with a status of 500 or above commits its session too. Default false. */
+  /**
+   * Whether a request that ends with status 500 or above still commits its session.
+   * @default false
+   */
   saveOn5xx?: boolean
-  /** Milliseconds that one request may wait for the store in total. Default 1,000. */
+  /**
+   * Total time that one request may wait for the store, in milliseconds, whatever the client's own timeouts.
+   * @default 1_000
+   */
   timeout?: number
   /**
-   * What a request gets whose session cannot be read: an error, or an empty session that is never saved. A route may say
-   * otherwise by `config: { session: { onUnavailable } }`. Default `'error'`.
+   * What a request gets if the store is unavailable when its session is read: a 503 (`'error'`), or an empty session
+   * that is never saved (`'anonymous'`). A route can override it: `config: { session: { onUnavailable } }`.
+   * @default 'error'
    */
   onUnavailable?: 'error' | 'anonymous'
   /**
-   * After this many consecutive `failures` (5), operations fail at once; every `openFor` milliseconds (1,000) one is let
-   * through as a probe. Default false.
+   * After `failures` consecutive failures (5), operations fail at once. Every `openFor` milliseconds (1,000) one is let
+   * through as a probe. `true` uses these defaults.
+   * @default false
    */
   circuitBreaker?: boolean | Partial<CircuitBreaker>
   /**
-   * Keeps records in the memory of this process, which Redis tells of every write: a session that was changed or ended
-   * elsewhere is served for at most `maxStale` seconds (1) more. Takes at most `maxBytes` (33,554,432). Default false.
+   * Keeps records in the memory of this process. Redis reports every write, so a session that was changed or ended
+   * elsewhere is served for at most `maxStale` seconds (1). All entries together take `maxBytes` (33,554,432).
+   * @default false
    */
   nearCache?: boolean | Partial<NearCacheLimits>
-  /** How many replicas of Redis must have a commit or a logout before it is answered. Default 0. */
+  /**
+   * How many replicas of Redis must have a commit or a logout before the response is sent.
+   * @default 0
+   */
   replicas?: number
-  /** Milliseconds that this may take, fewer than `timeout`. Default 500, or half of `timeout` if that is less. */
+  /**
+   * How long a request waits for these replicas, in milliseconds; less than `timeout`.
+   * @default 500, or half of `timeout` if that is less
+   */
   replicaTimeout?: number
   /**
-   * Whether a second cookie tells which commit the browser has seen last, so that lost commits are noticed. Needs a
-   * `secret`. Default false.
+   * Puts the last commit that the browser saw into a second, signed cookie, so that lost commits are noticed: see
+   * `session.rolledBack`. Needs a `secret`.
+   * @default false
    */
   detectRollback?: boolean
-  /** What to do if Redis cannot be used at the start: log it and start, wait until it can, or fail. Default `'go'`. */
+  /**
+   * What to do if Redis cannot be used at start-up: log it and start (`'go'`), wait until it can (`'wait'`), or fail.
+   * @default 'go'
+   */
   startUp?: 'go' | 'wait' | 'fail'
-  /** The name of the request property. Default `'session'`. */
+  /**
+   * The name of the request property. The key prefix and the cookie's name begin with it.
+   * @default 'session'
+   */
   decorator?: string
-  /** How long a tombstone remains under the old id after `regenerate()`, for requests in flight. Default 30. */
+  /**
+   * How many seconds a tombstone remains under the old id after `regenerate()`, for requests in flight.
+   * @default 30
+   */
   graceAfterRegenerate?: number
   /**
-   * What a request gets whose record cannot be decoded: an empty session, in which a write begins another one, or an error.
-   * Default `'empty'`.
+   * What a request gets if its record cannot be decoded: an empty session, or an error. The record stays; what is
+   * written to the empty session begins another one.
+   * @default 'empty'
    */
   onUndecodable?: 'empty' | 'error'
-  /** The merge rule of each key that two requests change at once. Default: the later commit wins. */
+  /**
+   * The merge rule of each key that two requests may change at once. Without a rule the later commit wins.
+   * @default {}
+   * @example { visits: mergeRules.sum, cart: 'conflict' }
+   */
   merge?: MergeRules
 }
 
@@ -142,13 +209,13 @@ const NAMES: readonly string[] = [
   ...Object.keys(DEFAULTS),
   ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge']
 ]
-/** Of Fastify, fastify-cli and @fastify/autoload, which pass their own on to every plugin. */
+/** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
 /** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
 const MAX_COOKIE_AGE = 400 * 86_400
-/** What the header of a record has room for: about 136 years. */
+/** The most seconds that the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
-/** Milliseconds that a timer takes. */
+/** The most milliseconds that a timer accepts. */
 const MAX_TIMER = 2 ** 31 - 1
 const BREAKER: CircuitBreaker = { failures: 5, openFor: 1_000 }
 const NEAR_CACHE: NearCacheLimits = { maxStale: 1, maxBytes: 33_554_432 }
@@ -159,7 +226,7 @@ const MAX_NEAR_BYTES = 2 ** 32
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
-/** The tags of this package's own serializers. */
+/** Tags up to this one belong to the serializers of this package. */
 const OWN_TAGS = 31
 
 /** @throws {OptionError} FST_SESSION_OPTION, naming the first option that cannot be used. */
@@ -167,14 +234,17 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   for (const name of Object.keys(options)) refuseUnknown(name)
   refuseUnset(options)
   if (options.redis !== undefined && options.store !== undefined) {
-    throw new OptionError('store', 'excludes the option redis: a session has one store')
+    throw new OptionError('store', 'cannot be combined with the option redis: leave one of them out')
   }
   const decorator = text(
     'decorator',
     options.decorator === undefined ? DEFAULTS.decorator : options.decorator
   )
   if (options.detectRollback === true && options.secret === undefined) {
-    throw new OptionError('detectRollback', 'needs a secret: without it any browser could claim any commit')
+    throw new OptionError(
+      'detectRollback',
+      'needs the option secret: without it a browser could claim any commit'
+    )
   }
   const {
     redis = DEFAULTS.redis,
@@ -208,7 +278,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
   whole('timeout', timeout, 1, MAX_TIMER)
   const { replicaTimeout = Math.min(DEFAULTS.replicaTimeout, Math.ceil(timeout / 2)) } = options
   whole('replicaTimeout', replicaTimeout, 1, MAX_TIMER)
-  // Past the timeout nobody would be told that a commit is stored, and only not replicated.
+  // After the timeout the response can no longer say that the commit is stored but not replicated.
   if (whole('replicas', replicas, 0, 100) > 0 && replicaTimeout >= timeout) {
     throw new OptionError('replicaTimeout', `must be less than timeout (${timeout})`)
   }
@@ -250,7 +320,7 @@ function refuseUnknown(name: string): void {
   throw new OptionError(name, foreignOptions.get(name) ?? `is not one of ${NAMES.join(', ')}`)
 }
 
-// Left out these mean a Redis on localhost and cookies without a signature: not what a missing variable should lead to.
+// Their defaults are Redis on localhost and unsigned cookies. A missing environment variable must not lead to that.
 function refuseUnset(options: RedisSessionOptions): void {
   const { redis, store } = options
   const unset = 'is undefined: its environment variable is probably not set; leave the option out to'
@@ -258,7 +328,7 @@ function refuseUnset(options: RedisSessionOptions): void {
     throw new OptionError('redis', `${unset} use ${DEFAULTS.redis}`)
   }
   if ('secret' in options && options.secret === undefined) {
-    throw new OptionError('secret', `${unset} send ids that are not signed`)
+    throw new OptionError('secret', `${unset} send unsigned ids`)
   }
   if (typeof redis !== 'object' || redis === null || isRedisClient(redis)) return
   if ('host' in redis && redis.host === undefined && !redis.path && !redis.sentinels) {
@@ -271,12 +341,12 @@ function resolvePrefix(value: string | undefined, decorator: string): string {
   return value === undefined || value === '' || value.startsWith('/') ? `${decorator}:` : value
 }
 
-/** Whether this is a client rather than the options of one. */
+/** Whether this is a client, and not a URL or options. */
 export function isRedisClient(value: RedisSessionOptions['redis']): value is RedisClient {
   return typeof value === 'object' && 'getBuffer' in value
 }
 
-// ioredis fails on such URLs outside of any promise, and shows them with their passwords.
+// On such a URL ioredis throws outside of any promise, and its error shows the password.
 function checkUrl(value: string): void {
   let url: URL
   try {
@@ -289,7 +359,7 @@ function checkUrl(value: string): void {
     )
   }
   const database = url.searchParams.get('db') ?? url.pathname.slice(1)
-  if (!/^\d*$/.test(database)) throw new OptionError('redis', 'names a database that is not a number')
+  if (!/^\d*$/.test(database)) throw new OptionError('redis', 'must name its database by a number')
 }
 
 function checkRedis(
@@ -308,7 +378,7 @@ function checkRedis(
       if (typeof value[method as keyof typeof value] !== 'function') {
         throw new OptionError(
           'redis',
-          `is a client without ${method}(): ioredis and iovalkey have it, node-redis has not`
+          `is a client without ${method}(): use one of ioredis or iovalkey, not of node-redis`
         )
       }
     }
@@ -319,7 +389,8 @@ function checkRedis(
 function checkStore(value: Store | undefined): Store | undefined {
   if (value === undefined) return undefined
   for (const method of STORE_METHODS) {
-    if (typeof value?.[method] !== 'function') throw new OptionError('store', `has no method ${method}()`)
+    if (typeof value?.[method] !== 'function')
+      throw new OptionError('store', `must have a method ${method}()`)
   }
   return value
 }
@@ -329,7 +400,7 @@ function checkSerializer(value: SerializerName | Serializer): Serializer {
   if (!Object.hasOwn(serializers, value)) {
     throw new OptionError(
       'serializer',
-      `${keyName(value)} is not one of ${Object.keys(serializers).join(', ')}, nor an object`
+      `${keyName(value)} is not one of ${Object.keys(serializers).join(', ')}; pass one of these or an object`
     )
   }
   return serializers[value]
@@ -344,7 +415,10 @@ function checkReaders(
   for (const reader of readers) {
     const { name, tag } = ownSerializer('readSerializers', reader)
     if (byTag.has(tag) && byTag.get(tag) !== reader) {
-      throw new OptionError('readSerializers', `${name} has the tag ${tag} of another serializer`)
+      throw new OptionError(
+        'readSerializers',
+        `${name} has the same tag ${tag} as another serializer: give it another one`
+      )
     }
     byTag.set(tag, reader)
   }
@@ -366,13 +440,13 @@ function ownSerializer(option: string, value: Serializer): Serializer {
 function secretsOf(value: RedisSessionOptions['secret']): readonly Secret[] {
   if (value === undefined) return []
   const list: readonly Secret[] = Array.isArray(value) ? value : [value]
-  if (list.length === 0) throw new OptionError('secret', 'is an empty list')
+  if (list.length === 0) throw new OptionError('secret', 'must not be an empty list')
   for (const secret of list) {
     if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) {
       throw new OptionError('secret', 'must be a string, a Buffer, or a list of them')
     }
     if (secret.length < MIN_SECRET_LENGTH) {
-      throw new OptionError('secret', `has ${secret.length} characters, fewer than ${MIN_SECRET_LENGTH}`)
+      throw new OptionError('secret', `has ${secret.length} characters: use at least ${MIN_SECRET_LENGTH}`)
     }
   }
   return list
@@ -420,8 +494,7 @@ function checkMerge(rules: MergeRules): MergeRules {
 }
 
 function text(option: string, value: string): string {
-  if (typeof value !== 'string' || value === '')
-    throw new OptionError(option, 'must be a string that is not empty')
+  if (typeof value !== 'string' || value === '') throw new OptionError(option, 'must be a non-empty string')
   return value
 }
 

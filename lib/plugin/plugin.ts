@@ -20,23 +20,19 @@ import { checkRoute } from './route-config.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    // By its file: an application may declare an interface Session in this module, as other libraries tell it to.
-    /** The session of this request: see the README of fastify-ioredis-session. */
+    // Imported by its file: the application may declare an interface Session in this module, as other libraries ask.
+    /** The session of this request, by fastify-ioredis-session. */
     session: import('../session/session.js').Session
   }
   interface FastifyContextConfig {
     /**
-     * `false`: this route has no session. `touch: false`: its requests do not keep a session alive. `onUnavailable`: as
-     * the option of the plugin. `fresh: true`: its sessions are read from Redis, never from the near cache.
+     * `false`: this route has no session. `touch: false`: its requests do not extend a session. `onUnavailable`:
+     * overrides the option of the plugin. `fresh: true`: its requests read Redis, never the near cache.
      */
     session?: import('./route-config.js').SessionRouteConfig
   }
 }
 
-/**
- * Gives every request a server-side session, `request.session`.
- * @throws FST_SESSION_OPTION at start-up, naming the option.
- */
 async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): Promise<void> {
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
@@ -45,18 +41,20 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const why = whyUnusable(domain)
   if (why !== undefined) {
     fastify.log.warn(
-      `cookie.domain ${domain} ${why}: browsers share no cookie there; leave cookie.domain out`
+      `cookie.domain ${domain} ${why}: browsers refuse cookies for it; leave cookie.domain out`
     )
   }
   if (options.prefix?.startsWith('/')) {
     fastify.log.info(
-      `option prefix: ${keyName(options.prefix)} is taken for a prefix of routes; keys begin with ${settings.prefix}`
+      `option prefix: ${keyName(options.prefix)} is a route prefix, so keys begin with ${settings.prefix}; ` +
+        'to set another key prefix, use one that does not begin with /'
     )
   }
   const store = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
-      'sessions are kept in memory: they end with this process, and no other process knows them'
+      'sessions are kept in memory: they end with this process, and other processes cannot read them; ' +
+        'set the option redis'
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
@@ -105,7 +103,7 @@ function addHooks(
     }
   })
 
-  // The promise goes to Fastify, which takes care of what it throws where a reply is sent twice.
+  // Fastify gets the promise: it handles the error even if a reply is sent twice.
   fastify.addHook('onSend', (request, _reply, _payload, done) => {
     const work = (request as Slotted)[slot]?.end(saveOn5xx)
     if (work === undefined) done()
@@ -113,13 +111,22 @@ function addHooks(
   })
 }
 
-// Fastify's own error handler sends the headers of an error, another one may not.
+// Fastify's default error handler sends the headers of an error; a custom one may not.
 function withHeaders(error: Error & { headers?: Record<string, number> }, reply: FastifyReply): Error {
   if (error.headers !== undefined) reply.headers(error.headers)
   return error
 }
 
-/** The Fastify plugin. Register `@fastify/cookie` first. */
+/**
+ * The Fastify plugin: gives every request a server-side session, `request.session`. Register `@fastify/cookie` first.
+ * @throws FST_SESSION_OPTION at start-up, naming the option that cannot be used. With `startUp: 'fail'` also the error
+ * of a store that cannot be used: FST_SESSION_UNAVAILABLE, FST_SESSION_STORE_DENIED, FST_SESSION_STORE_BROKEN, ….
+ *
+ * @example
+ * await app.register(cookie)
+ * await app.register(redisSession, { redis: 'redis://localhost:6379', secret: process.env.SESSION_SECRET })
+ * app.get('/', async ({ session }) => ({ userId: session.userId }))
+ */
 export const redisSession = fp(plugin, {
   fastify: '5.x',
   name: 'fastify-ioredis-session',

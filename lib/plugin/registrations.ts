@@ -1,4 +1,4 @@
-// The registrations of one server, which must not share cookies or keys.
+// Several registrations on one server must not share cookies or keys.
 import type { FastifyInstance } from 'fastify'
 import { nameFor, PURPOSES } from '../cookies/cookie.js'
 import { OptionError } from '../errors.js'
@@ -9,11 +9,12 @@ interface Registration {
   prefix: string
 }
 
-/** By server, wherever in the tree of its plugins. */
+/** The registrations of each server, anywhere in its plugin tree. */
 const registrations = new WeakMap<object, Registration[]>()
 
-// Two kinds of sessions must not read each other's records, nor overwrite each other's cookies. Beside each other, too:
-// the browser sends both cookies, whatever their domain and path, and two clients may lead to one Redis.
+// Two kinds of sessions must not read each other's records or overwrite each other's cookies. This also concerns
+// siblings in the plugin tree: a browser may send both cookies, whatever their domain and path, and two clients may use
+// one Redis.
 export function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: Settings): void {
   const earlier = registrations.get(server) ?? []
   const names = PURPOSES.map((purpose) => nameFor(purpose, cookie.name))

@@ -23,10 +23,12 @@ export class RequestSession implements Response, SessionHost {
   #session: Session | undefined
   #config: SessionRouteConfig | undefined
   #cookies: ResponseCookies | undefined
+  /** The onSend hook has begun. */
   #isAnswering = false
+  /** The commit of the onSend hook has begun. */
   #isEnding = false
   #commit: Promise<void> | undefined
-  /** What the request is to fail with. */
+  /** The error that the request fails with. */
   failure: Error | undefined
 
   constructor(
@@ -50,14 +52,14 @@ export class RequestSession implements Response, SessionHost {
     return this.transaction.load(received, config.onUnavailable ?? onUnavailable, config.fresh === true)
   }
 
-  // The browser would not send the cookie there, so a new session would replace the one of the other pages.
+  // The browser sends no cookie there, so a new session would replace the one of the other pages.
   get #pathProblem(): string | undefined {
     const { path } = this.#context.cookie
     if (isOnPath(this.#request.originalUrl, path)) return undefined
     return `disabled: the request is outside of cookie.path ${path}`
   }
 
-  // Asked once: Fastify makes an object to hold it each time.
+  // Read once: Fastify makes a new object on every access to `routeOptions`.
   get #routeConfig(): SessionRouteConfig {
     this.#config ??= this.#request.routeOptions.config?.session ?? {}
     return this.#config
@@ -77,7 +79,7 @@ export class RequestSession implements Response, SessionHost {
     return this.#session
   }
 
-  /** Commits, or discards where the response says that the request failed. */
+  /** Commits the session, or discards its changes if the request failed. */
   end(saveOn5xx: boolean): Promise<void> | undefined {
     this.#isAnswering = true
     if (this.#session !== undefined) {
@@ -85,7 +87,7 @@ export class RequestSession implements Response, SessionHost {
       this.#reply.header('vary', varyByCookie(fields))
     }
     if (this.#transaction === undefined) return undefined
-    // A reply that is sent again, as an async handler easily does, must not overtake the commit and its cookie.
+    // Async handlers sometimes send a reply twice. The second one must not overtake the commit and its cookie.
     if (this.#commit !== undefined) return this.#commit.catch(() => {})
     const isFailed = this.#reply.statusCode >= 500
     if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
@@ -102,7 +104,8 @@ export class RequestSession implements Response, SessionHost {
     return this.#commit
   }
 
-  // If the answer was to come from a callback, none would come. If it has gone, as for a socket, the log has the error.
+  // Sends the error, since a route that waits for a callback would never answer. If the response has already been sent,
+  // as for a WebSocket, the error goes to the log.
   fail(error: Error): void {
     if (this.#isAnswered) {
       this.log.error({ err: error }, error.message)
@@ -127,7 +130,7 @@ export class RequestSession implements Response, SessionHost {
     return this.#request.log
   }
 
-  // @fastify/websocket answers an upgrade without the headers of the reply.
+  // @fastify/websocket answers an upgrade without the reply's headers, so only a refused upgrade can set a cookie.
   get isOpen(): boolean {
     const isUpgrade = (this.#request as { ws?: unknown }).ws === true
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
@@ -157,7 +160,7 @@ export class RequestSession implements Response, SessionHost {
 
   onceClosed(callback: () => void): void {
     const { raw } = this.#reply
-    // If the client has gone away before the response, that is yet to come, and its commit with it.
+    // If the client disconnected early, the response and its commit are still to come.
     const check = () => {
       if (this.#reply.sent || raw.headersSent) callback()
     }
@@ -166,14 +169,14 @@ export class RequestSession implements Response, SessionHost {
   }
 }
 
-// What makes it one cookie to a browser.
+// To a browser, cookies that agree in all of these are one cookie.
 function keyOf({ name, domain, path, partitioned }: Cookie): string {
   return `${name};${domain};${path};${partitioned}`
 }
 
 let hasWarned = false
 
-// Nobody would find out: the browser drops the cookie without a word, and the next request has no session.
+// The browser drops such a cookie silently, and the next request has no session.
 function warnOfPlainHttp({ headers, hostname, log, protocol }: FastifyRequest): void {
   if (hasWarned || protocol === 'https' || headers['x-forwarded-proto'] === 'https') return
   if (/^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i.test(hostname)) return

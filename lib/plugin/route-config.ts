@@ -1,4 +1,4 @@
-// What a route says about its sessions: `config: { session }`.
+// The session settings of a route: `config: { session }`.
 import { OptionError } from '../errors.js'
 
 export type SessionRouteConfig =
@@ -17,22 +17,22 @@ interface Route {
   config?: { session?: unknown } | undefined
 }
 
-/** @throws {OptionError} FST_SESSION_OPTION, naming the route and what cannot be used. */
+/** @throws {OptionError} FST_SESSION_OPTION, naming the route and the setting that cannot be used. */
 export function checkRoute({ method, url, config }: Route): void {
   const session = config?.session
   if (session === undefined || session === false) return
-  const route = `of the route ${[method].flat().join(', ')} ${url}`
+  const route = `(route ${[method].flat().join(', ')} ${url})`
   if (typeof session !== 'object' || session === null) {
-    throw new OptionError('config.session', `${route} must be false or an object`)
+    throw new OptionError('config.session', `must be false or an object ${route}`)
   }
   for (const [name, value] of Object.entries(session)) {
     const option = `config.session.${name}`
     const [values, what] = (Object.hasOwn(CHECKS, name) && CHECKS[name]) || []
     if (values === undefined) {
-      throw new OptionError(option, `${route} is not one of ${Object.keys(CHECKS).join(', ')}`)
+      throw new OptionError(option, `is not one of ${Object.keys(CHECKS).join(', ')} ${route}`)
     }
     if (value !== undefined && !values.includes(value)) {
-      throw new OptionError(option, `${route} must be ${what}`)
+      throw new OptionError(option, `must be ${what} ${route}`)
     }
   }
 }

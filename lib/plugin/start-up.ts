@@ -1,4 +1,4 @@
-// What can be known of a Redis before the first request comes: one line in the log for each finding.
+// Checks Redis before the first request. Each finding is one line in the log.
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { now, pause } from '../clock.js'
@@ -11,12 +11,12 @@ import type { RedisClient } from '../stores/redis.js'
 import type { Outcome, Store } from '../stores/store.js'
 import { LogThrottle } from '../throttle.js'
 
-/** Milliseconds between two looks at a Redis that cannot be used yet. */
-const LOOK_AGAIN = 250
-/** Milliseconds for which the record of the check would stay where it could not be removed. */
+/** Milliseconds between two checks of a Redis that cannot be used yet. */
+const RETRY_INTERVAL = 250
+/** Milliseconds after which Redis removes the record of the check if the check could not remove it. */
 const PROBE_LIFETIME = 5_000
-/** Milliseconds by which the clock of Redis may differ from ours. */
-const CLOCK_SKEW = 10_000
+/** Milliseconds by which the clock of Redis may differ from the clock of this process. */
+const MAX_CLOCK_SKEW = 10_000
 
 interface StartUp {
   store: Store
@@ -25,43 +25,46 @@ interface StartUp {
   timeout: number
   startUp: 'go' | 'wait' | 'fail'
   log: Log
-  /** Aborted when the application closes, which ends a start that is still waiting. */
+  /** Aborted when the application closes: it ends a start that is still waiting. */
   closing: AbortSignal
 }
 
-/** Resolves when the application may start. @throws What the store says, where the option says `'fail'`. */
+/**
+ * Resolves when the application may start.
+ * @throws The store's error, if the option `startUp` is `'fail'`.
+ */
 export async function checkAtStart(options: StartUp): Promise<void> {
   const { client, closing, log, startUp, timeout } = options
-  const where = addressOf(client)
-  const seldom = new LogThrottle()
+  const address = addressOf(client)
+  const throttle = new LogThrottle()
   const closed = new Promise<void>((resolve) => closing.addEventListener('abort', () => resolve()))
   while (!closing.aborted) {
     try {
       await within(
         now() + timeout,
-        Promise.race([check(options, where), closed]),
+        Promise.race([check(options, address), closed]),
         () => new UnavailableError('start-up', `no answer within ${timeout} ms`)
       )
       return
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      const explained = message.includes(where) ? message : `${message} (${where})`
+      const explained = message.includes(address) ? message : `${message} (${address})`
       if (startUp === 'fail') throw Object.assign(error as Error, { message: explained })
-      if (seldom.isDue(message)) log.error({ code }, `sessions cannot be stored: ${explained}`)
+      if (throttle.isDue(message)) log.error({ code }, `sessions cannot be stored: ${explained}`)
       if (startUp === 'go') return
     }
-    await Promise.race([pause(LOOK_AGAIN), closed])
+    await Promise.race([pause(RETRY_INTERVAL), closed])
   }
 }
 
-async function check({ client, log, prefix, store }: StartUp, where: string): Promise<void> {
-  await tryStore(store, `${prefix}start-up:${randomBytes(16).toString('hex')}`)
+async function check({ client, log, prefix, store }: StartUp, address: string): Promise<void> {
+  await probeStore(store, `${prefix}start-up:${randomBytes(16).toString('hex')}`)
   await compareClocks(client, log)
   const facts = await readFacts(client)
   if (facts === undefined) {
     log.info(
       {},
-      `sessions are kept at ${where}; version and eviction policy are not known: INFO is not allowed, or not there`
+      `sessions are kept at ${address}; version and eviction policy are unknown: allow INFO to have them checked`
     )
     return
   }
@@ -71,40 +74,47 @@ async function check({ client, log, prefix, store }: StartUp, where: string): Pr
   ]
   const [major = 0, minor = 0] = (facts.get('redis_version') ?? '').split('.').map(Number)
   if (major < 6 || (major === 6 && minor < 2)) {
-    log.warn({ version }, `Redis ${version} at ${where} is older than 6.2: sessions may fail`)
+    log.warn(
+      { version },
+      `Redis ${version} at ${address} is older than 6.2, so sessions may fail: upgrade it`
+    )
   } else {
     const name = facts.has('valkey_version') ? 'Valkey' : 'Redis'
-    log.info({ version }, `sessions are kept in ${name} ${version} at ${where}`)
+    log.info({ version }, `sessions are kept in ${name} ${version} at ${address}`)
   }
   if (policy !== undefined && policy !== 'noeviction') {
-    log.warn({ policy }, `Redis evicts under memory pressure (${policy}): that logs people out`)
+    log.warn(
+      { policy },
+      `Redis evicts keys under memory pressure (${policy}), which logs people out: set maxmemory-policy noeviction`
+    )
   }
 }
 
-// The whole life of a record: every command that sessions need, and whether each answers as it must. Every byte is in it.
-async function tryStore(store: Store, key: string): Promise<void> {
+// Takes a record through its life: sends every command that sessions need, and checks each answer. The record holds
+// every possible byte.
+async function probeStore(store: Store, key: string): Promise<void> {
   await store.ready?.('create')
   await store.ready?.('read')
   const [first, second] = [probe(), probe()]
   const [stale, expected] = [revisionOf(second), revisionOf(first)]
   const end = Date.now() + PROBE_LIFETIME
-  must('create', 'stores a record', (await store.create(key, first, end)) === true)
-  must('create', 'leaves a record alone', (await store.create(key, second, end)) === false)
-  must('read', 'answers with every byte', isRecord(await store.read(key), first))
-  must(
+  expect('create', 'store a record', (await store.create(key, first, end)) === true)
+  expect('create', 'leave a record alone', (await store.create(key, second, end)) === false)
+  expect('read', 'return every byte', isRecord(await store.read(key), first))
+  expect(
     'update',
-    'answers a conflict with the record',
+    'answer a conflict with the record',
     isRecord(await store.update(key, stale, second, end), first)
   )
-  must('update', 'replaces a record', (await store.update(key, expected, first, end)) === 'done')
-  must('touch', 'patches a record', (await store.touch(key, expected, touchOf(first), end)) === 'done')
-  must('read', 'answers with every byte after a change', isRecord(await store.read(key), first))
-  must('destroy', 'answers a conflict with the record', isRecord(await store.destroy(key, stale), first))
-  must('destroy', 'removes a record', (await store.destroy(key, expected)) === 'done')
-  must('destroy', 'finds nothing twice', (await store.destroy(key, expected)) === 'missing')
+  expect('update', 'replace a record', (await store.update(key, expected, first, end)) === 'done')
+  expect('touch', 'patch a record', (await store.touch(key, expected, touchOf(first), end)) === 'done')
+  expect('read', 'return every byte after a change', isRecord(await store.read(key), first))
+  expect('destroy', 'answer a conflict with the record', isRecord(await store.destroy(key, stale), first))
+  expect('destroy', 'remove a record', (await store.destroy(key, expected)) === 'done')
+  expect('destroy', 'report a missing record', (await store.destroy(key, expected)) === 'missing')
 }
 
-// Random where a revision stands, then each byte that there is.
+// Random bytes in the place of a header and its revision, then every possible byte.
 function probe(): Buffer {
   return Buffer.concat([randomBytes(32), Uint8Array.from({ length: 256 }, (_, byte) => byte)])
 }
@@ -113,8 +123,8 @@ function isRecord(answer: Outcome | undefined, record: Buffer): boolean {
   return answer instanceof Uint8Array && record.equals(answer)
 }
 
-function must(operation: string, what: string, isSo: boolean): void {
-  if (!isSo) throw new StoreBrokenError(operation, `never ${what}`)
+function expect(operation: string, what: string, isMet: boolean): void {
+  if (!isMet) throw new StoreBrokenError(operation, `did not ${what}`)
 }
 
 async function compareClocks(
@@ -125,12 +135,12 @@ async function compareClocks(
   const after = Date.now()
   if (seconds === undefined) return
   const theirs = Number(seconds) * 1_000
-  // Somewhere between the two, and TIME is cut to whole seconds here.
+  // The answer comes from an instant between the two, and only its whole seconds are used.
   const skew = Math.max(before - theirs - 1_000, theirs - after)
-  if (skew <= CLOCK_SKEW) return
+  if (skew <= MAX_CLOCK_SKEW) return
   log.warn(
     { seconds: Math.round(skew / 1_000) },
-    `the clocks of this process and of Redis differ by ${Math.round(skew / 1_000)} seconds`
+    `the clocks of this process and of Redis differ by ${Math.round(skew / 1_000)} seconds: synchronize them`
   )
 }
 

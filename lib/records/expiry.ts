@@ -1,4 +1,4 @@
-// When a session ends. Two deadlines, idle and absolute, meet here and nowhere else: the earlier one wins.
+// When a session expires. The idle and the absolute deadline meet only here: the earlier one wins.
 import { type Header, newNonce } from './record.js'
 
 /** How long sessions live; all in seconds. */
@@ -9,27 +9,27 @@ export interface Lifetimes {
   permanentLifetime: number
   /** Maximum lifetime, counted from creation. */
   absoluteTimeout: number | undefined
-  /** How old the last touch must be before a request extends the session again. */
+  /** Minimum time between two extensions. */
   touchAfter: number
   /** Whether use extends a permanent session. */
   rolling: boolean
 }
 
-/** The instant at which the session is over, by the clock of the process that touched it last. */
+/** When the session expires, by the clock of the process that touched it last. */
 export function expiresAt(header: Header, lifetimes: Lifetimes): number {
   const idle = header.touchedAt + header.idleTimeout * 1000
   if (lifetimes.absoluteTimeout === undefined) return idle
   return Math.min(idle, header.createdAt + lifetimes.absoluteTimeout * 1000)
 }
 
-/** The instant at which the cookie of this session expires; `undefined`: when the browser closes. */
+/** When the cookie of this session expires; `undefined` if it lasts until the browser closes. */
 export function cookieExpiry(header: Header, lifetimes: Lifetimes): number | undefined {
   return header.permanent ? expiresAt(header, lifetimes) : undefined
 }
 
 /**
- * Milliseconds for which a store is to keep this record from now on. An idle time that is negative or already over says
- * that the clock of the last process differs from ours: then it begins now.
+ * Milliseconds for which a store must keep this record from now on. If the idle time is negative or already over, the
+ * clock of the last process differs from this one. The idle timeout then starts now.
  */
 export function remaining(header: Header, lifetimes: Lifetimes, now: number): number {
   const idleTimeout = header.idleTimeout * 1000
@@ -39,17 +39,17 @@ export function remaining(header: Header, lifetimes: Lifetimes, now: number): nu
   return Math.min(idle, lifetimes.absoluteTimeout * 1000 - Math.max(0, now - header.createdAt))
 }
 
-/** Whether a record that is still there is too old. How long it may stay idle is for the store to say, by its own clock. */
+/** Whether an existing record has passed the absolute timeout. The store enforces the idle timeout by its own clock. */
 export function isTooOld(header: Header, { absoluteTimeout }: Lifetimes, now: number): boolean {
   return absoluteTimeout !== undefined && now - header.createdAt >= absoluteTimeout * 1000
 }
 
-/** Whether use extends this session: always, except for a permanent one that does not roll. */
+/** Whether use extends this session. It does, except for a permanent session without `rolling`. */
 export function isExtendable(permanent: boolean, lifetimes: Lifetimes): boolean {
   return !permanent || lifetimes.rolling
 }
 
-/** A touch that lies ahead comes from a clock that is ahead. It says nothing of how long the session was idle. */
+/** A touch in the future comes from a clock that is ahead, so it does not show how long the session was idle. */
 export function isTouchDue(header: Header, lifetimes: Lifetimes, now: number): boolean {
   return (
     isExtendable(header.permanent, lifetimes) &&
@@ -57,7 +57,7 @@ export function isTouchDue(header: Header, lifetimes: Lifetimes, now: number): b
   )
 }
 
-/** The header of a session that begins at this instant. */
+/** The header of a session that starts now. */
 export function newHeader(permanent: boolean, lifetimes: Lifetimes, now: number): Header {
   return {
     tag: 0,
@@ -73,7 +73,7 @@ export function newHeader(permanent: boolean, lifetimes: Lifetimes, now: number)
   }
 }
 
-/** The header of the same session, used at this instant. */
+/** The header of the same session, used now. */
 export function touched(header: Header, permanent: boolean, lifetimes: Lifetimes, now: number): Header {
   return { ...header, permanent, touchedAt: now, idleTimeout: idleTimeoutOf(permanent, lifetimes) }
 }

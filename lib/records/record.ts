@@ -1,14 +1,15 @@
-// The bytes kept under one key: a header of fixed size that a script in Redis can compare and patch in place, then the
-// payload, exactly what the serializer returned, then the nonces of earlier commits. All numbers are big-endian.
+// The bytes under one key. A header of fixed size, which a Redis script can compare and patch in place, comes first.
+// The payload follows, exactly as the serializer returned it, then the nonces of earlier commits. Numbers are
+// big-endian.
 //
-//   offset  0  1 byte   0xF5, with which no text and no other common format starts
-//           1  1        version of this layout: 1 if no earlier commits are named, else 2
+//   offset  0  1 byte   0xF5, which starts no text and no other common format
+//           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
 //           2  1        tag of the serializer that wrote the payload
 //           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
-//           4  4        schema version of the application's data (0: not used)
+//           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
-//          14  4        revision: counter, +1 with every committed change
-//          18  4        revision: nonce, random with every committed change, so that no two look alike
+//          14  4        revision: counter, +1 for every committed change
+//          18  4        revision: nonce, random for every committed change, so no two are alike
 //          22  6        revision: touchedAt
 //          28  4        revision: idleTimeout
 //          32           the payload
@@ -22,17 +23,17 @@ const PERMANENT = 1
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
-/** How many earlier commits a record names. A write whose answer was lost is recognised for so long. */
+/** Maximum earlier commits in a record. A write whose answer was lost is recognised until this many commits follow. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
 
-/** The first byte of every record: no text and no other common format starts with it. */
+/** The first byte of every record. It starts no text and no other common format. */
 export const FIRST_BYTE = 0xf5
-/** A tombstone has this bit in the byte at this offset. */
+/** A tombstone has this bit set in the byte at this offset. */
 export const TOMBSTONE = { offset: 3, bit: 2 } as const
-/** Where the revision stands in a record, in bytes: a store compares it as it is, the last commit and the last touch. */
+/** The position of the revision in a record, in bytes. It identifies the last commit and touch; stores compare it. */
 export const REVISION = { offset: 14, length: 18 } as const
-/** Where a touch patches a record, in bytes: touchedAt and idleTimeout. */
+/** The position of the bytes that a touch overwrites: `touchedAt` and `idleTimeout`. */
 export const TOUCH = { offset: 22, length: 10 } as const
 
 /** The header of a record. Instants are epoch milliseconds. */
@@ -40,16 +41,16 @@ export interface Header extends Lineage {
   /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
   tag: number
   permanent: boolean
-  /** A tombstone: the session went on under a new id. */
+  /** Whether this is a tombstone: the session has moved to a new id. */
   moved: boolean
   schemaVersion: number
   createdAt: number
   touchedAt: number
-  /** Seconds that this session may stay untouched. */
+  /** Seconds that this session may stay unused. */
   idleTimeout: number
 }
 
-/** A record: its bytes, and what stands in them. */
+/** A record: its bytes and its parsed header. */
 export class SessionRecord {
   readonly bytes: Buffer
   readonly header: Header
@@ -59,7 +60,7 @@ export class SessionRecord {
     this.header = header
   }
 
-  /** 18 bytes, to compare only. */
+  /** 18 bytes. Compare them only for equality. */
   get revision(): Buffer {
     return revisionOf(this.bytes)
   }
@@ -70,22 +71,25 @@ export class SessionRecord {
   }
 }
 
-/** Why some bytes are no record of ours; the message holds nothing of them. */
+/** Bytes that are not a record of this package. The message quotes nothing of them. */
 export class NotARecordError extends Error {}
 
+const LATER = 'perhaps written by a later version of this package'
+
+/** @throws {NotARecordError} */
 export function openRecord(bytes: Uint8Array): SessionRecord {
   const record = view(bytes)
   if (record[0] !== FIRST_BYTE) throw new NotARecordError('it is not a record of this package')
   const layout = record[1]
   if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER)
-    throw new NotARecordError(`its layout version ${layout ?? 'is missing'} is unknown`)
-  if (record.length < HEADER_BYTES) throw new NotARecordError('its header is cut off')
+    throw new NotARecordError(`its layout version ${layout ?? '(missing)'} is unknown (${LATER})`)
+  if (record.length < HEADER_BYTES) throw new NotARecordError('its header is truncated')
   const flags = record.readUInt8(3)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
-  // A later version may encrypt or compress the payload: this one must not take that for data.
+  // Unknown flags: a later version may have encrypted or compressed the payload.
   if (count > MAX_EARLIER || (flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
-    throw new NotARecordError(`its flags ${flags} are unknown`)
-  if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is cut off')
+    throw new NotARecordError(`its flags ${flags} are unknown (${LATER})`)
+  if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is truncated')
   return new SessionRecord(record, {
     tag: record.readUInt8(2),
     permanent: (flags & PERMANENT) !== 0,
@@ -111,7 +115,7 @@ export function newNonce(): number {
   return Math.floor(Math.random() * NONCES)
 }
 
-/** The header of the next commit. */
+/** The header of the commit after this one. */
 export function followed(header: Header): Header {
   const { counter, nonce, earlier } = header
   return {
@@ -122,13 +126,13 @@ export function followed(header: Header): Header {
   }
 }
 
-/** A record that has its payload already, and room for the rest: a payload is written only once. */
+/** A record with its payload but no header yet. It has room for both, so the payload is copied only once. */
 export class UnsealedRecord {
   readonly #bytes: Buffer
-  /** How many bytes header and payload take. */
+  /** The bytes of header and payload. */
   readonly length: number
 
-  /** @param payload A text stands for its bytes in UTF-8. */
+  /** @param payload A string is encoded in UTF-8. */
   constructor(payload: Uint8Array | string) {
     const isText = typeof payload === 'string'
     this.length = HEADER_BYTES + (isText ? Buffer.byteLength(payload) : payload.length)
@@ -141,7 +145,7 @@ export class UnsealedRecord {
     return this.#bytes.subarray(HEADER_BYTES, this.length)
   }
 
-  /** Once only: the bytes are those of the record from then on. */
+  /** Call it once: the record uses the same memory. */
   seal(header: Header): SessionRecord {
     const { earlier } = header
     const bytes = this.#bytes.subarray(0, this.length + earlier.length * NONCE_BYTES)
@@ -164,22 +168,22 @@ export class UnsealedRecord {
   }
 }
 
-/** The part of this record that a touch writes at `TOUCH.offset`. */
+/** The bytes that a touch writes at `TOUCH.offset`. */
 export function touchOf(record: Buffer): Buffer {
   return record.subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
 }
 
-/** The revision of a record: 18 bytes, equal only after the same commit and touch. */
+/** The revision of a record: 18 bytes that identify its last commit and touch. */
 export function revisionOf(bytes: Uint8Array): Buffer {
   return view(bytes).subarray(REVISION.offset, REVISION.offset + REVISION.length)
 }
 
-/** Whether these bytes say only that the session went on under a new id. */
+/** Whether this record is a tombstone: the session has moved to a new id. A store's `end()` does not remove it. */
 export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
 }
 
-/** How many bytes a record takes whose payload takes this many. */
+/** The bytes of a record with a payload of this many bytes. */
 export function recordBytes(payloadBytes: number): number {
   return HEADER_BYTES + payloadBytes
 }

@@ -1,4 +1,4 @@
-// The records of sessions in a store: where they stand, how long, and what the answers of the store mean.
+// The records of sessions in a store: their keys, their expiry, and the meaning of the store's answers.
 import { Buffer } from 'node:buffer'
 import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
@@ -15,15 +15,15 @@ import {
   UnsealedRecord
 } from './record.js'
 
-/** How often the end of a session is tried that other requests change all the time. */
+/** Maximum tries to end a session that other requests keep changing. */
 const MAX_TRIES = 100
-/** No record has it: it is longer than a revision. */
+/** Longer than a revision, so no record has it. */
 const NO_REVISION = Buffer.alloc(19)
 
 export interface RecordsOptions {
   prefix: string
   lifetimes: Lifetimes
-  /** Seconds for which a tombstone remains under the old id of a session that got a new one. */
+  /** Seconds that a tombstone remains under the old id after `regenerate()`. */
   graceAfterRegenerate: number
 }
 
@@ -44,15 +44,15 @@ export class Records {
     return this.#store.read(this.#keyOf(handle), this.fresh ? 'latest' : seen)
   }
 
-  /** @throws {ConflictError} FST_SESSION_CONFLICT if there is another record under this handle. */
+  /** @throws {ConflictError} FST_SESSION_CONFLICT if another record has this handle */
   async create(handle: string, record: SessionRecord): Promise<'done'> {
     const { bytes, header } = record
     if (await this.#store.create(this.#keyOf(handle), bytes, this.#endOf(header))) return 'done'
-    // A write that is sent again meets its own record.
+    // A write that was sent twice finds its own record.
     const there = await this.read(handle).catch(({ code, name }) => {
       throw new UncertainError('create', code ?? name)
     })
-    if (!there?.equals(bytes)) throw new ConflictError(handle, 'there is another record under its new id')
+    if (!there?.equals(bytes)) throw new ConflictError(handle, 'another record has its new id')
     return 'done'
   }
 
@@ -64,7 +64,7 @@ export class Records {
     )
   }
 
-  /** Stores only the part of the header that a touch changes. */
+  /** Writes only the part of the header that a touch changes. */
   async touch(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
     const end = this.#endOf(header)
@@ -75,7 +75,7 @@ export class Records {
     return this.#store.destroy(this.#keyOf(handle), revision)
   }
 
-  /** The tombstone that takes the place of a record whose session goes on under another handle. */
+  /** The tombstone for a record whose session has moved to another handle. */
   tombstoneOf({ header }: SessionRecord, successor: string): SessionRecord {
     return new UnsealedRecord(Buffer.from(successor, 'base64url')).seal({
       ...followed(header),
@@ -87,9 +87,9 @@ export class Records {
   }
 
   /**
-   * Ends the session, whatever its revision is by now.
-   * @returns `'done'` if no record is left; `'moved'` if a tombstone says that the session went on under a new id, which
-   * must not seem to have ended; `'busy'` if others changed it before each of many tries.
+   * Ends the session, whatever its current revision.
+   * @returns `'done'` if no record is left; `'moved'` if a tombstone shows that the session lives on under a new id;
+   * `'busy'` if other requests changed it before each of many tries.
    */
   async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'done' | 'moved' | 'busy'> {
     const key = this.#keyOf(handle)
@@ -113,7 +113,8 @@ export class Records {
   }
 }
 
-// A conflict with the very bytes that were to be written is none: no two commits look alike, and equal touches are one.
+// A conflict with a record of the same bytes means that the write has succeeded before: no two commits are alike, and
+// equal touches have the same effect.
 function unlessOwn({ bytes }: SessionRecord, outcome: Outcome): Outcome {
   return outcome !== 'done' && outcome !== 'missing' && bytes.equals(outcome) ? 'done' : outcome
 }

@@ -8,15 +8,15 @@ import { newHeader } from '../records/expiry.js'
 import { type NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
 import type { Snapshot } from '../session/draft.js'
 import type { Outcome } from '../stores/store.js'
-import { takeRollback, takeUp } from './conflict.js'
+import { rebaseOn, resolveRollback } from './conflict.js'
 import { Move } from './move.js'
 import type { RequestParts } from './parts.js'
-import { type Plan, planOf, takeMerged } from './plan.js'
+import { type Plan, planOf, rebaseDraft } from './plan.js'
 import { nextHeader, seal } from './seal.js'
 import type { SessionState } from './state.js'
 import { Writes } from './writes.js'
 
-/** After so many conflicts a commit gives up. */
+/** A commit gives up after this many tries. */
 const MAX_TRIES = 200
 
 /** The commits of one request. */
@@ -25,7 +25,7 @@ export class Committer {
   readonly #writes = new Writes()
   readonly #move: Move
   #mergeBudget: Budget | undefined
-  /** An emptied session whose removal was not answered. */
+  /** The emptied session may be removed already: the answer to its removal was lost. */
   #mayBeRemoved = false
   #tries = 0
 
@@ -34,23 +34,23 @@ export class Committer {
     this.#move = new Move(parts, this.#writes)
   }
 
-  /** A write of this request is stored, and its replicas have not confirmed it. */
+  /** A write of this request is stored, but its replicas have not confirmed it. */
   get isUnconfirmed(): boolean {
     return this.#writes.isUnconfirmed
   }
 
-  /** The handle of a new record that may have taken the place of the old one. */
+  /** The handle of a new record that may have replaced the old one. */
   get pending(): string | undefined {
     return this.#move.pending
   }
 
-  /** One for all merges of the request. */
+  /** What all merges of the request may cost together. */
   get #budget(): Budget {
     this.#mergeBudget ??= this.#parts.context.codec.newBudget()
     return this.#mergeBudget
   }
 
-  /** Carries out this plan, or another one if the session has changed meanwhile. */
+  /** Carries out this plan. If the session changes meanwhile, plans again. */
   commit(plan: Plan, mayTouch: boolean): Promise<void> {
     const { step } = plan
     const { state } = this.#parts
@@ -74,7 +74,7 @@ export class Committer {
     try {
       await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
-      // Before the rest is tidied up, which may fail as well.
+      // Determined before the cleanup, which may fail as well.
       const failure = this.#writes.errorOf(error)
       await this.#move.giveUp(cookie)
       if (plan.step === 'touch') reportUntouched(log, state.handle, error)
@@ -88,12 +88,12 @@ export class Committer {
     // Nobody else knows a new session.
     const lease = planned.step === 'create' ? undefined : context.queue.acquire(handle)
     let plan: Plan | undefined = planned
-    let left: Buffer | undefined
+    let record: Buffer | undefined
     try {
-      // Takes up the record that the previous commit of this process has left.
+      // Starts from the record that the previous commit of this process stored.
       if (lease?.previous !== undefined) {
-        const found = await store.wait(lease.previous)
-        if (found !== undefined && isNewer(found, state)) await this.#learn(found)
+        const previous = await store.wait(lease.previous)
+        if (previous !== undefined && isNewer(previous, state)) await this.#resolve(previous)
         // The session may have changed meanwhile.
         plan = undefined
       }
@@ -104,29 +104,29 @@ export class Committer {
         const outcome = await this.#attempt(current, snapshot, mayTouch)
         if (outcome === 'missing' && !this.#mayBeRemoved) {
           this.#writes.settle()
-          return vanish(state, cookie, log, handle)
+          return markDestroyed(state, cookie, log, handle)
         }
-        if (outcome === 'missing') await this.#leave(handle)
+        if (outcome === 'missing') await this.#finishRemoval(handle)
         else {
-          // At once: during a wait the record would get out of date.
+          // After a conflict it tries again at once: during a wait the record would become outdated.
           if (outcome === 'done') this.#settle(current, snapshot)
-          else if (!(await this.#learn(outcome))) continue
-          if (state.stored !== undefined && state.handle === handle) left = state.stored.bytes
+          else if (!(await this.#resolve(outcome))) continue
+          if (state.stored !== undefined && state.handle === handle) record = state.stored.bytes
           return
         }
       }
     } finally {
-      lease?.release(left)
+      lease?.release(record)
     }
     if (state.detached === undefined) {
       throw new ConflictError(handle, `other requests changed it before each of ${MAX_TRIES} tries to commit`)
     }
   }
 
-  // The plan is stored.
+  // Brings the draft up to date with a plan that is stored.
   #settle(plan: Plan, snapshot: Snapshot): void {
     const { context, state } = this.#parts
-    takeMerged(state, snapshot, plan, context)
+    rebaseDraft(state, snapshot, plan, context)
     state.draft.settle(snapshot)
   }
 
@@ -136,7 +136,7 @@ export class Committer {
     const { context, cookie, log, records, state } = this.#parts
     const { handle, stored } = state
     let { step } = plan
-    // A touch is a write, and replicas confirm it together with what came before it.
+    // A touch is a write: replicas that confirm it have every earlier write too.
     if (step === 'nothing' && this.#writes.isUnconfirmed) step = 'touch'
     if ((step === 'create' || step === 'move') && !cookie.isOpen) throw new HeadersSentError()
     if (step === 'create') return this.#create(plan)
@@ -163,17 +163,17 @@ export class Committer {
 
   async #create(plan: Plan): Promise<'done'> {
     const { context, log, records, state } = this.#parts
-    // The record that cannot be decoded stays.
+    // A record that cannot be decoded is not overwritten: the new session gets another id.
     if (state.detached === 'undecodable' && state.nextId === state.id) state.renew()
     const { nextId, nextHandle } = state
     const header = newHeader(plan.permanent, context.lifetimes, Date.now())
     const record = seal(plan, header, state, context, log)
     try {
       await context.observer?.created?.(nextHandle, record)
-      await this.#writes.sendAnyway(() => records.create(nextHandle, record))
+      await this.#writes.sendUntracked(() => records.create(nextHandle, record))
     } catch (error) {
-      // It may be stored all the same: another try has another id.
-      state.leave()
+      // The record may be stored nevertheless, so another try needs another id.
+      state.dropId()
       throw error
     }
     state.detached = undefined
@@ -188,7 +188,7 @@ export class Committer {
     let outcome: Outcome
     let sent = 0
     try {
-      outcome = await this.#writes.sendAnyway(() => {
+      outcome = await this.#writes.sendUntracked(() => {
         sent++
         return records.remove(handle, stored.revision)
       })
@@ -196,70 +196,71 @@ export class Committer {
       this.#mayBeRemoved ||= !isRefusal(error)
       throw error
     }
-    // A removal that is sent again finds nothing if the first try took place.
+    // A repeated removal finds nothing if an earlier try took place.
     const isGone = outcome === 'done' || (outcome === 'missing' && sent > 1)
     if (!isGone) return outcome
-    await this.#leave(handle)
+    await this.#finishRemoval(handle)
     return 'done'
   }
 
-  // The emptied session is removed: what is set from now on begins another one.
-  async #leave(handle: string): Promise<void> {
+  // The emptied session is removed. What is set from now on begins another one.
+  async #finishRemoval(handle: string): Promise<void> {
     const { context, cookie, state } = this.#parts
     this.#mayBeRemoved = false
-    state.leave()
+    state.dropId()
     cookie.clear()
     await context.observer?.destroyed?.(handle)
   }
 
-  // ---------------------------------------------------------------- what others did
+  // ---------------------------------------------------------------- conflicts
 
-  // Another request was faster: this is what it stored. True if that contains all that this commit wants stored.
-  async #learn(bytes: Uint8Array): Promise<boolean> {
+  // Resolves a conflict with the record that is stored now. True if that already contains all that this commit has to
+  // store.
+  async #resolve(bytes: Uint8Array): Promise<boolean> {
     const { context, log, state } = this.#parts
     const theirs = open(bytes, state.handle)
-    const move = this.#writes.findMove(theirs.header)
-    if (move !== undefined) {
-      const isDone = this.#writes.isCurrent(move)
+    const tombstone = this.#writes.findTombstone(theirs.header)
+    if (tombstone !== undefined) {
+      const isDone = this.#writes.isCurrent(tombstone)
       this.#move.finish()
-      this.#settle(move.plan, move.snapshot)
+      this.#settle(tombstone.plan, tombstone.snapshot)
       return isDone
     }
     const own = this.#writes.takeOwn(theirs.header)
     if (own !== undefined) {
-      // It contains what was sent: only later changes of this request are left to merge.
+      // The record includes this write, so only later changes of this request remain to be merged.
       state.base = own.record
       this.#settle(own.plan, own.snapshot)
     }
-    if (theirs.header.moved) return this.#moved(own !== undefined)
+    if (theirs.header.moved) return this.#resolveMoved(own !== undefined)
     const known = own?.record ?? state.stored
     state.stored = theirs
     if (own !== undefined && context.replicas > 0) this.#writes.expectConfirmation()
     if (own === undefined && state.base !== undefined) {
-      takeRollback(state, state.base.header, theirs, log)
+      resolveRollback(state, state.base.header, theirs, log)
     }
     const { codec } = context
     const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
-    takeUp(state, theirs, known, codec)
+    rebaseOn(state, theirs, known, codec)
     return own !== undefined && this.#writes.isCurrent(own)
   }
 
-  async #moved(isAllSent: boolean): Promise<boolean> {
+  async #resolveMoved(isWritten: boolean): Promise<boolean> {
     const { context, cookie, state } = this.#parts
     await this.#move.undo()
     if (state.draft.keep !== undefined) throw movedError(state.handle)
     cookie.withdraw()
     state.stored = state.base
-    // If the new id has what this request has sent, nothing is lost unless it has changed more since then.
-    if (!isAllSent || planOf(state, false, context, this.#budget).step !== 'nothing') {
+    // If the session moved after this request's write, the new id has that write. Only later changes would be lost.
+    if (!isWritten || planOf(state, false, context, this.#budget).step !== 'nothing') {
       state.detach('moved')
     }
     return true
   }
 }
 
-// A later commit than the one that this request knows.
+// Whether this record is a later commit than the one that this request knows.
 function isNewer(bytes: Uint8Array, { handle, stored }: SessionState): boolean {
   return open(bytes, handle).header.counter > (stored?.header.counter ?? 0)
 }
@@ -275,15 +276,20 @@ function open(bytes: Uint8Array, handle: string): SessionRecord {
 function reportUntouched(log: Log, handle: string, error: unknown): void {
   const { code, name } = (error ?? {}) as NodeJS.ErrnoException
   const reason = code ?? name
-  report(log, 'warn', { type: 'untouched', handle, reason }, `session ${handle} was not extended: ${reason}`)
+  report(
+    log,
+    'warn',
+    { type: 'untouched', handle, reason },
+    `session ${handle} was not extended: ${reason}; a later request tries again`
+  )
 }
 
 export function movedError(handle: string): Error {
   return new ConflictError(handle, 'another request has just given it a new id')
 }
 
-/** The store has said that there is no record under this handle any more. */
-export function vanish(state: SessionState, cookie: SessionCookie, log: Log, handle: string): void {
+/** Ends the session in this request: the store has no record under this handle any more. */
+export function markDestroyed(state: SessionState, cookie: SessionCookie, log: Log, handle: string): void {
   state.detach('destroyed')
   cookie.withdraw()
   reportEnd(log, handle, 'while a request used it')

@@ -1,4 +1,4 @@
-// What it means for a commit that others have changed the record since the request read it. No I/O here.
+// Decides how a commit continues if others changed the record since the request read it. No I/O here.
 import type { Codec } from '../data/codec.js'
 import { type Log, reportRollback } from '../events.js'
 import { type Commit, includes, isSame, type Lineage } from '../records/lineage.js'
@@ -7,11 +7,11 @@ import { decodeRecord } from './plan.js'
 import type { SessionState } from './state.js'
 
 /**
- * Takes up the record that is stored now. A request that has changed nothing goes on with it; the changes of any other
- * are merged with it by the next plan.
- * @param known The last record that this request knows to have been stored.
+ * Continues from the record that is stored now. A request without changes shows its data; otherwise the next plan
+ * merges the changes into it.
+ * @param known The last record that this request knew to be stored.
  */
-export function takeUp(
+export function rebaseOn(
   state: SessionState,
   theirs: SessionRecord,
   known: SessionRecord | undefined,
@@ -27,17 +27,17 @@ export function takeUp(
   if (isRead || isTouched) state.base = state.stored
 }
 
-/** Notices a failover that has lost commits which this request has read, and decides what happens to them. */
-export function takeRollback(state: SessionState, read: Lineage, theirs: SessionRecord, log: Log): void {
+/** Detects that a failover lost commits which this request had read, and decides whether they are stored again. */
+export function resolveRollback(state: SessionState, read: Lineage, theirs: SessionRecord, log: Log): void {
   if (includes(theirs.header, read) !== false) return
   state.rolledBack = true
   reportRollback(log, state.handle, read, theirs.header)
-  // If nobody has changed anything since, they are stored again. Otherwise what the store acknowledged stands.
+  // They are stored again if no other commit came since. Otherwise those commits stand, since they were acknowledged.
   if (includes(read, theirs.header) === true) {
     state.base = theirs
     state.draft.claim()
   }
-  // No commit gets a number that a browser has seen already.
+  // No new commit may get a number that a browser has already seen.
   if (theirs.header.counter < read.counter) state.stored = renumbered(theirs, read)
 }
 

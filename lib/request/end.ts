@@ -1,4 +1,4 @@
-// Ends a session wherever the cookies of a request lead.
+// Ends every session that the cookies of a request lead to.
 import type { RequestCookies } from '../cookies/session-id.js'
 import { ConflictError } from '../errors.js'
 import type { Records } from '../records/records.js'
@@ -6,10 +6,10 @@ import { movedError } from './commit.js'
 import type { SessionState } from './state.js'
 
 /**
- * Until it is known that nothing is left, a response that says so would be wrong.
- * @param pending The handle of a new record that may have taken the place of the old one.
+ * Resolves only when no session is left, so that the response to a logout is right.
+ * @param pending The handle of a new record that may have replaced the old one.
  * @returns Whether a session was stored.
- * @throws {ConflictError} FST_SESSION_CONFLICT
+ * @throws {ConflictError} FST_SESSION_CONFLICT if a session has moved to a new id, or other requests keep changing it.
  */
 export async function endAll(
   records: Records,
@@ -25,8 +25,8 @@ export async function endAll(
   if (pending !== undefined) handles.add(pending)
   for (const handle of handles) {
     const outcome = await records.end(handle, isStored ? stored?.revision : undefined)
-    if (outcome === 'busy') throw new ConflictError(handle, 'other requests change it all the time')
-    // By another request. A move of this one, whose answer was lost, is ended with it.
+    if (outcome === 'busy') throw new ConflictError(handle, 'other requests keep changing it')
+    // Another request moved it. If this request did, and the answer was lost, `pending` ends as well.
     if (outcome === 'moved' && handle === state.handle && pending === undefined) throw movedError(handle)
   }
   return isStored

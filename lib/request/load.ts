@@ -1,4 +1,4 @@
-// Loads the session of a request: finds its record, decodes it when it is first looked at, reports what is wrong with it.
+// Loads the session of a request: finds its record, decodes it on first access, and reports problems.
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { RequestCookies, SessionIds } from '../cookies/session-id.js'
 import { PayloadError } from '../data/codec.js'
@@ -7,8 +7,8 @@ import { report, reportAmbiguous, reportRollback, timed } from '../events.js'
 import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import type { SessionRecord } from '../records/record.js'
-import { vanish } from './commit.js'
-import { type Found, find, type LookupContext, look } from './lookup.js'
+import { markDestroyed } from './commit.js'
+import { type Found, find, type LookupContext, lookUp } from './lookup.js'
 import type { RequestParts } from './parts.js'
 
 export interface LoadContext extends LookupContext {
@@ -16,7 +16,7 @@ export interface LoadContext extends LookupContext {
   onUndecodable: 'empty' | 'error'
 }
 
-/** @param onUnavailable What follows if the store does not answer: an error, or an empty session. */
+/** @param onUnavailable If the store does not answer: an error, or an empty session. */
 export function load(
   parts: RequestParts,
   handle: string,
@@ -33,9 +33,9 @@ export function load(
     },
     (reason) => {
       const error = reason ?? new UnavailableError('read', 'no reason')
-      // Nothing is written after a read that failed.
+      // After a failed read nothing is written.
       state.detach('unavailable')
-      // By its status: a custom store has errors of its own.
+      // The status decides, since a custom store has its own error classes.
       if (onUnavailable === 'error' || error.statusCode !== 503) throw error
     }
   )
@@ -45,15 +45,15 @@ export function load(
 export async function reload(parts: RequestParts): Promise<void> {
   const { context, cookie, log, records, state } = parts
   const { handle, id, stored } = state
-  if (stored === undefined) return state.forget()
+  if (stored === undefined) return state.reset()
   const received = { id, handle, outdated: false, seen: undefined }
   records.fresh = true
-  const found = await look(received, records, context).catch((error) => {
+  const found = await lookUp(received, records, context).catch((error) => {
     state.detach('unavailable')
     throw error
   })
-  state.forget()
-  if (found.state === 'missing') vanish(state, cookie, log, handle)
+  state.reset()
+  if (found.state === 'missing') markDestroyed(state, cookie, log, handle)
   else take(parts, found)
 }
 
@@ -102,7 +102,7 @@ function decode(parts: RequestParts, record: SessionRecord): Dictionary {
   }
 }
 
-// Reported when the session is looked at, once: requests that never read it are not affected.
+// Reported on first access, once: requests that never read the session are not affected.
 function refuse(parts: RequestParts, reason: string): Dictionary {
   const { context, log, state } = parts
   if (state.isReported) return {}
@@ -112,7 +112,7 @@ function refuse(parts: RequestParts, reason: string): Dictionary {
   state.draft.rebase(false, {})
   const error = new UndecodableError(handle, reason)
   report(log, 'error', { type: 'undecodable', handle, reason }, error.message)
-  // Not after the response: a log serializer that looks at the session would end the process.
+  // Not thrown after the response: in a log serializer that reads the session it would end the process.
   if (context.onUndecodable === 'error' && !parts.isOver) throw error
   return {}
 }

@@ -1,4 +1,4 @@
-// Where the cookies of a request lead: to one living session, to none, or to several.
+// Finds what the cookies of a request lead to: one living session, none, or several.
 import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
@@ -6,7 +6,7 @@ import { isTooOld, type Lifetimes } from '../records/expiry.js'
 import { NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
 
-/** How many ids later a browser may be that comes with an old one. */
+/** How many tombstones to follow from an old id to the current one. */
 const MAX_STEPS = 4
 
 export interface LookupContext {
@@ -24,7 +24,7 @@ export interface Living {
 interface Moved {
   state: 'moved'
   received: ReceivedId
-  /** The handle under which the session goes on, if the tombstone names it. */
+  /** The handle of the new id, if the tombstone names it. */
   successor: string | undefined
 }
 interface Undecodable {
@@ -41,14 +41,14 @@ interface Ambiguous {
   handles: readonly string[]
 }
 
-/** The one living session that the cookies lead to. If none of the ids does, the one that the browser was offered. */
+/** Finds the one living session among these ids; if there is none, the one under the id that was offered. */
 export async function find(
   { ids, next }: RequestCookies,
   records: Records,
   context: LookupContext
 ): Promise<Found | Ambiguous> {
   const found: Found[] = []
-  for (const id of ids) found.push(await look(id, records, context))
+  for (const id of ids) found.push(await lookUp(id, records, context))
   const living = found.filter(({ state }) => state === 'living')
   if (living.length > 1) {
     return { state: 'ambiguous', handles: living.map(({ received }) => received.handle) }
@@ -61,8 +61,8 @@ export async function find(
   return unusable ?? { state: 'missing', received: (ids[0] ?? next) as ReceivedId }
 }
 
-// A logout, or a login that has overtaken it, must not be undone by an id that was offered before: tombstones say whose
-// place it took. Without any, only what is known to have replaced the other id counts.
+// An id that was offered earlier must not undo a logout, or a login that came after the offer. So it counts only if the
+// tombstones lead to it. Without a tombstone, only an id that is known to have replaced the old one counts.
 async function follow(
   next: ReceivedId,
   found: readonly Found[],
@@ -74,27 +74,27 @@ async function follow(
   for (let steps = 0; at !== undefined; steps++) {
     if (at.state !== 'moved' || at.successor === undefined || steps === MAX_STEPS) return undefined
     if (at.successor === next.handle) break
-    at = await look({ ...next, handle: at.successor }, records, context)
+    at = await lookUp({ ...next, handle: at.successor }, records, context)
   }
-  return look(next, records, context)
+  return lookUp(next, records, context)
 }
 
-/** What the store holds under this id; its serializer is ready then. */
-export async function look(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
+/** Reads what the store holds under this id, and loads the serializer of a living record. */
+export async function lookUp(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
   const { codec, lifetimes } = context
   const bytes = await records.read(received.handle, received.seen)
   if (bytes === undefined) return { state: 'missing', received }
   const record = open(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
-  // Whatever its time: clocks may differ.
+  // A tombstone counts whatever its time, since clocks may differ.
   if (header.moved) return { state: 'moved', received, successor: successorOf(record) }
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
 }
 
-// A tombstone of version 0.1.0 does not say.
+// Tombstones of version 0.1.0 do not name it.
 function successorOf({ payload }: SessionRecord): string | undefined {
   return payload.length === 0 ? undefined : payload.toString('base64url')
 }

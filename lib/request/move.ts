@@ -1,5 +1,5 @@
-// A session gets a new id: first the new record, then the tombstone in place of the old one. At no instant is there no
-// session, and once the old id leads nowhere the new one is known to nobody but this response.
+// Moves a session to a new id: writes the new record first, then a tombstone in place of the old one. The session
+// exists at every instant, and only this response learns the new id.
 
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import { ConflictError } from '../errors.js'
@@ -17,7 +17,7 @@ interface Successor {
 export class Move {
   readonly #parts: RequestParts
   readonly #writes: Writes
-  /** What stands under a new id already. */
+  /** The record that is already stored under the new id. */
   #successor: Successor | undefined
 
   constructor(parts: RequestParts, writes: Writes) {
@@ -25,7 +25,7 @@ export class Move {
     this.#writes = writes
   }
 
-  /** @param stored The record that is to be replaced. */
+  /** @param stored The record to replace with a tombstone. */
   async attempt(stored: SessionRecord, sent: SentWrite): Promise<Outcome> {
     const state = this.#parts.state
     const { handle } = await this.#place(sent.record)
@@ -39,21 +39,21 @@ export class Move {
     return outcome
   }
 
-  // Others may have changed the session since a first try: the new record then gets that, too.
+  // Creates the new record. On a further try it is updated, since others may have changed the session meanwhile.
   async #place(record: SessionRecord): Promise<Successor> {
     const placed = this.#successor
     const { nextId, nextHandle } = this.#parts.state
     const { id, handle } = placed ?? { id: nextId, handle: nextHandle }
     try {
       await this.#parts.context.observer?.moved?.(this.#parts.state.handle, handle, record)
-      const outcome = await this.#writes.sendAnyway(
+      const outcome = await this.#writes.sendUntracked(
         (): Promise<Outcome> =>
           placed === undefined
             ? this.#parts.records.create(handle, record)
             : this.#parts.records.update(handle, placed.record.revision, record)
       )
       if (outcome !== 'done')
-        throw new ConflictError(handle, 'its record was changed before it took the place')
+        throw new ConflictError(handle, 'its new record was changed before the move was complete')
       this.#successor = { id, handle, record }
       return this.#successor
     } catch (error) {
@@ -62,12 +62,12 @@ export class Move {
     }
   }
 
-  /** The handle of what stands under a new id, while nobody knows whether it took the place of the old one. */
+  /** The handle of the new record, while it is unknown whether it replaced the old one. */
   get pending(): string | undefined {
     return this.#successor?.handle
   }
 
-  /** The tombstone stands. */
+  /** Completes the move: the tombstone is stored. */
   finish(): void {
     const successor = this.#successor
     if (successor !== undefined) this.#parts.state.settle(successor.id, successor.handle, successor.record)
@@ -75,15 +75,15 @@ export class Move {
     this.#writes.settle()
   }
 
-  /** The commit has failed. */
+  /** Ends the move after its commit has failed. */
   async giveUp(cookie: SessionCookie): Promise<void> {
     if (this.#successor === undefined) return
-    // The browser keeps the old id, and takes the new one if a tombstone leads there.
+    // The browser keeps the old id. If a tombstone leads to the offered one, the next request uses that.
     if (this.#writes.mayHaveMoved) cookie.offer(this.#successor.id)
     else await this.undo()
   }
 
-  /** Removes the new record, unless it may be in place. Nobody has its id: if that fails, it ends by itself. */
+  /** Removes the new record, unless it may have replaced the old one. If that fails, the record expires unused. */
   async undo(): Promise<void> {
     const successor = this.#successor
     if (successor === undefined || this.#writes.mayHaveMoved) return

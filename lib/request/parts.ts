@@ -3,6 +3,7 @@ import type { Cookie } from '../cookies/cookie.js'
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import type { Log } from '../events.js'
 import type { Records, RecordsOptions } from '../records/records.js'
+import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
 import type { LoadContext } from './load.js'
@@ -15,16 +16,18 @@ import type { SessionState } from './state.js'
 /** What all transactions of one registration share. */
 export interface Context extends RecordsOptions, LoadContext, PlanContext, SealContext {
   store: Store
-  /** Milliseconds that a request may wait for its store in all. */
+  /** Milliseconds that a request may wait for its store in total. */
   timeout: number
   health: HealthRecord
   cookie: Cookie
   queue: CommitQueue
   /** How many replicas a commit waits for. */
   replicas: number
-  /** Whether a cookie tells which commit the browser has seen last. */
+  /** Whether a cookie holds the last commit that the browser saw. */
   detectRollback: boolean
   observer: SessionObserver | undefined
+  /** Undefined in production. */
+  peeks: PeekCheck | undefined
 }
 
 /** One request: its session as far as it is known, where that is stored, and what the response gets. */
@@ -35,6 +38,6 @@ export interface RequestParts {
   readonly records: Records
   readonly cookie: SessionCookie
   readonly log: Log
-  /** The request is over: no error reaches its route any more. */
+  /** The request is over: an error can no longer reach its route. */
   readonly isOver: boolean
 }

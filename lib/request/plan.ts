@@ -1,4 +1,4 @@
-// What a commit is to do, and the data that it is to store. Nothing is done here.
+// Decides what a commit has to do, and which data it has to store. No I/O here.
 import type { Dictionary } from '../../serializers/serializer.js'
 import { type Codec, type Encoded, PayloadError } from '../data/codec.js'
 import { type Budget, isEqual } from '../data/equal.js'
@@ -16,18 +16,21 @@ export interface Plan {
   /** The data to store, encoded; `undefined` if the stored payload stays as it is. */
   encoded: Encoded | undefined
   permanent: boolean
-  /** A new id begins another session: nothing that is stored is kept. */
+  /** The new id begins another session, which keeps nothing that is stored. */
   beginsAnew: boolean
-  /** If the data to store holds changes of other requests too. */
+  /** Set if the data to store also holds changes of other requests. */
   merged: Merged | undefined
 }
 
-/** A merge: the data, in which objects of the request live on, what was mine, and as it was encoded what is stored. */
+/** The result of a merge. */
 interface Merged {
+  /** The merged data. Objects that the request holds stay live in it. */
   data: Dictionary
+  /** The data of this request before the merge. */
   mine: UnsealedRecord
+  /** Decodes the merged data from the payload to store. */
   stored(): Dictionary
-  /** The tag of the serializer that they are compared by. */
+  /** The tag of the serializer by which the merge compares values. */
   tag: number
 }
 
@@ -71,13 +74,13 @@ export function planOf(state: SessionState, mayTouch: boolean, context: PlanCont
   return plan
 }
 
-/** Whether a commit would store something other than a touch now. */
+/** Whether a commit would now store more than a touch. */
 export function isModified(state: SessionState, context: PlanContext): boolean {
   const { step } = planOf(state, false, context)
   return step !== 'nothing' && step !== 'touch'
 }
 
-// A session that cannot be decoded stays as it is. What is written instead begins another session, under another id.
+// A session that cannot be decoded stays as it is. Data that is set instead begins another session, under another id.
 function isBlocked({ detached, draft }: SessionState): boolean {
   if (detached === 'undecodable') return draft.keep === undefined && !draft.written
   return detached !== undefined
@@ -97,7 +100,7 @@ function isTouched(
   return mayTouch && isTouchDue(header, lifetimes, Date.now())
 }
 
-// What this data encodes to, if that is not what is stored.
+// Encodes this data; `undefined` if that is what is stored.
 function encodeChanged(
   data: Dictionary,
   stored: SessionRecord,
@@ -110,8 +113,8 @@ function encodeChanged(
   return encoded.tag === tag && stored.payload.equals(encoded.record.payload) ? undefined : encoded
 }
 
-// If another serializer wrote the record, nothing counts as changed because of that alone, and nothing as unchanged
-// because that one cannot tell it apart.
+// Whether this data is unchanged, for a record that another serializer wrote. The change of serializer alone is no
+// change of the data. A change that the other serializer cannot represent still is one.
 function isAsWritten(
   data: Dictionary,
   { header: { tag }, payload }: SessionRecord,
@@ -128,8 +131,8 @@ function isAsWritten(
   }
 }
 
-// What this request has read, what it made of it, and what is stored by now, in one. All three are compared as one
-// serializer brings them back; what nobody changed stays as its own serializer has it.
+// Merges what this request read, what it made of it, and what is stored now. All three are compared as one serializer
+// decodes them. A value that no request changed stays as its own serializer decodes it.
 function mergedPlan(
   { draft, handle }: SessionState,
   base: SessionRecord,
@@ -143,7 +146,7 @@ function mergedPlan(
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = () => codec.decode(tag, record.payload)
   const theirs = kept(decodeRecord(stored, handle, codec), keep)
-  const others = stored.header.tag === tag ? theirs : comeBack(theirs, tag, codec)
+  const others = stored.header.tag === tag ? theirs : roundTrip(theirs, tag, codec)
   const data = mergeOrConflict(handle, () =>
     mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, mine, budget)
   )
@@ -174,7 +177,7 @@ function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
 
 function readAs(record: SessionRecord, keep: Keep, tag: number, handle: string, codec: Codec): Dictionary {
   const data = kept(decodeRecord(record, handle, codec), keep)
-  return record.header.tag === tag ? data : comeBack(data, tag, codec)
+  return record.header.tag === tag ? data : roundTrip(data, tag, codec)
 }
 
 /** @throws {UndecodableError} FST_SESSION_UNDECODABLE */
@@ -186,8 +189,8 @@ export function decodeRecord({ header, payload }: SessionRecord, handle: string,
   }
 }
 
-// What would come back of these values; themselves if the serializer refuses them, which another one has stored.
-function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
+// Encodes and decodes these values. If the serializer refuses what another one stored, the values stay as they are.
+function roundTrip(values: Dictionary, tag: number, codec: Codec): Dictionary {
   try {
     return codec.decode(tag, codec.encode(values, tag).payload)
   } catch {
@@ -196,10 +199,10 @@ function comeBack(values: Dictionary, tag: number, codec: Codec): Dictionary {
 }
 
 /**
- * Gives the draft what a commit has stored beside its own changes. Changes since the snapshot stay changes. If they cannot
- * be merged now, the next commit says so: this one has taken place.
+ * Adds the changes of other requests that a commit has stored to the draft. Changes since the snapshot stay changes. If
+ * these cannot be merged, the next commit reports the conflict, because this one has succeeded.
  */
-export function takeMerged(
+export function rebaseDraft(
   state: SessionState,
   snapshot: Snapshot,
   plan: Plan,
@@ -213,7 +216,7 @@ export function takeMerged(
     draft.rebase(permanent, data)
     return
   }
-  const normalize = (values: Dictionary) => comeBack(values, tag, codec)
+  const normalize = (values: Dictionary) => roundTrip(values, tag, codec)
   try {
     const live = mergeLive(
       codec.decode(tag, mine.payload),

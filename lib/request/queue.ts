@@ -15,7 +15,7 @@ export class CommitQueue {
     return this.#last.size
   }
 
-  /** Joins the queue of this key. Every lease has to be released. */
+  /** Joins the queue of this key. Every lease must be released. */
   acquire(key: string): Lease {
     const lease = new Lease(this.#last.get(key))
     this.#last.set(key, lease)
@@ -53,7 +53,7 @@ export class Lease {
   }
 
   /**
-   * Resolves when the previous lease is released, with the record that it stored, if that is known; never rejects.
+   * Resolves when the previous lease is released, with the record that it stored if that is known. Never rejects.
    * `undefined` if the key was free.
    */
   get previous(): Promise<Buffer | undefined> | undefined {

@@ -1,4 +1,4 @@
-// The record that a commit stores: its header follows from the one that is there, its payload from the plan.
+// Makes the record that a commit stores: the header follows from the stored one, the payload from the plan.
 import type { Codec } from '../data/codec.js'
 import type { FidelityCheck, KeptReport } from '../data/fidelity.js'
 import type { Log } from '../events.js'
@@ -27,12 +27,12 @@ export function nextHeader(
   const next =
     isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
   if (step === 'touch' || step === 'nothing') return next
-  // A new id is still the same session, and grows as old; one that kept nothing is another.
+  // A new id alone does not make a session younger. If it keeps no data, it begins another session.
   if (beginsAnew) next.createdAt = now
   return followed(next)
 }
 
-/** @param header Becomes the record's, with the tag of the serializer that wrote the payload. */
+/** @param header Becomes the header of the record, with the tag of the serializer that wrote the payload. */
 export function seal(
   { encoded, merged }: Plan,
   header: Header,
@@ -44,19 +44,19 @@ export function seal(
   const { record, tag, keys } = encoded
   const data = merged?.data ?? draft.data
   if (tag === codec.writer.tag) fidelity?.check(data, record.payload, codec, log)
-  else keptReport.tell(keys, tag, data, codec, log)
+  else keptReport.warn(keys, tag, data, codec, log)
   header.tag = tag
   return record.seal(header)
 }
 
-/** What was set to the value that it had is no change: nothing is stored. */
+/** Settles a draft without changes to store, such as a key that was set to the value that it had. */
 export function settleUnchanged(
   { detached, draft, stored }: SessionState,
   { codec, fidelity }: SealContext,
   log: Log
 ): void {
   if (detached !== undefined) return
-  // Or the serializer has no word for the change, which developers want to know.
+  // If the serializer cannot represent the change, developers want to know.
   if (draft.written && stored?.header.tag === codec.writer.tag) {
     fidelity?.check(draft.data, stored.payload, codec, log)
   }

@@ -1,4 +1,4 @@
-// What one request knows of its session: its id, the record that it read, the one that is stored now, and its draft.
+// What one request knows about its session: its id, the record that it read, the one that is stored now, and its draft.
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { SessionIds } from '../cookies/session-id.js'
 import type { SessionRecord } from '../records/record.js'
@@ -13,9 +13,9 @@ export class SessionState implements SessionView {
   #handle: string | undefined
   #nextId: string | undefined
   #nextHandle: string | undefined
-  /** The record that the draft began with: what differs from it was changed by this request. */
+  /** The record that the draft began with. Differences from it are changes of this request. */
   base: SessionRecord | undefined
-  /** The record that is stored, as far as this request knows: a write expects its revision. */
+  /** The record that is stored, as far as this request knows. A write expects its revision. */
   stored: SessionRecord | undefined
   detached: Detached | undefined
   destroyed = false
@@ -60,7 +60,10 @@ export class SessionState implements SessionView {
     return this.#nextHandle
   }
 
-  /** Takes up this id, and its record if there is one. `read` decodes the data when that is first looked at. */
+  /**
+   * Takes this id, and its record if there is one.
+   * @param read Decodes the data on first access.
+   */
   take(id: string, handle: string, record?: SessionRecord, read?: () => Dictionary): void {
     this.#id = id
     this.#handle = handle
@@ -69,34 +72,34 @@ export class SessionState implements SessionView {
     this.#draft = read && new Draft(this.#observer, record?.header.permanent, read)
   }
 
-  /** Another id, from the next commit on. */
+  /** Gives the session another id from the next commit on. */
   renew(): void {
     this.#nextId = this.#ids.create()
     this.#nextHandle = undefined
   }
 
-  /** Drops id and record, and with them a new id that is not stored yet. The draft stays. */
-  leave(): void {
+  /** Drops the record, its id and a new id that is not stored yet. The draft stays. */
+  dropId(): void {
     this.#id = this.#handle = this.#nextId = this.#nextHandle = undefined
     this.base = this.stored = undefined
   }
 
-  /** This record is stored under this id, and the draft holds nothing else. */
+  /** This record is stored under this id, and contains the whole draft. */
   settle(id: string, handle: string, record: SessionRecord): void {
-    // It may have been renewed once more meanwhile, which is for the next commit.
+    // If the id was renewed again meanwhile, the next commit stores that.
     if (this.#nextId === id) this.#nextId = this.#nextHandle = undefined
     this.#id = id
     this.#handle = handle
     this.base = this.stored = record
   }
 
-  /** Back to an empty session. */
-  forget(): void {
-    this.leave()
+  /** Makes this an empty session. */
+  reset(): void {
+    this.dropId()
     this.#draft = undefined
   }
 
-  /** The session has ended or went on elsewhere: what this request has changed is not saved. */
+  /** Separates this request from the stored session, so that its changes are not saved. */
   detach(detached: Detached): void {
     this.stored = undefined
     this.detached = detached

@@ -1,4 +1,4 @@
-// One request's session: orders what the request asks for, and what its response gets.
+// The transaction of one request: runs its steps in order, and gives the response its cookie.
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
@@ -21,7 +21,7 @@ import { isChanged, isUncommitted, reportUnsaved } from './unsaved.js'
 /** The response, as far as a transaction knows it. */
 export interface Response extends CookieHeaders {
   readonly log: Log
-  /** Calls back when the response has been sent or has failed; soon, if that is over. */
+  /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
 }
 
@@ -34,14 +34,14 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly state: SessionState
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
-  /** An error of `regenerate` or `destroy`: a response that hides it would be wrong. */
+  /** An error of `regenerate` or `destroy`: the response must fail with it. */
   #failure: { error: unknown } | undefined
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastStep: Promise<void> | undefined
   /** How many calls of reload() are under way. */
   #reloads = 0
-  /** Why it is disabled. */
+  /** Why the session is disabled. */
   #reason: string | undefined
 
   constructor(context: Context, response: Response) {
@@ -65,7 +65,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return isModified(this.state, this.context)
   }
 
-  /** Reads the session that the browser names. If there is none, the session is a new one, with another id. */
+  /**
+   * Reads the session that the cookies name. If there is none, the session is a new one with another id.
+   * @param fresh Whether the store must not answer from a copy.
+   */
   load(
     cookies: RequestCookies,
     onUnavailable: 'error' | 'anonymous',
@@ -85,8 +88,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   /**
-   * Commits what the request has made of its session; later calls do nothing. If there is nothing to do it returns
-   * nothing, so that most requests wait for no promise.
+   * Commits the changes of the request; later calls do nothing. Returns `undefined` if there is nothing to do, so that
+   * most requests wait for no promise.
    * @param mayTouch Whether the request counts as use of the session.
    */
   commit(mayTouch: boolean): Promise<void> | undefined {
@@ -114,13 +117,14 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   /** Ends the transaction without a commit. */
   discard(reason: string): void {
-    if (this.#phase === 'open' && this.#isLost()) this.#reportUnsaved(reason)
+    if (this.#phase === 'open' && this.#isLost())
+      this.#reportUnsaved(reason, 'call save() for changes that an error must not undo')
     this.#phase = 'over'
   }
 
   save(): Promise<void> {
     return this.#next(async () => {
-      // The record that cannot be decoded stays; what is saved begins another session.
+      // A record that cannot be decoded stays. What is saved begins another session.
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
       await this.#perform(true)
       this.#sendCookie()
@@ -139,7 +143,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       } finally {
         this.#reloads--
       }
-      // A regenerate() before it still takes place.
+      // An earlier regenerate() still takes place.
       if (keep === undefined || this.state.isNew) return
       this.state.draft.regenerate(keep)
       this.state.renew()
@@ -165,8 +169,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       this.#committer = undefined
       state.detached = undefined
       if (this.state.draft.changes !== changes)
-        this.#reportUnsaved('it was changed while destroy() was under way')
-      state.forget()
+        this.#reportUnsaved('it was changed while destroy() was under way', 'await destroy() first')
+      state.reset()
       this.cookie.clear()
     })
   }
@@ -180,7 +184,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       this.#failure = undefined
       return Promise.resolve()
     } catch (error) {
-      // The response must not look as if there were a new id, even if nobody awaits this promise.
+      // The response must not look as if the id were new, even if the route ignores this promise.
       this.#failure = { error }
       const failed = Promise.reject(error)
       failed.catch(() => {})
@@ -207,8 +211,12 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.#watch()
   }
 
-  // The steps of a request run one after another, even if it does not await them. If it ignores the promise, the commit
-  // still has to succeed, and there is no unhandled rejection.
+  beforePeek(key: string, value: object): void {
+    this.context.peeks?.note(this.state.draft, key, value, this.context.codec)
+  }
+
+  // The steps of a request run one after another, even if it does not await them. If it ignores a promise, later steps
+  // and the commit still run, and there is no unhandled rejection.
   #next(step: () => Promise<void>): Promise<void> {
     if (!this.cookie.isOpen) this.store.renew()
     const next = this.#lastStep === undefined ? step() : this.#lastStep.then(step, step)
@@ -244,25 +252,26 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   // ---------------------------------------------------------------- the response
 
   #conclude(): void {
+    this.context.peeks?.check(this.state.draft, this.state.handle, this.context.codec, this.log)
     this.#sendCookie()
     if (this.state.detached !== undefined && this.state.draft.written)
-      this.#reportUnsaved(this.state.detached)
+      this.#reportUnsaved(this.state.detached, 'routes and onSend hooks can check session.detached')
   }
 
   #sendCookie(): void {
     const { stored, id } = this.state
     if (stored === undefined) return
-    const seen = this.context.detectRollback ? stored.header : undefined
-    this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), seen)
+    const lastCommit = this.context.detectRollback ? stored.header : undefined
+    this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), lastCommit)
   }
 
-  // Changes after the response, or in one without a commit, are not lost silently.
+  // Reports changes that are made after the commit, or without one, when the response has been sent.
   #watch(): void {
     if (this.#isWatched) return
     this.#isWatched = true
     const check = () => {
       if (this.state.detached !== undefined) return
-      if (this.#isLost()) this.#reportUnsaved('it was changed without a commit: call save()')
+      if (this.#isLost()) this.#reportUnsaved('it was changed without a commit', 'call save()')
       else this.#isWatched = false
     }
     this.#response.onceClosed(() => {
@@ -276,7 +285,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.context)
   }
 
-  #reportUnsaved(reason: string): void {
-    reportUnsaved(this.log, this.state, reason)
+  #reportUnsaved(reason: string, cure: string): void {
+    reportUnsaved(this.log, this.state, reason, cure)
   }
 }

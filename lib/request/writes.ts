@@ -1,5 +1,5 @@
-// The writes of one request, as far as it is not known what became of them. A write whose answer is lost is sent again,
-// and recognised by its nonce, so that it takes place once, or fails as uncertain.
+// The writes of one request whose outcome is unknown. A write whose answer is lost is sent again, and recognised by its
+// nonce: it takes effect once, or fails as uncertain.
 
 import { isRefusal, NotReplicatedError, UncertainError } from '../errors.js'
 import { includes, isSame, type Lineage } from '../records/lineage.js'
@@ -8,10 +8,10 @@ import type { Snapshot } from '../session/draft.js'
 import type { Outcome } from '../stores/store.js'
 import type { Plan } from './plan.js'
 
-/** How often a write is sent again whose answer was lost. */
+/** How often a write is sent again after its answer was lost. */
 const MAX_RESENDS = 2
 
-/** A write, what it stores, and how far the draft had come. */
+/** A write: its record, its plan, and the draft at that time. */
 export interface SentWrite {
   record: SessionRecord
   plan: Plan
@@ -19,24 +19,24 @@ export interface SentWrite {
 }
 
 export class Writes {
-  /** May have taken place, on the record that this request knows to be stored. */
+  /** Writes of the record that may have taken place. */
   #unanswered: SentWrite[] = []
-  /** Tombstones that may stand under the id. */
+  /** Tombstones that may be stored under the old id. */
   #tombstones: SentWrite[] = []
-  /** Why that is not known. */
+  /** The error that says why the outcome is unknown. */
   #uncertainty: unknown
-  /** The one that was sent last. A client may have sent it twice without a word. */
+  /** The write that was sent last. A client may have sent it twice unnoticed. */
   #last: SentWrite | undefined
   #isUnconfirmed = false
-  /** SentWrite by the commit that is under way. */
+  /** The writes of the commit that is under way. */
   #current: SentWrite[] = []
 
-  /** A write is stored, and its replicas have not confirmed it. */
+  /** A write is stored, but its replicas have not confirmed it. */
   get isUnconfirmed(): boolean {
     return this.#isUnconfirmed
   }
 
-  /** A tombstone of this request may stand under the id. */
+  /** A tombstone of this request may be stored under the old id. */
   get mayHaveMoved(): boolean {
     return this.#tombstones.length > 0
   }
@@ -46,12 +46,12 @@ export class Writes {
     this.#current = []
   }
 
-  /** Whether this is what the commit that is under way wants stored, so that nothing is left for it to do. */
+  /** Whether this write of the commit that is under way leaves nothing to do, not even to be confirmed. */
   isCurrent(sent: SentWrite): boolean {
     return !this.#isUnconfirmed && this.#current.includes(sent)
   }
 
-  /** What the request fails with: a refusal of this try says nothing of an earlier one. */
+  /** The error that the request fails with. A refusal of this try says nothing about an earlier one. */
   errorOf(error: unknown): unknown {
     const isUncertain = this.#unanswered.length > 0 || this.mayHaveMoved || this.#isUnconfirmed
     return isUncertain ? this.#uncertainty : error
@@ -66,12 +66,12 @@ export class Writes {
     return this.#send(write, sent, this.#tombstones)
   }
 
-  /** Sends what nobody else can have changed, or what may well happen twice. */
-  sendAnyway(write: () => Promise<Outcome>): Promise<Outcome> {
+  /** Sends a write that no other request can conflict with, or that may happen twice without harm. */
+  sendUntracked(write: () => Promise<Outcome>): Promise<Outcome> {
     return this.#send(write)
   }
 
-  /** @param unanswered Takes the write if it is not known in the end whether it took place. */
+  /** @param unanswered Gets the write if its outcome stays unknown. */
   async #send(
     write: () => Promise<Outcome>,
     sent?: SentWrite,
@@ -84,7 +84,7 @@ export class Writes {
     for (let resends = 0; ; resends++) {
       try {
         const outcome = await write()
-        // Another record stands there by now, which tells whether this one came before it.
+        // After a conflict, the record that is stored shows whether this write came before it.
         if (outcome === 'done') this.#last = undefined
         else if (uncertainty !== undefined && sent !== undefined) unanswered.push(sent)
         return outcome
@@ -103,14 +103,14 @@ export class Writes {
     }
   }
 
-  /** The tombstone of this request that stands there, if it is one. */
-  findMove(there: Lineage): SentWrite | undefined {
+  /** The tombstone of this request that this record is, if it is one of them. */
+  findTombstone(there: Lineage): SentWrite | undefined {
     return this.#tombstones.find(({ record }) => isSame(record.header, there))
   }
 
   /**
-   * The write of this request that led to this record, if one did. It is not looked for again.
-   * @throws {UncertainError} FST_SESSION_UNCERTAIN if so many came since that nobody can tell.
+   * The write of this request that led to this record, if one did. Afterwards the outcome of every write is known.
+   * @throws {UncertainError} FST_SESSION_UNCERTAIN if more commits came since than a record remembers.
    */
   takeOwn(there: Lineage): SentWrite | undefined {
     const unanswered = this.#unanswered
@@ -121,20 +121,20 @@ export class Writes {
     return found
   }
 
-  /** It is known of all writes what became of them. */
+  /** The outcome of every write is known. */
   settle(): void {
     this.#unanswered = []
     this.#tombstones = []
     this.#last = undefined
   }
 
-  /** The record that is stored now is confirmed. */
+  /** The outcome of every write is known, and no confirmation by replicas is missing. */
   confirm(): void {
     this.settle()
     this.#isUnconfirmed = false
   }
 
-  /** A later try has found what an earlier one has stored: nobody has waited for its replicas. */
+  /** A later try found what an earlier one had stored: the confirmation by its replicas is missing. */
   expectConfirmation(): void {
     this.#isUnconfirmed = true
     this.#uncertainty ??= new NotReplicatedError('commit', 'an unknown number of replicas')

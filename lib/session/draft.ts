@@ -1,19 +1,19 @@
-// What one request has made of its session so far: its data, and what it asked for at commit. No I/O here.
+// The session as one request has changed it so far, and what the request asked for at commit. No I/O here.
 import type { Dictionary } from '../../serializers/serializer.js'
 import { KeyError } from '../errors.js'
 
-/** Which data stays when a session gets a new id: all, none, or these keys. */
+/** Which data a session keeps when it gets a new id: all, none, or these keys. */
 export type Keep = boolean | readonly string[]
 
-/** Who is told of what happens to a draft. */
 export interface DraftObserver {
-  /** Before every change; may throw to refuse it. */
+  /** Called before every change. Throws to refuse it. */
   beforeChange(): void
-  /** When an object is first handed out, which its holder may change from then on. */
+  /** Called when an object is first handed out. The request may change it unnoticed from then on. */
   afterHandOut(): void
+  /** Called before an object is handed out for reading only. */
+  beforePeek(key: string, value: object): void
 }
 
-/** The data as this request has changed it, and what it asked for at commit. */
 export class Draft {
   readonly #observer: DraftObserver
   #read: (() => Dictionary) | undefined
@@ -25,32 +25,32 @@ export class Draft {
   #beginsAnew = false
   #renewals = 0
   #changes = 0
-  /** The session is to be touched at commit, however short ago it last was. */
+  /** Touch the session at commit even if `touchAfter` has not passed. */
   touch = false
 
-  /** @param read Decodes the stored data, when that is first looked at. */
+  /** @param read Decodes the stored data. Called on first access. */
   constructor(observer: DraftObserver, permanent = false, read?: () => Dictionary) {
     this.#observer = observer
     this.#permanent = permanent
     this.#read = read
   }
 
-  /** A key was set or deleted. */
+  /** Whether a key was set or deleted. */
   get written(): boolean {
     return this.#written
   }
 
-  /** An object was handed out. */
+  /** Whether an object was handed out, so that only a comparison shows whether the data has changed. */
   get handedOut(): boolean {
     return this.#handedOut
   }
 
-  /** Which data stays when the session gets a new id at commit; `undefined` if it keeps its id. */
+  /** Which data the session keeps with its new id at commit; `undefined` if it keeps its id. */
   get keep(): Keep | undefined {
     return this.#keep
   }
 
-  /** The session got a new id and kept none of its data: it is another session. */
+  /** Whether the session gets a new id and keeps no data, which makes it a new session. */
   get beginsAnew(): boolean {
     return this.#beginsAnew
   }
@@ -64,12 +64,12 @@ export class Draft {
     this.#permanent = permanent
   }
 
-  /** Stored data is never empty, so it need not be decoded to answer this. */
+  /** Does not decode stored data, which is never empty. */
   get isEmpty(): boolean {
     return this.#read === undefined && Object.keys(this.#data).length === 0
   }
 
-  /** The data itself; this does not count as handing it out. */
+  /** The data itself. Reading it here does not count as handing it out. */
   get data(): Dictionary {
     if (this.#read !== undefined) {
       this.#data = this.#read()
@@ -78,12 +78,12 @@ export class Draft {
     return this.#data
   }
 
-  /** How often it was changed. */
+  /** The number of changes so far. */
   get changes(): number {
     return this.#changes
   }
 
-  /** Takes the data that was stored after a merge with the changes of other requests. Objects handed out stay live. */
+  /** Replaces the data by the merge that was stored. Objects already handed out stay live. */
   rebase(permanent: boolean, data: Dictionary): void {
     this.#permanent = permanent
     if (!this.#handedOut) {
@@ -94,23 +94,23 @@ export class Draft {
     Object.defineProperties(this.#data, Object.getOwnPropertyDescriptors(data))
   }
 
-  /** All of its data counts as changed by this request. */
+  /** Counts all data as changed by this request. */
   claim(): void {
     this.#written = true
   }
 
-  /** Takes the changes of other requests, if this one has neither changed nor handed out anything. */
+  /** Replaces the data by that of other requests. Only for a draft that neither changed nor handed out anything. */
   showInstead(permanent: boolean, read: () => Dictionary): void {
     this.#permanent = permanent
     this.#read = read
   }
 
-  /** The draft as it is now, which a commit is about to store. */
+  /** The state that a commit is about to store. */
   snapshot(): Snapshot {
     return { changes: this.#changes, renewals: this.#renewals, permanent: this.#permanent, touch: this.touch }
   }
 
-  /** This much has been committed. What was changed since is still to be. */
+  /** Marks this snapshot as committed. Later changes remain to be committed. */
   settle({ changes, renewals, touch }: Snapshot): void {
     if (changes === this.#changes) this.#written = false
     if (renewals === this.#renewals) {
@@ -133,19 +133,27 @@ export class Draft {
     return this.#handOut(this.data[key])
   }
 
+  /** The value of a key, for reading only: this does not count as handing it out. */
+  peek(key: string): unknown {
+    if (!Object.hasOwn(this.data, key)) return undefined
+    const value = this.data[key]
+    if (typeof value === 'object' && value !== null) this.#observer.beforePeek(key, value)
+    return value
+  }
+
   all(): Dictionary {
     return this.#handOut(this.data)
   }
 
-  /** Setting a key to `undefined` deletes it: what comes back is then the same with every serializer. */
+  /** `undefined` deletes the key: serializers differ in whether they keep `undefined`. */
   set(key: string, value: unknown): void {
     if (value === undefined) {
       this.delete(key)
       return
     }
-    if (typeof key !== 'string') throw new KeyError(key, 'is not a string')
+    if (typeof key !== 'string') throw new KeyError(key, 'is not a string: use a string as the key')
     if (key === '__proto__')
-      throw new KeyError(key, 'is refused: it would change the prototype of what holds it')
+      throw new KeyError(key, 'is refused, since it could change a prototype: use another key')
     this.#observer.beforeChange()
     this.data[key] = this.#handOut(value)
     this.#change()
@@ -158,19 +166,19 @@ export class Draft {
     return delete this.data[key]
   }
 
-  /** Drops at once what is not kept; the id changes at commit. A second call brings nothing back. */
+  /** Drops the other data now; the id changes at commit. A second call restores nothing. */
   regenerate(keep: Keep): void {
     this.#observer.beforeChange()
     if (keep === false && this.#read !== undefined) {
-      // What is to go need not be decoded, nor be decodable.
+      // All stored data goes, so it need not be decodable.
       this.#read = undefined
     } else if (keep !== true) {
       for (const key of this.keys()) if (keep === false || !keep.includes(key)) this.delete(key)
     }
     if (keep !== true) {
-      // Whoever comes next at a shared machine is not to be remembered because somebody else was.
+      // The next user of a shared machine did not ask to be remembered.
       this.#permanent = false
-      // Also if there is nothing to drop: what another request adds meanwhile is not to be kept either.
+      // Even if there is nothing to drop here, the commit must drop keys that another request adds meanwhile.
       this.#change()
       this.#beginsAnew ||= this.isEmpty
     }
@@ -192,7 +200,7 @@ export class Draft {
   }
 }
 
-/** How far a draft had come. */
+/** The state of a draft at one moment. */
 export interface Snapshot {
   changes: number
   renewals: number
@@ -200,7 +208,7 @@ export interface Snapshot {
   touch: boolean
 }
 
-/** The part of this data that a regenerated session keeps. */
+/** The part of the data that a regenerated session keeps. */
 export function kept(data: Dictionary, keep: Keep): Dictionary {
   if (keep === true) return data
   if (keep === false) return {}

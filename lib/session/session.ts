@@ -1,22 +1,30 @@
-// The session object that a route sees. No I/O here: what needs the store is asked of the transaction that the session
-// belongs to.
+// The session object that a route sees. No I/O here: the transaction of the request talks to the store.
 import { inspect } from 'node:util'
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { CallbackError, KeyError } from '../errors.js'
 import type { Draft, Keep } from './draft.js'
 import { foreignNames } from './foreign-names.js'
+import type { DeepReadonly } from './peek.js'
 
-/** The keys of your sessions and their types: extend it by declaration merging. */
-// biome-ignore lint/suspicious/noEmptyInterface: it is filled by those who use the package
+/**
+ * The keys of your sessions and their types. Extend it by declaration merging.
+ * @example
+ * declare module 'fastify-ioredis-session' {
+ *   interface SessionData {
+ *     userId: number
+ *   }
+ * }
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: applications extend it
 export interface SessionData {}
 
-/** Why a session is empty and never saved. */
+/** Why a session is empty and never saved; see `SessionMethods.detached`. */
 export type Detached = 'not loaded' | 'disabled' | 'unavailable' | 'undecodable' | 'moved' | 'destroyed'
 
-/** What a session shows of its state. */
+/** The state of a session, as its methods read it. */
 export interface SessionView {
   readonly draft: Draft
-  /** The handle that the session has after the next commit. */
+  /** The handle of the session after the next commit. */
   readonly nextHandle: string
   readonly isNew: boolean
   readonly destroyed: boolean
@@ -24,25 +32,25 @@ export interface SessionView {
   readonly detached: Detached | undefined
 }
 
-/** What a session asks of the transaction that it belongs to. */
+/** The transaction behind a session. */
 export interface SessionOwner {
   readonly state: SessionView
   readonly isModified: boolean
   save(): Promise<void>
   reload(): Promise<void>
   destroy(): Promise<void>
-  /** Fails the request if it fails. */
+  /** An error also fails the request. */
   regenerate(keep: Keep): Promise<void>
-  /** Extends the session at commit; false if the options do not allow that. */
+  /** Extends the session at commit. Returns false if the options do not allow it. */
   touch(): boolean
   setCookie(attributes: ResponseCookie): void
 }
 
-/** What a session asks of the request that it belongs to. */
+/** The request behind a session. */
 export interface SessionHost {
-  /** Ends the request with this error, even if nobody looks at the promise that was rejected with it. */
+  /** Ends the request with this error, even if the application ignores the rejected promise. */
   fail(error: Error, given: readonly unknown[]): void
-  /** Tells developers, once for each name, what to use in its place. */
+  /** Logs, once per name and outside production, what to use instead. */
   hint(name: string, advice: string): void
 }
 
@@ -50,8 +58,8 @@ const owner = Symbol('session.owner')
 const host = Symbol('session.host')
 
 /**
- * The methods and properties of a session beside its data. Data is reached by `get`, `set`, `has`, `delete` and
- * `data`, or as properties. A key that has the name of one of these is reached by `get` and `set` alone.
+ * The methods and properties of a session, besides its data. Access data with `get`, `set`, `has`, `delete` and `data`,
+ * or as properties. For a key that has the name of a method or property below, use `get` and `set`.
  */
 export class SessionMethods<Data extends object = SessionData> {
   readonly [owner]: SessionOwner
@@ -63,47 +71,54 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * The handle: a public name of this session, safe to log. It says nothing of the secret id in the cookie. After
-   * `regenerate()` it is the new one.
+   * The handle: the public name of this session. It is safe to log, because the secret id in the cookie cannot be
+   * derived from it. After `regenerate()` it is the handle of the new id.
    */
   get id(): string {
     return this[owner].state.nextHandle
   }
 
-  /** The same as `id`, under the name that it has in @fastify/session. */
+  /** The same as `id`, under the name that @fastify/session uses. */
   get sessionId(): string {
     return this[owner].state.nextHandle
   }
 
-  /** Whether nothing is stored for this session yet. */
+  /** Whether the store holds nothing for this session yet. */
   get isNew(): boolean {
     return this[owner].state.isNew
   }
 
-  /** Whether the stored session has ended: by this request, by another one, or by its expiry during this one. */
+  /** Whether the stored session has ended: this or another request destroyed it, or it expired during this request. */
   get destroyed(): boolean {
     return this[owner].state.destroyed
   }
 
   /**
-   * Whether commits were lost, as in a failover: the store holds something older, another history or nothing. With the
-   * option `detectRollback` this is what the browser has seen, which includes sessions that have ended. Without it, only
-   * what was lost between this request's read and its commit.
+   * Whether commits were lost, for example in a failover: the store holds an older record, another history or none.
+   * With `detectRollback` this covers all commits that the browser has seen, and also sessions that have ended.
+   * Without it, this covers only a rollback between this request's read and its commit.
    */
   get rolledBack(): boolean {
     return this[owner].state.rolledBack
   }
 
   /**
-   * Why this session is empty and not saved, if it is: `'not loaded'` before the plugin's hook, `'disabled'` by the
-   * route, the store `'unavailable'`, the record `'undecodable'` (what is written then begins another session), `'moved'`
-   * to a new id or `'destroyed'` by a request at the same time.
+   * Why this session is empty and never saved; `undefined` if it is attached.
+   * - `'not loaded'`: the plugin's `onRequest` hook has not run yet.
+   * - `'disabled'`: the route has `session: false`, or its URL is outside `cookie.path`.
+   * - `'unavailable'`: the store did not answer, and `onUnavailable` is `'anonymous'`.
+   * - `'undecodable'`: the record cannot be decoded. A write starts a new session.
+   * - `'moved'`: a concurrent request gave the session a new id.
+   * - `'destroyed'`: a concurrent request ended the session.
    */
   get detached(): Detached | undefined {
     return this[owner].state.detached
   }
 
-  /** Whether the session outlives the browser, for `permanentLifetime` seconds. Assign to change it. */
+  /**
+   * Whether the session outlives the browser, for `permanentLifetime` seconds. Assign to change it.
+   * @default false
+   */
   get permanent(): boolean {
     return this[owner].state.draft.permanent
   }
@@ -112,26 +127,42 @@ export class SessionMethods<Data extends object = SessionData> {
     this[owner].state.draft.permanent = Boolean(permanent)
   }
 
-  /** The value of a key; `undefined` if there is none. Changes inside an object are noticed at commit. */
+  /** The value of a key; `undefined` if there is none. The commit detects changes inside objects. */
   get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined {
     return this[owner].state.draft.get(key) as Data[Key] | undefined
   }
 
   /**
+   * The value of a key, for reading only. Unlike `get()`, it does not make the commit look for changes inside objects.
+   * A change inside the value may be lost; unless NODE_ENV is production, the plugin warns about it.
+   * @example
+   * const theme = session.peek('settings')?.theme
+   */
+  peek<Key extends keyof Data & string>(key: Key): DeepReadonly<Data[Key]> | undefined {
+    return this[owner].state.draft.peek(key) as DeepReadonly<Data[Key]> | undefined
+  }
+
+  /**
    * Sets a key; `undefined` deletes it.
-   * @throws FST_SESSION_KEY for `__proto__`; FST_SESSION_DETACHED on a route with `session: false`.
+   * @throws FST_SESSION_KEY for `__proto__` and keys that are not strings; FST_SESSION_DETACHED if `detached` is
+   * `'disabled'`; FST_SESSION_NOT_LOADED before the plugin's hook; FST_SESSION_RELOADING during `reload()`
+   * @example
+   * session.set('userId', 42)
+   * session.userId = 42 // the same
    */
   set<Key extends keyof Data & string>(key: Key, value: Data[Key] | undefined): void {
     this[owner].state.draft.set(key, value)
   }
 
+  /** Whether the session has this key. */
   has(key: keyof Data & string): boolean {
     return this[owner].state.draft.has(key)
   }
 
   /**
-   * Deletes a key; false if there was none. A session without keys is deleted at commit, with its cookie.
-   * @throws FST_SESSION_KEY without a key: `destroy()` ends the session.
+   * Deletes a key. If no key remains, the commit deletes the session and its cookie.
+   * @returns false if there was no such key.
+   * @throws FST_SESSION_KEY if the key is missing: `destroy()` ends the session
    */
   delete(key: keyof Data & string): boolean {
     if (key === undefined) {
@@ -140,48 +171,52 @@ export class SessionMethods<Data extends object = SessionData> {
     return this[owner].state.draft.delete(key)
   }
 
-  /** All data, live: what is changed in it is changed in the session. */
+  /** All data, live: changes to this object are changes to the session. */
   data(): Partial<Data> {
     return this[owner].state.draft.all() as Partial<Data>
   }
 
   /**
-   * Gives the session a new id at commit. Every login should call it with `false` or a list. What is not kept is dropped
-   * at once, and the session is then not permanent. If this fails, so does the response, even if the error is handled.
-   * @param keep `true`, the default: all data stays; `false`: none; or the keys that stay.
-   * @throws FST_SESSION_CONFLICT if another request has just done the same, FST_SESSION_DETACHED, FST_SESSION_KEY
+   * Gives the session a new id at commit. Call it at every login, with `false` or a list of keys. Unless it keeps all
+   * data, it drops the rest immediately and resets `permanent`. An error also fails the response, even if caught.
+   * @param keep `true`, the default, keeps all data; `false` none; a list only these keys.
+   * @throws FST_SESSION_CONFLICT if a concurrent request has done the same; FST_SESSION_DETACHED; FST_SESSION_KEY
+   * @example
+   * await session.regenerate(['cart'])
+   * session.userId = 42
    */
   regenerate(keep: boolean | readonly (keyof Data & string)[] = true): Promise<void> {
     const isList = Array.isArray(keep) && keep.every((key) => typeof key === 'string')
     if (typeof keep !== 'boolean' && !isList) {
-      return refused(this[host], new KeyError(keep, 'is not a list of keys to keep'), [])
+      const why = 'is not a list of keys: pass true, false or a list of strings to regenerate()'
+      return refused(this[host], new KeyError(keep, why), [])
     }
     return this[owner].regenerate(keep)
   }
 
   /**
-   * Ends the session at once, in the store too; the response clears its cookie, whatever its status. What is set
-   * afterwards begins a new session with a new id. If the store could not end it, the response fails too, even if the
-   * error is handled.
+   * Ends the session immediately, also in the store. The response clears its cookie, whatever its status. Keys that are
+   * set afterwards start a new session with a new id. An error also fails the response, even if caught.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED, FST_SESSION_DETACHED;
-   * FST_SESSION_CONFLICT if it has moved to a new id, or changes all the time
+   * FST_SESSION_CONFLICT if the session has moved to a new id or other requests keep changing it
    */
   destroy(): Promise<void> {
     return this[owner].destroy()
   }
 
   /**
-   * Commits now what this request has changed so far: for hijacked and streamed replies and WebSockets, when no
-   * commit follows, and for whatever must not be undone by a later error.
-   * @throws FST_SESSION_HEADERS_SENT for a new session whose cookie can no longer be sent, and what a commit throws.
+   * Commits this request's changes now. Use it for hijacked and streamed replies and WebSockets, which have no later
+   * commit, and for changes that a later error must not discard.
+   * @throws FST_SESSION_HEADERS_SENT if a new id needs a cookie and the headers have been sent; every error of a commit
    */
   save(): Promise<void> {
     return this[owner].save()
   }
 
   /**
-   * Reads the session again, discarding this request's changes. Keys that are set meanwhile stay set. If the session has
-   * ended it is empty afterwards, and `destroyed` says so, as does the log.
+   * Re-reads the session, discarding this request's changes, except a new id requested by `regenerate()`. Until the
+   * promise settles, changes throw FST_SESSION_RELOADING. If the session has ended, it is empty afterwards,
+   * `destroyed` is true, and the plugin logs it.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_DETACHED
    */
   reload(): Promise<void> {
@@ -189,21 +224,30 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Extends the session at commit even if `touchAfter` has not passed; not a permanent one if `rolling` is false. If that
-   * fails, the log says so, and the response does not fail.
+   * Extends the session at commit even if `touchAfter` has not passed. It does not extend a permanent session if
+   * `rolling` is false. A failure is logged and does not fail the response.
    */
   touch(): void {
     if (!this[owner].touch()) {
-      this[host].hint('touch', 'touch() extends no permanent session, since the option rolling is false')
+      this[host].hint(
+        'touch',
+        'touch() extends no permanent session while rolling is false: set rolling to true'
+      )
     }
   }
 
-  /** Attributes for the session cookie of this response, which is then sent if the session lives. */
+  /**
+   * Overrides attributes of the session cookie for this response, which sends the cookie if there is a session.
+   * @throws FST_SESSION_OPTION for attributes other than `secure` and `sameSite`: with another domain or path, for
+   * example, the browser would store a second cookie
+   * @example
+   * session.options({ sameSite: 'strict' })
+   */
   options(attributes: ResponseCookie): void {
     this[owner].setCookie(attributes)
   }
 
-  /** Whether a commit would store something now. Encodes the data if objects were handed out. */
+  /** Whether a commit would store something now. Encodes the data if the request has read objects from it. */
   isModified(): boolean {
     return this[owner].isModified
   }
@@ -213,26 +257,27 @@ export class SessionMethods<Data extends object = SessionData> {
     return !this[owner].state.isNew && !this[owner].isModified
   }
 
-  /** What it is as a text: the handle, no data. */
+  /** The session as a string: the handle, no data. */
   [Symbol.toPrimitive](): string {
     return `Session ${this[owner].state.nextHandle}`
   }
 
-  /** What `console.log` shows: the handle and the data, and nothing of what is behind them. */
+  /** What `console.log` shows: the handle and the data, without the internals. */
   [inspect.custom](): string {
     return `Session ${this[owner].state.nextHandle} ${inspect(this[owner].state.draft.data)}`
   }
 }
 
-/** A session: its methods, and its data as properties. */
+/** A session: its methods and properties, and its data as further properties. */
 export type Session<Data extends object = SessionData> = SessionMethods<Data> & Properties<Data>
 
-// By its keys one at a time, so that an index signature does not swallow them.
+// A mapped type with `as`, because `Omit` would lose the named keys beside an index signature.
 type Properties<Data> = { [Key in keyof Data as Exclude<Key, keyof SessionMethods>]?: Data[Key] }
 
-/** How many arguments each method takes. */
+/** The number of arguments that each method takes. */
 const METHODS = {
   get: 1,
+  peek: 1,
   set: 2,
   has: 1,
   delete: 1,
@@ -255,7 +300,7 @@ for (const [name, takes] of Object.entries(METHODS)) {
   Object.defineProperty(SessionMethods.prototype, name, { value: strict(name, takes, method) })
 }
 
-// A dictionary has no keys by inheritance, and no session changes another by what they share.
+// A dictionary inherits no keys, and no session may change what all sessions share.
 Reflect.deleteProperty(SessionMethods.prototype, 'constructor')
 for (const key of Reflect.ownKeys(SessionMethods.prototype)) {
   const part = Object.getOwnPropertyDescriptor(SessionMethods.prototype, key)
@@ -263,7 +308,7 @@ for (const key of Reflect.ownKeys(SessionMethods.prototype)) {
 }
 Object.freeze(Object.setPrototypeOf(SessionMethods.prototype, null))
 
-// What a method does not take would be ignored silently: a callback is never called, a default never given.
+// Superfluous arguments would be ignored silently: a callback would never be called, a default never returned.
 function strict(name: string, takes: number, method: AnyMethod): AnyMethod {
   return function (...given) {
     const wrong = whatIsWrong(name, takes, given)
@@ -278,7 +323,9 @@ function whatIsWrong(name: string, takes: number, given: readonly unknown[]): st
   for (let index = 0; index < given.length; index++) {
     // The second argument of set() is data.
     if (typeof given[index] === 'function' && !(name === 'set' && index === 1)) {
-      return PROMISING.includes(name) ? 'takes no callback: it returns a promise' : 'takes no callback'
+      return PROMISING.includes(name)
+        ? 'takes no callback: await the promise that it returns'
+        : 'takes no callback: call it without one'
     }
     if (index >= takes && given[index] !== undefined) {
       return `takes ${takes === 1 ? '1 argument' : `${takes} arguments`}, not ${given.length}`
@@ -287,7 +334,7 @@ function whatIsWrong(name: string, takes: number, given: readonly unknown[]): st
   return undefined
 }
 
-// Who does not look at the promise gets the error by the response, and the process no unhandled rejection.
+// If the application ignores the promise, the response fails, and the process sees no unhandled rejection.
 function refused(at: SessionHost, error: Error, given: readonly unknown[]): Promise<never> {
   const rejected = Promise.reject(error)
   rejected.catch(() => {})
@@ -299,7 +346,7 @@ export function createSession(of: SessionOwner, at: SessionHost): Session {
   return new Proxy(new SessionMethods(of, at), dictionary) as Session
 }
 
-// A method is found before a key of the same name. Symbols are never keys.
+// A method takes precedence over a key of the same name. Symbols are never keys.
 const dictionary: ProxyHandler<SessionMethods> = {
   get(target, key) {
     if (typeof key === 'symbol' || key in target) return Reflect.get(target, key)
@@ -314,7 +361,10 @@ const dictionary: ProxyHandler<SessionMethods> = {
     if (typeof key === 'string' && !(key in target)) target[owner].state.draft.set(key, value)
     else if (key === 'permanent') target.permanent = value
     else {
-      const why = typeof key === 'symbol' ? 'is a symbol' : 'is the name of a method: use session.set()'
+      const why =
+        typeof key === 'symbol'
+          ? 'is a symbol: use a string as the key'
+          : 'is the name of a method: use session.set()'
       throw new KeyError(key, why)
     }
     return true
@@ -341,7 +391,7 @@ const dictionary: ProxyHandler<SessionMethods> = {
   setPrototypeOf() {
     return false
   },
-  // Freezing and sealing throw: once the target were frozen, no key could be found any more.
+  // Freezing and sealing throw: a proxy of a frozen target could not report any keys.
   preventExtensions() {
     return false
   }

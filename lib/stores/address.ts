@@ -1,4 +1,4 @@
-// Where a client connects to, for messages: hosts, ports and paths; never a user, a password or a database.
+// Where a client connects to, for messages: hosts, ports and paths, but never a user, a password or a database.
 
 interface Endpoint {
   host?: string | null
@@ -13,11 +13,11 @@ interface Options extends Endpoint {
 
 interface Client {
   options?: Options
-  /** What a cluster client was given: also URLs, which may hold a password, and ports alone. */
+  /** The nodes given to a cluster client. They may be ports, or URLs with a password. */
   startupNodes?: (Endpoint | string | number)[]
 }
 
-/** More nodes than that are counted only. */
+/** A message names this many nodes and counts the rest. */
 const MAX_NAMED = 3
 
 export function addressOf(client: object): string {
@@ -31,7 +31,7 @@ export function addressOf(client: object): string {
 function nodeOf(node: Endpoint | string | number): string {
   if (typeof node === 'object') return endpointOf(node)
   if (typeof node === 'number') return endpointOf({ port: node })
-  // What stands before the last @ is a user and a password.
+  // Before the last @ are a user and a password.
   return node
     .replace(/^\w+:\/\//, '')
     .replace(/^.*@/s, '')

@@ -1,13 +1,13 @@
-// The store as one request sees it: it answers within the time that the request has for all of it, or fails.
+// The store as one request sees it. All operations of the request together answer or fail within its timeout.
 import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
 import type { AtLeast, Operation, Outcome, Store } from './store.js'
 
-/** Where it is known whether the store answers at all. */
+/** Records whether the store answers. */
 export interface HealthRecord {
-  /** Whether an operation is to fail at once. */
+  /** Whether an operation must fail immediately. */
   refuses(): boolean
   succeeded(): void
   failed(operation: Operation, error: Error): void
@@ -17,22 +17,22 @@ export class GuardedStore implements Store {
   readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
-  #left: number
+  #remaining: number
 
   /** @param timeout Milliseconds for all operations together. */
   constructor(inner: Store, timeout: number, health: HealthRecord) {
     this.#inner = inner
     this.#timeout = timeout
-    this.#left = timeout
+    this.#remaining = timeout
     this.#health = health
   }
 
-  /** Gives the whole time again, to what outlives its request. */
+  /** Restarts the timeout, for work that outlives the request. */
   renew(): void {
-    this.#left = this.#timeout
+    this.#remaining = this.#timeout
   }
 
-  /** Waits for what has to end before this request may go on, which takes of its time too. Nothing has been sent so far. */
+  /** Waits for an earlier commit, within the same timeout. If that runs out, this request has written nothing. */
   wait<Result>(earlier: Promise<Result>): Promise<Result> {
     return this.#timed('commit', earlier)
   }
@@ -62,21 +62,21 @@ export class GuardedStore implements Store {
     return this.#inner.end !== undefined
   }
 
-  /** Only if `canEnd`. */
+  /** Call it only if `canEnd`. */
   end(key: string): Promise<Outcome> {
     return this.#guard('end', () => (this.#inner as Required<Store>).end(key))
   }
 
   #guard<Result>(operation: Operation, send: () => Promise<Result>): Promise<Result> {
-    if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
+    if (this.#remaining <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
     if (this.#health.refuses()) {
-      return Promise.reject(new UnavailableError(operation, 'a store that is known to be down'))
+      return Promise.reject(new UnavailableError(operation, 'an open circuit breaker'))
     }
     const ready = this.#inner.ready?.(operation)
     return ready === undefined ? this.#send(operation, send()) : this.#sendLater(operation, ready, send)
   }
 
-  // What gives up waiting has not been sent, and never is.
+  // If the wait fails, the operation is never sent.
   async #sendLater<Result>(
     operation: Operation,
     ready: Promise<void>,
@@ -94,9 +94,9 @@ export class GuardedStore implements Store {
   async #timed<Result>(operation: string, promise: Promise<Result>): Promise<Result> {
     const startedAt = awake()
     try {
-      return await within(now() + this.#left, promise, () => new UnavailableError(operation, this.#late))
+      return await within(now() + this.#remaining, promise, () => new UnavailableError(operation, this.#late))
     } finally {
-      this.#left -= awake() - startedAt
+      this.#remaining -= awake() - startedAt
     }
   }
 
@@ -106,8 +106,8 @@ export class GuardedStore implements Store {
       const Late = operation === 'read' ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }
-    return within(now() + this.#left, answer, late, (error) => {
-      this.#left -= awake() - startedAt
+    return within(now() + this.#remaining, answer, late, (error) => {
+      this.#remaining -= awake() - startedAt
       if (error === undefined) this.#health.succeeded()
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)

@@ -1,11 +1,11 @@
-// Whether the store answers, as seen by all requests of a registration together.
+// Whether the store answers, for all requests of a registration: the log lines of an outage, and the circuit breaker.
 import { now } from '../clock.js'
 import { type Log, report } from '../events.js'
 
 export interface CircuitBreaker {
-  /** After so many failures in a row operations fail at once. */
+  /** After this many consecutive failures, operations fail immediately. */
   failures: number
-  /** Milliseconds after which one of them goes through again, to see whether the store is back. */
+  /** Milliseconds between two probes, which are let through to see whether the store is back. */
   openFor: number
 }
 
@@ -21,7 +21,7 @@ export class Health {
     this.#log = log
   }
 
-  /** Whether the open breaker rejects this operation. If it lets one through as a probe, the others wait for that. */
+  /** Whether the open breaker rejects this operation. It lets one through as a probe and rejects the others. */
   refuses(): boolean {
     if (this.#breaker === undefined || this.#failures < this.#breaker.failures) return false
     const at = now()
@@ -38,7 +38,7 @@ export class Health {
       this.#log,
       'info',
       { type: 'recovered', ms },
-      `the session store answers again, after ${Math.round(ms)} ms`
+      `the session store answers again after ${Math.round(ms)} ms`
     )
   }
 

@@ -1,11 +1,11 @@
-// What can be known of the connections of a client: how often one was lost. A client that sends a command again by itself
-// does not say that it did; a connection that was lost meanwhile says that it may have.
+// Counts the lost connections of a client. A client may resend a command without reporting it, but only after it has
+// lost a connection.
 import type { EventEmitter } from 'node:events'
 
 export interface Losses {
-  /** How many connections have been lost so far. */
+  /** The number of connections lost so far. */
   readonly lost: number
-  /** How often the client was ready for commands. */
+  /** How often the client has become ready for commands. */
   readonly ready: number
 }
 
@@ -19,10 +19,10 @@ interface Counts {
   ready: number
 }
 
-/** One listener for each event of a client, however many registrations use it. */
+/** Registrations that share a client also share its listeners. */
 const watched = new WeakMap<object, Losses>()
 
-/** Begins to watch this client; one that has no events loses nothing as far as anybody knows. */
+/** Watches this client from now on. The counts stay 0 if it emits no events. */
 export function lossesOf(client: object): Losses {
   const known = watched.get(client)
   if (known !== undefined) return known
@@ -40,7 +40,7 @@ function watch(client: Client, counts: Counts): void {
     counts.ready++
   })
   if (client.isCluster !== true) return
-  // A node is made anew when it is needed again.
+  // ioredis recreates nodes, and may report one twice.
   const nodes = new WeakSet<Client>()
   const add = (node: Client) => {
     if (nodes.has(node)) return

@@ -1,32 +1,46 @@
-// Sessions in the memory of this process, for development and tests: gone when it ends, unknown to all others.
+// Sessions in the memory of this process, for development and tests.
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import { OptionError, UnavailableError } from '../errors.js'
 import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 export interface MemoryStoreOptions {
-  /** Maximum number of sessions, up to 16,777,216. Default 100,000. */
+  /**
+   * Maximum number of sessions, up to 16,777,216.
+   * @default 100_000
+   */
   maxEntries?: number
-  /** Maximum bytes of all records. Default 64 MiB. */
+  /**
+   * Maximum size of all records together, in bytes.
+   * @default 67_108_864 (64 MiB)
+   */
   maxBytes?: number
 }
 
 const PURGE_EVERY = 60_000
-/** What a Map has room for. */
+/** The maximum size of a Map. */
 const MAX_ENTRIES = 2 ** 24
 
-/** Bounded: past either limit the session unused for longest goes, and the process says so once. */
+/**
+ * Keeps sessions in the memory of this process, for development and tests. They end with the process, and no other
+ * process sees them. Beyond either limit the store drops the least recently used session, and warns once per store.
+ * @example
+ * const store = new MemoryStore()
+ * await app.register(redisSession, { store })
+ * app.addHook('onClose', () => store.close())
+ */
 export class MemoryStore implements Store {
-  // Each in memory of its own: a small Buffer would keep alive the pool that it shares with others.
+  // Uint8Arrays, because a small Buffer would keep alive the pool that it shares with others.
   readonly #records: LRUCache<string, Uint8Array>
   readonly #purge: NodeJS.Timeout
   #warned = false
 
+  /** @throws FST_SESSION_OPTION if a limit is not a positive integer in its range */
   constructor({ maxEntries = 100_000, maxBytes = 64 * 1024 * 1024 }: MemoryStoreOptions = {}) {
     this.#records = new LRUCache({
       max: atMost('maxEntries', maxEntries, MAX_ENTRIES),
       maxSize: atMost('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER),
-      // The cache takes no size of 0.
+      // The cache accepts no size of 0.
       sizeCalculation: (record) => Math.max(1, record.length),
       perf: Date,
       ttl: 1,
@@ -38,12 +52,12 @@ export class MemoryStore implements Store {
     this.#purge = setInterval(() => this.purge(), PURGE_EVERY).unref()
   }
 
-  /** How many records are held, expired ones included until they are purged. */
+  /** The number of records. Includes expired records until the next purge. */
   get size(): number {
     return this.#records.size
   }
 
-  /** Frees what has expired. Happens by itself every minute. */
+  /** Removes expired records. The store calls it every minute. */
   purge(): void {
     this.#records.purgeStale()
   }
@@ -82,6 +96,7 @@ export class MemoryStore implements Store {
     return 'done'
   }
 
+  /** Removes all sessions and stops the timer. */
   async close(): Promise<void> {
     clearInterval(this.#purge)
     this.#records.clear()
@@ -97,7 +112,7 @@ export class MemoryStore implements Store {
   }
 
   #keep(key: string, record: Uint8Array, expiresAt: number): void {
-    // The cache would drop such a record without a word.
+    // The cache would drop such a record silently.
     if (record.length > this.#records.maxSize)
       throw new UnavailableError('SET', 'a record larger than maxBytes')
     this.#records.set(key, record, { ttl: Math.max(1, Math.ceil(expiresAt - Date.now())) })
@@ -106,7 +121,7 @@ export class MemoryStore implements Store {
   #warnOnce(): void {
     if (this.#warned) return
     this.#warned = true
-    process.emitWarning('The memory store is full: sessions that are still alive are dropped', {
+    process.emitWarning('The memory store is full and drops live sessions: raise maxEntries or maxBytes', {
       code: 'FST_SESSION_MEMORY_FULL'
     })
   }

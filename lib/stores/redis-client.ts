@@ -1,5 +1,5 @@
-// The client that the plugin makes where it is given none: one that sends each command at most once, fails fast, and
-// comes back by itself.
+// The client that the plugin creates if it is given none. It sends each command at most once, fails fast, and
+// reconnects.
 import { Redis, type RedisOptions } from 'ioredis'
 import { now, pause, setTimeout } from '../clock.js'
 import type { Log } from '../events.js'
@@ -8,46 +8,45 @@ import { addressOf } from './address.js'
 import type { Connection } from './redis.js'
 import { connectionKind, explainConnection, isReply } from './replies.js'
 
-/** Milliseconds between two attempts to connect, at the most: how long a server that is back goes unnoticed. */
+/** Maximum milliseconds between two attempts to connect: a server that is back goes unnoticed for no longer. */
 const MAX_RECONNECT_DELAY = 250
-/** Milliseconds between two connections that are given up because their server takes no writes. */
+/** Minimum milliseconds between two reconnections because of READONLY. */
 const READONLY_PAUSE = 1_000
-/** How many attempts to connect have to fail before nobody waits for the next one. */
+/** After this many failed attempts to connect, requests no longer wait for a connection. */
 const MAX_ATTEMPTS = 2
-/** Milliseconds for which the end waits for a server that may be frozen. */
+/** Maximum milliseconds to wait for the answer to QUIT, since the server may be frozen. */
 const MAX_QUIT = 100
-/** Why nothing was sent where the sentinels are away, or do not know the name. */
+/** The kind of failure if the sentinels do not answer or do not know the name. */
 const NO_SENTINEL = 'no sentinel'
-/** What says nothing new: the end of a list of sentinels, and what was to be sent on a connection that is given up. */
+/** Errors that only repeat an earlier one: the end of the list of sentinels, a command on an abandoned connection. */
 const NOT_A_CAUSE =
   /^All sentinels are unreachable\. Retrying from scratch after \d+ms\.$|^Stream isn't writeable/
 /**
- * With these no command is sent twice, and none waits in a queue from which it would be sent when its request has long
- * been refused. What a connection had not answered when it was lost fails at once: at `maxRetriesPerRequest` 0 ioredis
- * empties its queue with every connection, and without `autoResendUnfulfilledCommands` it keeps no copy.
+ * With these options ioredis sends no command twice, and none from a queue after its request has failed. Commands that
+ * a lost connection has not answered fail immediately: with `maxRetriesPerRequest` 0 ioredis empties its queue whenever
+ * a connection closes, and without `autoResendUnfulfilledCommands` it keeps no copy.
  */
 const SENT_ONCE = { autoResendUnfulfilledCommands: false, enableOfflineQueue: false, maxRetriesPerRequest: 0 }
 
-/** A client, what is known of its connection, and what ends it. */
 interface OwnClient {
   client: Redis
   connection: Connection
   close(): Promise<void>
 }
 
-/** @param timeout Milliseconds that a request waits at the most, after which no answer is of use any more. */
+/** @param timeout The timeout of a request, in milliseconds. Later answers are useless. */
 export function createClient(redis: string | RedisOptions, timeout: number, log: Log): OwnClient {
-  // Whether a sentinel has failed since the last connection: the list of them may also be at its end, unasked.
+  // Whether a sentinel has failed since the last connection. ioredis may reach the end of its list without asking any.
   let wasAsked = false
   const settings = {
     connectTimeout: timeout,
-    // A peer that accepts and never answers: give the connection up, and with it what waits in line.
+    // Drop a connection that accepts commands and never answers, with all commands in line.
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,
-    // Redis says how many seconds it expects to need for loading its data, and is often ready long before.
+    // A loading Redis announces how many seconds it needs, but is often ready much earlier.
     maxLoadingRetryTime: MAX_RECONNECT_DELAY,
     retryStrategy: (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_DELAY),
-    // What waits for sentinels that do not help has to fail.
+    // Ends the client if the sentinels do not help, so that waiting requests fail.
     sentinelRetryStrategy: () => {
       const retryDelay = wasAsked ? null : 0
       wasAsked = false
@@ -61,11 +60,11 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
       ? new Redis(redis, settings)
       : new Redis({
           ...settings,
-          // Without it a client goes on writing to the old primary after an ordered failover.
+          // Without it, a client keeps writing to the old primary after a manual failover.
           failoverDetector: redis.sentinels !== undefined && redis.sentinels !== null,
           ...(redis as Omit<RedisOptions, 'replyMapping'>)
         })
-  // Whatever the application or its URL says: the store relies on it.
+  // Overrides the application's options and URL, because the store relies on these.
   Object.assign(client.options, SENT_ONCE)
   client.on('close', () => {
     wasAsked = false
@@ -81,12 +80,12 @@ class OwnConnection implements Connection {
   readonly #client: Redis
   readonly #log: Log
   readonly #warnings = new LogThrottle()
-  /** What those wait for who need a connection: whether there is one. */
-  #next: Promise<boolean> | undefined
-  #tell: ((isReady: boolean) => void) | undefined
-  /** Why the last attempt to connect has failed. */
+  /** Requests without a connection wait for this. Resolves to whether there is one. */
+  #nextConnection: Promise<boolean> | undefined
+  #settleNext: ((isReady: boolean) => void) | undefined
+  /** Why the last attempt to connect failed. */
   #failure: NodeJS.ErrnoException | undefined
-  /** How many attempts have failed since the last connection. */
+  /** Failed attempts since the last connection. */
   #failed = 0
   #wasReady = false
   #isClosing = false
@@ -95,7 +94,7 @@ class OwnConnection implements Connection {
     this.#client = client
     this.#log = log
     client.on('ready', () => {
-      // It may be given up already, for a database that is not there.
+      // The connection may already be closing because its database does not exist.
       if (!this.#isReady) return
       this.#wasReady = true
       this.#failed = 0
@@ -108,43 +107,46 @@ class OwnConnection implements Connection {
       this.#wasReady = false
     })
     client.on('error', (error) => this.#noteFailure(error))
-    // A client ends for good where no sentinel answers, and where a failover comes in the midst of a reconnect.
+    // ioredis gives up if no sentinel answers, or if a failover interrupts a reconnection.
     client.on('end', () => {
       this.#settle(false)
       setTimeout(() => this.#reconnect(), MAX_RECONNECT_DELAY).unref()
     })
   }
 
-  /** `undefined` if commands can be sent; else resolves when they can, and rejects when attempts to connect have failed. */
+  /**
+   * Returns `undefined` if commands can be sent now. Otherwise, returns a promise that resolves when they can, and
+   * rejects after failed attempts to connect.
+   */
   ready(): Promise<void> | undefined {
     if (this.#isReady) return undefined
     if (this.#isClosing) return Promise.reject(this.#explain())
-    this.#next ??= new Promise((resolve) => {
-      this.#tell = resolve
+    this.#nextConnection ??= new Promise((resolve) => {
+      this.#settleNext = resolve
     })
-    // An error for each: who handles one may well write on it.
-    return this.#next.then((isReady) => {
+    // A separate error for each request, because an error handler may modify it.
+    return this.#nextConnection.then((isReady) => {
       if (!isReady) throw this.#explain()
     })
   }
 
-  /** Ends what waits, and the client: a server that does not answer is not waited for. */
+  /** Fails waiting requests and closes the client, even if the server does not answer. */
   async close(): Promise<void> {
     this.#isClosing = true
     this.#settle(false)
     if (this.#isReady) await Promise.race([Promise.allSettled([this.#client.quit()]), pause(MAX_QUIT)])
-    // Also what looks out for failovers.
+    // Also stops the failover detector.
     this.#client.disconnect()
   }
 
-  // A connection that is being given up takes no more commands, though the client calls itself ready until it is gone.
+  // A closing connection accepts no commands, but the client's status remains 'ready' until it is closed.
   get #isReady(): boolean {
     return this.#client.status === 'ready' && this.#client.stream.writable
   }
 
   #settle(isReady: boolean): void {
-    this.#tell?.(isReady)
-    this.#next = this.#tell = undefined
+    this.#settleNext?.(isReady)
+    this.#nextConnection = this.#settleNext = undefined
   }
 
   #reconnect(): void {
@@ -160,13 +162,15 @@ class OwnConnection implements Connection {
       const address = addressOf(this.#client)
       this.#log.warn(
         { redis: kind },
-        isSentinel ? `no sentinel names the primary: ${address}` : `the connection to ${address} failed`
+        isSentinel
+          ? `no sentinel names the primary: ${address} (check their addresses and the name)`
+          : `the connection to ${address} failed: check the server and the option redis`
       )
     }
     if (!isEcho(error, this.#failure)) this.#failure = error
-    // What Redis says no to it will say no to again.
+    // Redis will refuse again, so do not wait for another attempt.
     if (isReply(error)) this.#settle(false)
-    // It would go on in database 0, among the sessions of others.
+    // ioredis would continue in database 0, which may hold other sessions.
     if (error.command?.name === 'select') this.#client.disconnect(true)
   }
 
@@ -175,16 +179,16 @@ class OwnConnection implements Connection {
   }
 }
 
-// A server that takes no certificate of ours says why (an alert after the handshake, RFC 8446, section 6.2) and hangs up:
-// which of the two is noticed is a matter of microseconds. What it said once is the cause of the others too. Likewise a
-// Redis that takes no more clients.
+// A server that rejects the client's certificate sends an alert after the handshake (RFC 8446, section 6.2) and closes
+// the connection. Timing decides which of the two the client sees, so an alert explains later disconnections too.
+// The same holds for a Redis that accepts no more clients.
 function isEcho({ code }: NodeJS.ErrnoException, earlier: NodeJS.ErrnoException | undefined): boolean {
   if (earlier === undefined || (code !== 'ECONNRESET' && code !== 'EPIPE')) return false
   return earlier.code?.startsWith('ERR_SSL_') === true || isReply(earlier)
 }
 
-// READONLY is what a primary says that became a replica: another connection finds the new one, in time. The command is
-// not sent again, and not every answer begins another connection: where it stays a replica that would never end.
+// A primary that has become a replica answers READONLY; a new connection will find the new primary. The command is not
+// sent again. The pause keeps the client from reconnecting forever if the server remains a replica.
 function leaveReplicas(): (error: Error) => boolean {
   let leftAt = Number.NEGATIVE_INFINITY
   return ({ message }) => {

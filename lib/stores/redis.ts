@@ -1,19 +1,19 @@
-// Sessions in Redis 6.2 or later, or Valkey: one string a session, one key and one round trip an operation. Reads
-// of parallel requests share a command, and so do their updates, where all keys are on one server.
+// Sessions in Redis 6.2 or later, or Valkey: one string per session, one key and one round trip per operation. If all
+// keys are on one server, reads of concurrent requests share a command, and so do their updates.
 import { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { NotReplicatedError, UncertainError } from '../errors.js'
-import { Gathered } from './gathered.js'
+import { Batcher } from './batcher.js'
 import { type Losses, lossesOf } from './losses.js'
 import {
   Attempt,
   explainRead,
   explainWrite,
-  isElsewhere,
-  isNeverTogether,
   isNoScript,
+  isRedirection,
   isReply,
   isTimeout,
+  refusesBatches,
   wordOf
 } from './replies.js'
 import {
@@ -32,15 +32,15 @@ import {
 } from './scripts.js'
 import type { Operation, Outcome, Store } from './store.js'
 
-/** What is used of a client: `Redis` and `Cluster` of ioredis 5 and 6 and of iovalkey all have it. */
+/** A client: `Redis` or `Cluster` of ioredis 5 or 6, or of iovalkey. */
 export interface RedisClient {
   getBuffer(key: string): Promise<Buffer | null>
   set(key: string, value: Buffer, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
   evalsha(sha: string, keys: number, ...keysAndArguments: (string | Buffer | number)[]): Promise<unknown>
 }
 
-// These clients have a variant of every command that answers with bytes, and pipelines of all of them; their types name
-// only some.
+// These clients have every command in a variant that returns bytes, and all of them in pipelines. Their types do not
+// name all.
 interface FullClient extends Commands<Promise<unknown>> {
   readonly isCluster?: boolean
   readonly status?: string
@@ -64,23 +64,35 @@ type Argument = string | Buffer | number
 export const CLIENT_METHODS = ['getBuffer', 'set', 'evalshaBuffer', 'evalBuffer'] as const
 
 export interface RedisStoreOptions {
-  /** How many replicas must have a write before it is answered. Default 0. */
+  /**
+   * How many replicas must have a write before it is acknowledged.
+   * @default 0
+   */
   replicas?: number
-  /** Milliseconds that this may take. Default 500. */
+  /**
+   * How long to wait for the replicas, in milliseconds.
+   * @default 500
+   */
   replicaTimeout?: number
-  /** The client for writes: while one waits for replicas, what comes behind it on its connection waits too. */
+  /**
+   * A separate client for writes. A write that waits for replicas blocks later commands on the same connection.
+   * @default the client for reads
+   */
   writeClient?: RedisClient
-  /** The connection of a client that sends each command at most once and has no queue for what it cannot send yet. */
+  /** The connection of a client that sends each command at most once and queues none. */
   connectionOf?: (client: RedisClient) => Connection | undefined
 }
 
-/** A connection as those see it who made it. */
+/** The connection of a client that the plugin created. */
 export interface Connection {
-  /** `undefined` if commands can be sent now; else resolves when they can, and rejects if that may take long. */
+  /**
+   * Returns `undefined` if commands can be sent now. Otherwise, returns a promise that resolves when they can, and
+   * rejects if that may take long.
+   */
   ready(): Promise<void> | undefined
 }
 
-/** A client, and what is known of it. */
+/** A client and the state of its connections. */
 interface Line {
   client: FullClient
   losses: Losses
@@ -89,26 +101,32 @@ interface Line {
 
 interface Sent {
   reply: unknown
-  /** Why it is not known to be on enough replicas. */
+  /** Why the write is not known to be on enough replicas. */
   shortage?: string
 }
 
-/** How often a read is sent whose connection was lost. */
+/** Maximum tries of a read whose connection was lost. */
 const MAX_READS = 3
-/** Why the answer to a write says nothing about an earlier try of it. */
+/** Why the answer to a write does not show the outcome of an earlier try. */
 const LOST = 'a lost connection'
 
-/** Stores sessions through this client, which stays its owner's: it is neither configured nor closed here. */
+/**
+ * Stores sessions in Redis or Valkey. The plugin creates one for the option `redis`. The store neither configures nor
+ * closes the client.
+ * @example
+ * const writeClient = redis.duplicate()
+ * await app.register(redisSession, { store: new RedisStore(redis, { replicas: 1, writeClient }) })
+ */
 export class RedisStore implements Store {
   readonly #reader: Line
   readonly #writer: Line
   readonly #replicas: number
   readonly #replicaTimeout: number
-  /** Undefined where keys are on several servers, or Redis allows no MGET. */
-  #reads: Gathered<string, Buffer | undefined> | undefined
-  /** Undefined where keys are on several servers, and where each write waits for replicas. */
-  #updates: Gathered<Call, Outcome> | undefined
-  #touches: Gathered<Call, Outcome> | undefined
+  /** Undefined if keys are on several servers or Redis refuses MGET. */
+  #reads: Batcher<string, Buffer | undefined> | undefined
+  /** Undefined if keys are on several servers or each write waits for replicas. */
+  #updates: Batcher<Call, Outcome> | undefined
+  #touches: Batcher<Call, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
@@ -123,18 +141,18 @@ export class RedisStore implements Store {
     this.#replicaTimeout = replicaTimeout
     if (this.#reader.client.isCluster === true) return
     if (this.#reader.client.mgetBuffer !== undefined) {
-      this.#reads = new Gathered(
+      this.#reads = new Batcher(
         (key) => this.#readOne(key),
         (keys) => this.#readMany(keys)
       )
     }
     if (replicas === 0) {
-      this.#updates = this.#gather(UPDATE)
-      this.#touches = this.#gather(TOUCHING)
+      this.#updates = this.#batch(UPDATE)
+      this.#touches = this.#batch(TOUCHING)
     }
   }
 
-  /** Whether an operation can be sent: only a client of the plugin's own has no queue to wait in. */
+  // Only a client that the plugin created has no queue of its own.
   ready(operation: Operation): Promise<void> | undefined {
     return (operation === 'read' ? this.#reader : this.#writer).connection?.ready()
   }
@@ -150,7 +168,7 @@ export class RedisStore implements Store {
     try {
       let sent = await this.#command('set', [key, bytes, 'PX', milliseconds, 'NX'], until)
       let isCreated = sent.reply !== null
-      // What is there may be this very record, of a try whose answer was lost.
+      // The existing record may be this one, from a try whose answer was lost.
       if (!isCreated) {
         sent = await this.#evaluate(CREATED, [key], [bytes, milliseconds], until)
         isCreated = Number(sent.reply) === 1
@@ -181,7 +199,8 @@ export class RedisStore implements Store {
     return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
   }
 
-  // For MGET a value that is no string is nothing at all, and a refusal concerns all keys: GET tells of each by itself.
+  // MGET returns nothing for a value that is not a string, and an error concerns all keys. The batcher then sends a GET
+  // for each key.
   async #readMany(keys: string[]): Promise<(Buffer | Promise<never> | undefined)[]> {
     const attempt = attemptOn(this.#reader)
     try {
@@ -189,11 +208,11 @@ export class RedisStore implements Store {
       return replies.map((reply) => reply ?? undefined)
     } catch (error) {
       if (isReply(error)) {
-        if (isNeverTogether(error)) this.#reads = undefined
+        if (refusesBatches(error)) this.#reads = undefined
         return []
       }
       if (this.#reader.connection !== undefined && !isTimeout(error)) return []
-      // An error for each: who handles one may well write on it.
+      // A separate error for each request, because an error handler may modify it.
       return keys.map(() => Promise.reject(explainRead(error, 'MGET', attempt)))
     }
   }
@@ -217,15 +236,15 @@ export class RedisStore implements Store {
     return this.#run(alone, key, args)
   }
 
-  #gather(write: Write): Gathered<Call, Outcome> {
-    return new Gathered(
+  #batch(write: Write): Batcher<Call, Outcome> {
+    return new Batcher(
       (call) => this.#alone(write, call),
       (calls) => this.#runTogether(write.together, calls),
       ([, , bytes]) => bytes.length
     )
   }
 
-  // Each by itself where Redis refuses them together: the reason may be one of them.
+  // If Redis refuses the batch, the batcher sends each call alone, since only one of them may be the reason.
   async #runTogether(
     script: Script,
     calls: readonly Call[]
@@ -241,14 +260,15 @@ export class RedisStore implements Store {
       })
     } catch (error) {
       if (isReply(error) && !attempt.isLost) {
-        if (isNeverTogether(error)) this.#updates = this.#touches = undefined
+        if (refusesBatches(error)) this.#updates = this.#touches = undefined
         return []
       }
       return calls.map(() => Promise.reject(explainWrite(error, 'EVALSHA', attempt)))
     }
   }
 
-  // @param isRemoval What is missing is then gone, whichever try removed it, and must be as durable as what this one removes.
+  // @param isRemoval A missing record then counts as removed by an earlier try, and the removal must reach the replicas
+  // too.
   async #run(script: Script, key: string, args: Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
@@ -262,8 +282,8 @@ export class RedisStore implements Store {
     }
   }
 
-  // The client's own `defineCommand` would change a client that is not ours, and in a pipeline after SCRIPT FLUSH
-  // it sends the script again behind the commands that follow it.
+  // The client's `defineCommand` would modify the application's client. In a pipeline after SCRIPT FLUSH, it also
+  // resends the script after the commands that follow.
   async #evaluate({ sha, source }: Script, keys: string[], args: Argument[], until: number): Promise<Sent> {
     const rest = [keys.length, ...keys, ...args]
     try {
@@ -278,24 +298,24 @@ export class RedisStore implements Store {
     const { client } = this.#writer
     if (this.#replicas === 0) return { reply: await this.#follow(client, command, args) }
     let [written, waited] = await this.#replicated(command, args, until)
-    if (written[0] !== null && isElsewhere(written[0])) {
-      // The slot has another node, which a cluster client learns from a command of its own only.
+    if (written[0] !== null && isRedirection(written[0])) {
+      // The slot has moved to another node. A cluster client learns that only from a command outside a pipeline.
       await client.getBuffer(String(args[command === 'set' ? 0 : 2]))
       ;[written, waited] = await this.#replicated(command, args, until)
     }
     if (written[0] !== null) throw written[0]
     const [error, reached] = waited
     if (error !== null) {
-      // The write has taken place, whatever is wrong with the wait.
+      // The write has succeeded, even if WAIT has not.
       const why = (isReply(error) && wordOf(error.message)) || 'the connection'
-      return { reply: written[1], shortage: `no known number of replicas: WAIT failed with ${why}` }
+      return { reply: written[1], shortage: `an unknown number of replicas: WAIT failed with ${why}` }
     }
     if (Number(reached) >= this.#replicas) return { reply: written[1] }
     return { reply: written[1], shortage: `${reached} of ${this.#replicas} replicas` }
   }
 
-  // In one pipeline, which goes over one connection: WAIT counts what that connection has written. It waits where the
-  // command has failed, too: what is tried again has what is left of the time, and at least 1, since 0 has no end.
+  // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the command
+  // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
   async #replicated(
     command: keyof Commands<unknown>,
     args: Argument[],
@@ -306,13 +326,14 @@ export class RedisStore implements Store {
     return replies as [Replied, Replied]
   }
 
-  // A cluster client follows a slot that moves, except for a command that it sent in a pipeline with others (as
-  // `enableAutoPipelining` does) of which a part succeeded. The command was refused: in a pipeline alone it is followed.
+  // A cluster client follows a redirection, except in a pipeline that succeeded in part, as with
+  // `enableAutoPipelining`. The command had no effect, so this sends it again in a pipeline of one command, which the
+  // client follows.
   #follow(client: FullClient, command: keyof Commands<unknown>, args: Argument[]): Promise<unknown> {
     const answer = client[command](...args)
     if (client.isCluster !== true) return answer
     return answer.catch(async (error) => {
-      if (!isElsewhere(error)) throw error
+      if (!isRedirection(error)) throw error
       const [[refusal, reply]] = (await client
         .pipeline()
         [command](...args)
@@ -341,11 +362,11 @@ function isAlone(reply: unknown): boolean {
 
 function outcomeOf(reply: unknown): Outcome {
   if (reply instanceof Uint8Array) return reply
-  // A number, or its digits where the client has `stringNumbers`.
+  // A number, or its digits if the client has the option `stringNumbers`.
   return Number(reply) === 1 ? 'done' : 'missing'
 }
 
-// Relative, so that a clock of Redis that differs from ours ends no session early; at least 1, as PX demands.
+// A duration, so that a different clock on the server ends no session early. PX requires at least 1.
 function millisecondsUntil(instant: number): number {
   return Math.max(1, Math.ceil(instant - Date.now()))
 }

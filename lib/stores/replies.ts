@@ -1,5 +1,5 @@
-// What the errors of Redis and of its clients mean. They quote keys, payloads and users: only words that can hold nothing
-// of that are passed on.
+// The meaning of errors from Redis and its clients. Their messages may quote keys, payloads and users, so only harmless
+// words are passed on.
 import {
   ForeignKeyError,
   StoreDeniedError,
@@ -9,20 +9,21 @@ import {
 } from '../errors.js'
 import type { Losses } from './losses.js'
 
-/** What a server says to several keys at once that will go on to say so. */
-const NEVER_TOGETHER = /^(NOPERM|CROSSSLOT)\b|unknown command/
-/** What a node says of a slot that is another's: ioredis follows it, except in a pipeline of which a part succeeded. */
-const ELSEWHERE = /^(MOVED|ASK|TRYAGAIN)\b/
-// Before version 7 the words of an error within a script stand behind what says so.
+/** A server that refuses several keys at once with these words will always do so. */
+const NO_BATCHES = /^(NOPERM|CROSSSLOT)\b|unknown command/
+/** A node that does not own the slot. ioredis follows these, except in a pipeline that succeeded in part. */
+const REDIRECTION = /^(MOVED|ASK|TRYAGAIN)\b/
+// Before version 7, Redis puts the error of a command in a script after these words.
 const IN_SCRIPT = /^ERR Error running script/
 const WORDS_IN_SCRIPT = /\b(OOM|MISCONF|NOPERM|WRONGTYPE|READONLY|NOREPLICAS|CLUSTERDOWN)\b/
-// A lack of rights that shows within a script has no word of its own.
+// Missing rights in a script have no error word.
 const DENIED_IN_SCRIPT = /user executing the script can't|ACL failure in script/
-/** What says more than its first word and holds no data. */
+/** Errors that say more than their first word and contain no data. */
 const PHRASES =
   /^ERR (unknown command|DB index is out of range|invalid DB index|max number of clients reached|SELECT is not allowed in cluster mode|invalid expire time)/
-const REDIRECTIONS = /^Too many Cluster redirections\. Last error: (?:ReplyError: ([A-Z]+))?/
-// What a client says of a command that it has not written. A command in its queue may time out as well, and is then sent.
+const TOO_MANY_REDIRECTIONS = /^Too many Cluster redirections\. Last error: (?:ReplyError: ([A-Z]+))?/
+// Errors of a client that has not sent the command. A timeout is none of them: the client may still send it from its
+// queue.
 const UNSENT: readonly [said: RegExp, kind: string][] = [
   [/^Stream isn't writeable/, 'no connection'],
   [/^Cluster isn't ready/, 'no connection'],
@@ -30,7 +31,7 @@ const UNSENT: readonly [said: RegExp, kind: string][] = [
   [/^Connection in subscriber mode/, 'a client in subscriber mode'],
   [/^Connection is in monitoring mode/, 'a client in monitoring mode']
 ]
-/** What ioredis says of the last sentinel that it asked; ERR is what one says that does not know the name. */
+/** The error of the last sentinel that ioredis asked. ERR means that the sentinel does not know the name. */
 const SENTINEL_SAID = /Last error: (?!ERR\b)([A-Z]{3,})\b/
 const CLOSED = 'Connection is closed.'
 const TIMED_OUT = 'Command timed out'
@@ -48,11 +49,11 @@ export function isReply(error: unknown): error is Error {
   return (error as Error).name === 'ReplyError'
 }
 
-export function isElsewhere(error: unknown): boolean {
-  return isReply(error) && ELSEWHERE.test(error.message)
+export function isRedirection(error: unknown): boolean {
+  return isReply(error) && REDIRECTION.test(error.message)
 }
 
-/** Whether the client gave the command up, which may still be in its queue. */
+/** Whether the client gave up waiting. The command may still be in its queue. */
 export function isTimeout(error: unknown): boolean {
   return (error as Error).message === TIMED_OUT
 }
@@ -61,11 +62,11 @@ export function isNoScript(error: unknown): boolean {
   return isReply(error) && error.message.startsWith('NOSCRIPT')
 }
 
-export function isNeverTogether(error: Error): boolean {
-  return NEVER_TOGETHER.test(error.message)
+export function refusesBatches(error: Error): boolean {
+  return NO_BATCHES.test(error.message)
 }
 
-/** One command on its way: what is known of the client since it was given to it. */
+/** One try of a command: what has happened to the client's connections since. */
 export class Attempt {
   readonly #client: { readonly status?: string }
   readonly #losses: Losses
@@ -79,40 +80,40 @@ export class Attempt {
     this.#isWaiting = client.status !== undefined && client.status !== 'ready'
   }
 
-  /** Whether a connection was lost: a client may have sent the command twice, and the answer tells of the last time. */
+  /** Whether a connection was lost. The client may have sent the command twice; the answer belongs to the last try. */
   get isLost(): boolean {
     return this.#losses.lost !== this.#before.lost
   }
 
-  /** Whether the client has had no connection to write to. */
+  /** Whether the client has had no connection since, so it cannot have sent the command. */
   get isUnsent(): boolean {
     return this.#isWaiting && this.#losses.ready === this.#before.ready && this.#client.status !== 'ready'
   }
 }
 
-/** An error for a read. */
+/** The error for a read. */
 export function explainRead(error: unknown, command: string, attempt: Attempt): Error {
-  if (isOurs(error)) return error
+  if (isSessionError(error)) return error
   const { kind, Refusal = UnavailableError } = meaningOf(error as NodeJS.ErrnoException, attempt)
   return new Refusal(command, kind)
 }
 
-/** An error for a write: a refusal only if no try of it can have taken place, nor can yet. */
+/** The error for a write. It is a refusal only if no try has had an effect and none can have one later. */
 export function explainWrite(error: unknown, command: string, attempt: Attempt): Error {
-  if (isOurs(error)) return error
+  if (isSessionError(error)) return error
   const { kind, Refusal } = meaningOf(error as NodeJS.ErrnoException, attempt)
   const isCertain = Refusal !== undefined && (attempt.isUnsent || !attempt.isLost)
   return isCertain ? new Refusal(command, kind) : new UncertainError(command, kind)
 }
 
-/** An error for what was not sent, since there is no connection to this address. */
+/** The error for a command that was not sent because there is no connection to this address. */
 export function explainConnection(error: NodeJS.ErrnoException | undefined, address: string): Error {
   const kind = error === undefined ? 'no answer' : connectionKind(error)
   const Refusal = ERRORS[/^[A-Z]+/.exec(kind)?.[0] ?? ''] ?? UnavailableError
   return new Refusal(`the connection to ${address}`, kind)
 }
 
-/** What a connection failed with. */
+/** Why a connection failed. */
 export function connectionKind(error: NodeJS.ErrnoException): string {
   const { code, message, name } = error
   const word = isReply(error) ? wordOf(message) : SENTINEL_SAID.exec(message)?.[1]
@@ -121,14 +122,14 @@ export function connectionKind(error: NodeJS.ErrnoException): string {
 
 interface Meaning {
   kind: string
-  /** Undefined if the command may have been carried out. */
+  /** Undefined if the command may have had an effect. */
   Refusal: typeof UnavailableError | undefined
 }
 
 function meaningOf(error: NodeJS.ErrnoException, attempt: Attempt): Meaning {
   const { code, message, name } = error
   if (isReply(error)) return refusalOf(wordOf(message), message)
-  const redirections = REDIRECTIONS.exec(message)
+  const redirections = TOO_MANY_REDIRECTIONS.exec(message)
   if (redirections !== null) return refusalOf(redirections[1], '')
   const unsent = UNSENT.find(([said]) => said.test(message))
   if (unsent !== undefined) return { kind: unsent[1], Refusal: UnavailableError }
@@ -136,19 +137,19 @@ function meaningOf(error: NodeJS.ErrnoException, attempt: Attempt): Meaning {
   return { kind, Refusal: attempt.isUnsent && message !== TIMED_OUT ? UnavailableError : undefined }
 }
 
-// A proxy may say in its own words that it has lost the server; every word of Redis is in capital letters.
+// A proxy may report in other words that it has lost the server. The error words of Redis are in capital letters.
 function refusalOf(word: string | undefined, message: string): Meaning {
   if (word === undefined) return { kind: 'an answer that is not one of Redis', Refusal: undefined }
   return { kind: PHRASES.exec(message)?.[0] ?? word, Refusal: ERRORS[word] ?? UnavailableError }
 }
 
-/** The word that says what Redis refuses: of the rest nothing may be passed on. */
+/** The error word of Redis. The rest of the message must not be passed on. */
 export function wordOf(message: string): string | undefined {
   if (DENIED_IN_SCRIPT.test(message)) return 'NOPERM'
   return (IN_SCRIPT.test(message) && WORDS_IN_SCRIPT.exec(message)?.[0]) || /^[A-Z]+\b/.exec(message)?.[0]
 }
 
-// With a code already: what waited for a connection, or was found out from the answer.
-function isOurs(error: unknown): error is Error {
+// The error already has a code, from the wait for a connection or from a look at the answer.
+function isSessionError(error: unknown): error is Error {
   return String((error as NodeJS.ErrnoException).code).startsWith('FST_SESSION_')
 }

@@ -1,4 +1,4 @@
-// What Redis carries out for a session: each script compares and writes one key in one step.
+// The Lua scripts of the Redis store. Each compares and writes a key in one atomic step.
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { FIRST_BYTE, REVISION, TOMBSTONE, TOUCH } from './store.js'
@@ -8,7 +8,7 @@ export interface Script {
   sha: string
 }
 
-/** A conditional write: of one key, and of several, none of which depends on another. */
+/** A conditional write, as a script for one key and as a script for several independent keys. */
 export interface Write {
   alone: Script
   together: Script
@@ -17,20 +17,21 @@ export interface Write {
 export type Call = readonly [key: string, revision: Buffer, bytes: Buffer, milliseconds: number]
 
 /**
- * What is answered for a key that has no record, or that Redis refuses to write: this one is then written alone. A proxy
- * that spreads keys over servers sends a script to the server of its first key, where the others are missing.
+ * The script's answer for a key that has no record, or that Redis refuses to write. The store then writes that key
+ * alone: a proxy that spreads keys over servers sends a script to the server of its first key, where other keys are
+ * missing.
  */
 export const ALONE = -1
 
 const REVISION_RANGE = `${REVISION.offset}, ${REVISION.offset + REVISION.length - 1}`
 
-/** Replaces a record. If it is there byte for byte, an earlier try of this very write was carried out. */
+/** Replaces a record. If the key already holds the same bytes, an earlier try of this write has succeeded. */
 export const UPDATE = writeOf(
   (call, { key, bytes, milliseconds }) => `${call}('SET', ${key}, ${bytes}, 'PX', ${milliseconds})`,
   ({ bytes }) => `there == ${bytes}`
 )
 
-/** Patches a record. The expected revision with the patch in it is an earlier try of this very touch. */
+/** Patches a record. If it has the expected revision with this patch, an earlier try of this touch has succeeded. */
 export const TOUCHING = writeOf(
   (call, { key, bytes, milliseconds }) =>
     `${call}('SETRANGE', ${key}, ${TOUCH.offset}, ${bytes}) ${call}('PEXPIRE', ${key}, ${milliseconds})`,
@@ -38,12 +39,12 @@ export const TOUCHING = writeOf(
     `found == string.sub(${expected}, 1, ${TOUCH.offset - REVISION.offset}) .. ${bytes}`
 )
 
-/** Whether an earlier try of this very creation was carried out. */
+/** Whether an earlier try of this creation has succeeded. */
 export const CREATED = script(`if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1`)
 
-// WAIT counts what its own connection has written. What an earlier try has removed, on a connection that was lost, is
-// on enough replicas only if something that this connection writes is: a key that comes and goes in one step.
+// WAIT counts the writes of its own connection. An earlier try may have removed the record over a connection that was
+// lost. This write makes WAIT cover that removal too, because replication is ordered.
 const PROPAGATE = "redis.call('SET', KEYS[1], '', 'PX', 1) redis.call('DEL', KEYS[1])"
 
 export const DESTROY = destroying('')
@@ -58,13 +59,13 @@ interface Names {
   milliseconds: string
 }
 
-// @param write The Lua of the write.
-// @param isOwn The Lua that tells whether it has taken place before, by the revision `found` and the record `there`.
+// @param write Lua statements that write.
+// @param isOwn A Lua condition: whether the write succeeded before, by the revision `found` and the record `there`.
 function writeOf(write: (call: string, names: Names) => string, isOwn: (names: Names) => string): Write {
   const one = { key: 'KEYS[1]', expected: 'ARGV[1]', bytes: 'ARGV[2]', milliseconds: 'ARGV[3]' }
   const each = { key: 'key', expected: 'expected', bytes: 'ARGV[i + 1]', milliseconds: 'milliseconds' }
-  // GETRANGE answers '' where there is no key, so the whole record travels only on a conflict. What is there already is
-  // given its end once more, which is written for WAIT to count.
+  // GETRANGE returns '' if there is no key, so the whole record is sent only on a conflict. If the write succeeded
+  // before, PEXPIRE sets the expiry again, so that WAIT has a write to count.
   return {
     alone: script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
 if found == ARGV[1] then ${write('redis.call', one)} return 1 end
@@ -94,7 +95,7 @@ return outcomes`)
   }
 }
 
-// @param onMissing What is written where there is nothing to destroy.
+// @param onMissing Lua statements that run if there is nothing to destroy.
 function destroying(onMissing: string): Script {
   return script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
 if found == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
@@ -113,8 +114,8 @@ ${onMissing} return 0`)
 }
 
 /**
- * What is small about these calls as one argument, which the script for several keys unpacks, and the bytes of each: a
- * client writes every argument by itself.
+ * The arguments of the script for several keys. Revisions and expiries are packed into one, because clients write each
+ * argument separately; the bytes of each call follow.
  */
 export function packed(calls: readonly Call[]): Buffer[] {
   const size = calls.reduce((sum, [, revision]) => sum + 4 + revision.length + 8, 0)

@@ -1,7 +1,7 @@
 // How fast a cost grows, on curves whose answer is known.
 import t from 'tap'
-import { generator } from '../../benchmarks/chaos/random.js'
 import { type Growth, growthOf } from '../../benchmarks/growth/slope.js'
+import { generator } from '../support/random.js'
 
 const AT = [1, 10, 100, 250, 500, 1_000]
 

@@ -1,7 +1,7 @@
 // Medians, intervals and slopes of the benchmarks, on numbers whose answers are known.
 import t from 'tap'
-import { generator } from '../../benchmarks/chaos/random.js'
-import { median, quantile, ratioOf, scatter, shuffled, slope } from '../../benchmarks/statistics.js'
+import { median, quantile, ratioOf, scatter, slope } from '../../benchmarks/statistics.js'
+import { generator, shuffled } from '../support/random.js'
 
 t.test('a quantile lies between its neighbours in proportion', async (t) => {
   const cases: [values: number[], share: number, expected: number][] = [

@@ -49,7 +49,8 @@ export async function runExample(environment: Environment): Promise<{ code: numb
 function launch(environment: Environment) {
   const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import=tsx', 'examples/notes/server.ts'], {
-    env: { ...inherited, HOST: '127.0.0.1', PORT: '0', ...environment },
+    // What a test runner adds to its own processes is not for this one.
+    env: { ...inherited, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   let text = ''

@@ -251,6 +251,8 @@ function suffer(name: string): Promise<(Report & { hex?: string })[]> {
 async function attack(name: string): Promise<Report[]> {
   const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import=tsx', '--max-old-space-size=512', victim, name], {
+    // What a test runner adds to its own processes is not for this one.
+    env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const exit = once(child, 'exit')

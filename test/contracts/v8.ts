@@ -5,8 +5,8 @@ import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 export const v8: Serializer = {
   name: 'v8',
   tag: 32,
-  // Twice: lists that were decoded are written in another way than others, and the session would count as changed.
+  // Encode twice: v8 writes a decoded array differently from a fresh one, so an unchanged session would look modified.
   encode: (data) => serialize(deserialize(serialize(data))),
-  // A copy: binary values that it decodes are views of what it is given.
+  // Copy first: v8 returns binary values as views of its input, which is a buffer shared with other sessions.
   decode: (bytes): Dictionary => deserialize(new Uint8Array(bytes))
 }

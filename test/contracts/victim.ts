@@ -72,9 +72,10 @@ console.log(JSON.stringify({ ...suffer({ name: 'sample', bytes: sample }), hex: 
 const others = Object.entries(native).flatMap(([name, attacks]) => (name === serializer.name ? [] : attacks))
 const harmful = serializer === v8 ? [] : hostile
 for (const attack of [...foreign, ...others, ...harmful]) console.log(JSON.stringify(suffer(attack)))
-let last: Report | undefined
+let number = 0
 for (const attack of damaged(serializer === v8 ? 200 : 5_000)) {
-  last = suffer(attack)
-  if (!last.isClean) break
+  const report = suffer(attack)
+  // A sign of life now and then.
+  if (++number % 200 === 0 || !report.isClean) console.log(JSON.stringify(report))
+  if (!report.isClean) break
 }
-console.log(JSON.stringify({ ...last, name: 'damage' }))

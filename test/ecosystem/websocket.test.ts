@@ -194,7 +194,7 @@ t.test('changes without save() are named in the log when the socket closes', asy
   await ask(socket, 'count')
   await close(socket)
   await until(() => events(service, 'unsaved').length > 0)
-  t.match(events(service, 'unsaved'), [{ level: 40, session: { reason: /save\(\)/ } }])
+  t.match(events(service, 'unsaved'), [{ level: 40, session: { reason: /without a commit/ } }])
   t.same(await service.browser.json('/data'), { name: 'Ada' })
 })
 

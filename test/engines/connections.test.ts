@@ -188,8 +188,8 @@ t.test('sessions of a user with the least rights', async (t) => {
     }
   })
 
-  await t.test('which is the user that the README shows', (t) => {
-    const [, rights] = /ACL SETUSER sessions (.*)/.exec(readFileSync('README.md', 'utf8')) ?? []
+  await t.test('which is the user that docs/operations.md shows', (t) => {
+    const [, rights] = /ACL SETUSER sessions (.*)/.exec(readFileSync('docs/operations.md', 'utf8')) ?? []
     const commands = COMMANDS.map((command) => `+${command}`).join(' ')
     t.equal(rights, `on >password resetkeys ~session:* resetchannels -@all ${commands}`)
     t.end()
@@ -207,7 +207,7 @@ t.test('sessions of a user with the least rights', async (t) => {
     isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
   })
 
-  // Without MGET each read is a GET: see test/stores/gathered.test.ts.
+  // Without MGET each read is a GET: see test/stores/batcher.test.ts.
   for (const missing of COMMANDS.filter((command) => command !== 'mget')) {
     await t.test(`without ${missing} it does not work`, async (t) => {
       await client.script('FLUSH')

@@ -1,11 +1,11 @@
 // A browser with several tabs, which share its cookie jar and its session and know nothing of each other.
-import type { Agent } from 'node:http'
+import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exchange, newAgent, type Response } from './exchange.js'
+import { exchange, type Response } from '../support/exchange.js'
+import { Jar } from '../support/jar.js'
 import type { Fleet } from './fleet.js'
 import type { Action, Answer, Attempt, Change, Content, Entry, Life } from './history.js'
 import { saidAtEnd } from './history.js'
-import { Jar } from './jar.js'
 import type { How } from './service.js'
 
 /** Actions and how often each comes, in relation to the others. */
@@ -59,7 +59,7 @@ export class Browser {
   readonly #fleet: Fleet
   readonly #habits: Habits
   readonly #clock: () => number
-  readonly #agent: Agent = newAgent()
+  readonly #agent = new Agent({ keepAlive: true })
   readonly #stays: Stay[] = []
   /** Sign-ins that did not succeed. */
   readonly attempts: Attempt[] = []
@@ -275,7 +275,7 @@ export class Browser {
   }
 
   #anyProcess(): number {
-    const running = [...this.#fleet.processes.keys()].filter((index) => this.#fleet.processes[index]?.address)
+    const running = this.#fleet.running()
     return running[Math.floor(this.#habits.random() * running.length)] ?? 0
   }
 
@@ -285,7 +285,7 @@ export class Browser {
     cookie: string | undefined,
     process = this.#anyProcess()
   ): Promise<Response> {
-    const address = this.#fleet.processes[process]?.address
+    const address = this.#fleet.addressOf(process)
     if (address === undefined) {
       return Promise.reject(Object.assign(new Error('no process runs'), { code: 'ECONNREFUSED' }))
     }

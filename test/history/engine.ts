@@ -1,12 +1,12 @@
 // The Redis of a history: a single server that keeps what it acknowledges, a primary with a replica, or a cluster.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { lifetime } from '../../benchmarks/chaos/replicated.js'
-import { type SingleServer, startSingle } from '../../benchmarks/chaos/single.js'
 import { startCluster, type TestCluster } from '../support/cluster.js'
+import { type SingleServer, startSingle } from '../support/durable-server.js'
 import { until } from '../support/gate.js'
+import { lifetime } from '../support/lifetime.js'
+import { Wire } from '../support/wire.js'
 import type { ServiceOptions } from './service.js'
-import { Wire } from './wire.js'
 
 export interface Engine {
   /** Where one more process finds Redis, through proxies that are its own. */
@@ -109,6 +109,7 @@ export class Pair implements Engine {
 export class Nodes implements Engine {
   readonly cluster: TestCluster
   readonly close: () => Promise<void>
+  #moves = 0
 
   private constructor(cluster: TestCluster, close: () => Promise<void>) {
     this.cluster = cluster
@@ -140,11 +141,11 @@ export class Nodes implements Engine {
     return (await Promise.all(this.cluster.primaries.map(({ client }) => recordsOf(client)))).flat()
   }
 
-  /** A slot that holds a session goes from this primary to the next one. */
-  async moveSlotFrom(index: number): Promise<void> {
+  /** A slot that holds a session goes from one primary to the next, from another one each time. */
+  async moveSlot(): Promise<void> {
     const { primaries } = this.cluster
-    const from = primaries[index % primaries.length]
-    const to = primaries[(index + 1) % primaries.length]
+    const from = primaries[this.#moves++ % primaries.length]
+    const to = primaries[this.#moves % primaries.length]
     const key = await from?.client.randomkey()
     if (to !== undefined && typeof key === 'string') {
       await this.cluster.moveSlot(await this.cluster.slotOf(key), to)

@@ -1,9 +1,10 @@
 // What happens to the service and its Redis while browsers use it. Every fault ends healed.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import type { Fate } from '../support/wire.js'
 import type { Nodes, Pair, Single } from './engine.js'
 import type { Fleet } from './fleet.js'
 import type { Action } from './history.js'
-import type { Fate } from './wire.js'
 
 /** So many keys take about a second to load. */
 const BALLAST = 400_000
@@ -54,12 +55,6 @@ export async function withFate(
   fleet.heal()
 }
 
-/** Again and again until its time is over. */
-async function repeat({ ms }: Stage<unknown>, work: () => Promise<unknown>): Promise<void> {
-  const over = performance.now() + ms
-  while (performance.now() < over) await work()
-}
-
 /** Milliseconds around the deadline of a request: some wait longer than it has, others do not. */
 function around({ random, timeout }: Stage<unknown>): number {
   return (0.2 + 1.4 * random()) * timeout
@@ -69,205 +64,145 @@ const lost = writes('answers lost', 12, () => 'lose')
 const cut = writes('connections cut', 12, () => 'cut')
 const late = writes('answers late', 12, around)
 
-const silent: Fault<unknown> = {
-  name: 'connections silent',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { fleet, random } = stage
-      const proxy = fleet.proxies[Math.floor(random() * fleet.proxies.length)]
-      proxy?.freeze()
-      await sleep(around(stage))
-      proxy?.thaw()
-      await sleep(100 * random())
-    })
+/** Strikes again and again until its time is over; one in `lostOneIn` answers is lost meanwhile. */
+function repeated<Struck>(
+  name: string,
+  act: (stage: Stage<Struck>) => Promise<unknown>,
+  lostOneIn?: number
+): Fault<Struck> {
+  const strike = async (stage: Stage<Struck>) => {
+    const over = performance.now() + stage.ms
+    while (performance.now() < over) await act(stage)
+  }
+  if (lostOneIn === undefined) return { name, strike }
+  return {
+    name,
+    strike: (stage) =>
+      withFate(
+        stage,
+        lostOneIn,
+        () => 'lose',
+        () => strike(stage)
+      )
+  }
 }
 
-const killed: Fault<unknown> = {
-  name: 'processes killed',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { fleet, random } = stage
-      await sleep(300 * random())
-      await fleet.replace(Math.floor(random() * fleet.processes.length))
-    })
-}
+const silent = repeated<unknown>('connections silent', async (stage) => {
+  const { fleet, random } = stage
+  const proxy = fleet.proxies[Math.floor(random() * fleet.proxies.length)]
+  proxy?.freeze()
+  await sleep(around(stage))
+  proxy?.thaw()
+  await sleep(100 * random())
+})
 
-const frozen: Fault<Single> = {
-  name: 'Redis frozen',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { server } = stage.engine
-      await server.signal('SIGSTOP')
-      await sleep(around(stage))
-      await server.signal('SIGCONT')
-      await sleep(300 * stage.random())
-    })
-}
+const killed = repeated<unknown>('processes killed', async ({ fleet, random }) => {
+  await sleep(300 * random())
+  await fleet.replace(Math.floor(random() * fleet.size))
+})
 
-const restarted: Fault<Single> = {
-  name: 'Redis restarted',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { server } = stage.engine
-      await server.signal('SIGKILL')
-      await sleep(around(stage))
-      await server.restart()
-      await sleep(500 * stage.random())
-    })
-}
+const frozen = repeated<Single>('Redis frozen', async (stage) => {
+  const { server } = stage.engine
+  await server.signal('SIGSTOP')
+  await sleep(around(stage))
+  await server.signal('SIGCONT')
+  await sleep(300 * stage.random())
+})
+
+const restarted = repeated<Single>('Redis restarted', async (stage) => {
+  const { server } = stage.engine
+  await server.signal('SIGKILL')
+  await sleep(around(stage))
+  await server.restart()
+  await sleep(500 * stage.random())
+})
 
 const loading: Fault<Single> = {
-  name: 'Redis restarted, much to load',
+  ...repeated<Single>('Redis restarted, much to load', async ({ engine: { server }, random }) => {
+    await sleep(700 + 500 * random())
+    await server.signal('SIGKILL')
+    await server.restart()
+  }),
   // Who comes without a session waits for one command only.
   often: 'sign in',
   async prepare({ server: { client } }) {
     const fill = `for i = 1, ${BALLAST} do redis.call('SET', 'ballast:' .. i, i) end`
     if ((await client.exists('ballast:1')) === 0) await client.eval(fill, 0)
-  },
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { server } = stage.engine
-      await sleep(700 + 500 * stage.random())
-      await server.signal('SIGKILL')
-      await server.restart()
-    })
+  }
 }
 
-const full: Fault<Single> = {
-  name: 'memory full',
-  strike: (stage) =>
-    withFate(
-      stage,
-      24,
-      () => 'lose',
-      () =>
-        repeat(stage, async () => {
-          const { client } = stage.engine.server
-          await client.config('SET', 'maxmemory', 1)
-          await sleep(150 * stage.random())
-          await client.config('SET', 'maxmemory', 0)
-          await sleep(150 * stage.random())
-        })
-    )
+/** On and off, with some answers lost. */
+function switched(
+  name: string,
+  on: (client: Redis) => Promise<unknown>,
+  off: (client: Redis) => Promise<unknown>
+): Fault<Single> {
+  const act = async ({ engine, random }: Stage<Single>) => {
+    const { client } = engine.server
+    await on(client)
+    await sleep(150 * random())
+    await off(client)
+    await sleep(150 * random())
+  }
+  return repeated(name, act, 24)
 }
 
-const denied: Fault<Single> = {
-  name: 'writes denied',
-  strike: (stage) =>
-    withFate(
-      stage,
-      24,
-      () => 'lose',
-      () =>
-        repeat(stage, async () => {
-          const { client } = stage.engine.server
-          await client.call('ACL', 'SETUSER', 'default', '-set', '-setrange', '-del')
-          await sleep(150 * stage.random())
-          await client.call('ACL', 'SETUSER', 'default', '+@all')
-          await sleep(150 * stage.random())
-        })
-    )
-}
+const full = switched(
+  'memory full',
+  (client) => client.config('SET', 'maxmemory', 1),
+  (client) => client.config('SET', 'maxmemory', 0)
+)
 
-const paused: Fault<Single> = {
-  name: 'writes paused',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const ms = Math.floor(around(stage))
-      await stage.engine.server.client.call('CLIENT', 'PAUSE', ms, 'WRITE')
-      await sleep(ms + 200 * stage.random())
-    })
-}
+const denied = switched(
+  'writes denied',
+  (client) => client.call('ACL', 'SETUSER', 'default', '-set', '-setrange', '-del'),
+  (client) => client.call('ACL', 'SETUSER', 'default', '+@all')
+)
 
-const flushed: Fault<Single> = {
-  name: 'scripts flushed',
-  strike: (stage) =>
-    withFate(
-      stage,
-      12,
-      () => 'lose',
-      () =>
-        repeat(stage, async () => {
-          await stage.engine.server.client.script('FLUSH')
-          await sleep(20)
-        })
-    )
-}
+const paused = repeated<Single>('writes paused', async (stage) => {
+  const ms = Math.floor(around(stage))
+  await stage.engine.server.client.call('CLIENT', 'PAUSE', ms, 'WRITE')
+  await sleep(ms + 200 * stage.random())
+})
 
-const failedOver: Fault<Pair> = {
-  name: 'failover, acknowledgements late',
-  strike: (stage) =>
-    repeat(stage, async () => {
-      const { engine, random } = stage
-      await sleep(300 * random())
-      engine.between.slowAnswers = 100
-      await sleep(50 + 200 * random())
-      await engine.failOver(60 * random())
-      await engine.inSync()
-    })
+async function flushScripts({ engine }: Stage<Single>): Promise<void> {
+  await engine.server.client.script('FLUSH')
+  await sleep(20)
 }
+const flushed = repeated('scripts flushed', flushScripts, 12)
 
-const failedOverLost: Fault<Pair> = {
-  name: 'failover, replica behind, answers lost',
-  strike: (stage) =>
-    withFate(
-      stage,
-      6,
-      () => 'lose',
-      () =>
-        repeat(stage, async () => {
-          const { engine, random } = stage
-          await sleep(300 * random())
-          engine.between.freeze()
-          await sleep(400 * random())
-          await engine.failOver(60 * random())
-          await engine.inSync()
-        })
-    )
-}
+const failedOver = repeated<Pair>('failover, acknowledgements late', async ({ engine, random }) => {
+  await sleep(300 * random())
+  engine.between.slowAnswers = 100
+  await sleep(50 + 200 * random())
+  await engine.failOver(60 * random())
+  await engine.inSync()
+})
 
-const replicaAway: Fault<Pair> = {
-  name: 'replica away, answers lost',
-  strike: (stage) =>
-    withFate(
-      stage,
-      12,
-      () => 'lose',
-      () =>
-        repeat(stage, async () => {
-          const { engine, random } = stage
-          engine.between.freeze()
-          await sleep(400 * random())
-          engine.between.thaw()
-          await engine.inSync()
-          await sleep(200 * random())
-        })
-    )
+async function failOverBehind({ engine, random }: Stage<Pair>): Promise<void> {
+  await sleep(300 * random())
+  engine.between.freeze()
+  await sleep(400 * random())
+  await engine.failOver(60 * random())
+  await engine.inSync()
 }
+const failedOverLost = repeated('failover, replica behind, answers lost', failOverBehind, 6)
 
-const moved: Fault<Nodes> = {
-  name: 'slots moved',
-  strike: (stage) => moveSlots(stage)
+async function loseReplica({ engine, random }: Stage<Pair>): Promise<void> {
+  engine.between.freeze()
+  await sleep(400 * random())
+  engine.between.thaw()
+  await engine.inSync()
+  await sleep(200 * random())
 }
+const replicaAway = repeated('replica away, answers lost', loseReplica, 12)
 
-const movedLost: Fault<Nodes> = {
-  name: 'slots moved, answers lost',
-  strike: (stage) =>
-    withFate(
-      stage,
-      12,
-      () => 'lose',
-      () => moveSlots(stage)
-    )
+async function moveSlot({ engine }: Stage<Nodes>): Promise<void> {
+  await engine.moveSlot()
+  await sleep(10)
 }
-
-async function moveSlots(stage: Stage<Nodes>): Promise<void> {
-  let turn = 0
-  await repeat(stage, async () => {
-    await stage.engine.moveSlotFrom(turn++)
-    await sleep(10)
-  })
-}
+const moved = repeated('slots moved', moveSlot)
+const movedLost = repeated('slots moved, answers lost', moveSlot, 12)
 
 export const ANYWHERE: readonly Fault<unknown>[] = [none, lost, cut, late, silent, killed]
 export const ON_SINGLE: readonly Fault<Single>[] = [frozen, restarted, loading, full, denied, paused, flushed]

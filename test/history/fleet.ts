@@ -1,20 +1,21 @@
 // The processes of the service, each with its own proxy to Redis, so that a fault can concern one of them alone.
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { kill, launch, type ServiceProcess } from '../support/service-process.js'
+import type { Wire } from '../support/wire.js'
 import type { Engine } from './engine.js'
 import type { Bug } from './planted.js'
 import type { Condition, Order, ServiceOptions } from './service.js'
-import type { Wire } from './wire.js'
 
-export interface Process {
-  /** Leads to the process while it runs. */
-  address: string | undefined
-  child: ChildProcess | undefined
+interface Place {
   options: ServiceOptions
+  /** Missing while it is replaced. */
+  process?: ServiceProcess
 }
 
+const PROGRAM = new URL('./service.ts', import.meta.url)
+
 export class Fleet {
-  readonly processes: Process[] = []
+  readonly #places: Place[] = []
   /** All proxies, of all processes. */
   readonly proxies: Wire[] = []
 
@@ -25,20 +26,35 @@ export class Fleet {
       Array.from({ length: size }, async () => {
         const { redis, proxies } = await engine.connect()
         fleet.proxies.push(...proxies)
-        const started: Process = { address: undefined, child: undefined, options: { ...service, redis } }
-        fleet.processes.push(started)
-        await launch(started)
+        const options = { ...service, redis }
+        fleet.#places.push({ options, process: await launch(PROGRAM, options) })
       })
     )
     return fleet
   }
 
+  get size(): number {
+    return this.#places.length
+  }
+
+  /** The processes that run now. */
+  running(): number[] {
+    return [...this.#places.keys()].filter((index) => this.addressOf(index) !== undefined)
+  }
+
+  /** Leads to a process while it runs. */
+  addressOf(index: number): string | undefined {
+    return this.#places[index]?.process?.address
+  }
+
   /** Kills this process as a crash would, and starts it again. */
   async replace(index: number): Promise<void> {
-    const process = this.processes[index]
-    if (process === undefined) return
+    const place = this.#places[index]
+    if (place?.process === undefined) return
+    const { options, process } = place
+    delete place.process
     await kill(process)
-    await launch(process)
+    place.process = await launch(PROGRAM, options)
   }
 
   async plant(bug: Bug | undefined): Promise<void> {
@@ -55,43 +71,18 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.processes.map(kill))
+    await Promise.all(this.#places.map(({ process }) => process && kill(process)))
     await Promise.all(this.proxies.map((proxy) => proxy.close()))
   }
 
   #order(order: Order): Promise<Condition[]> {
     return Promise.all(
-      this.processes.map(async ({ child }) => {
-        if (child === undefined) throw new Error('a process of the service does not run')
-        const answer = once(child, 'message')
-        child.send(order)
+      this.#places.map(async ({ process }) => {
+        if (process === undefined) throw new Error('a process of the service does not run')
+        const answer = once(process.child, 'message')
+        process.child.send(order)
         return (await answer)[0]
       })
     )
   }
-}
-
-async function launch(process_: Process): Promise<void> {
-  const child = fork(new URL('./service.ts', import.meta.url), [JSON.stringify(process_.options)], {
-    execArgv: ['--import=tsx'],
-    // What a test runner adds to its own processes is not for these.
-    env: { ...process.env, NODE_OPTIONS: '' }
-  })
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`a process of the service ended with ${code}`)
-  })
-  ended.catch(() => {})
-  process_.child = child
-  const [address] = await Promise.race([once(child, 'message'), ended])
-  process_.address = address
-}
-
-async function kill(process_: Process): Promise<void> {
-  const { child } = process_
-  process_.address = undefined
-  process_.child = undefined
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exit
 }

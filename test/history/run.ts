@@ -4,8 +4,8 @@
 //   --seconds 4   how long a fault lasts          --shown 3      so many histories of each kind are printed
 // The exit code is 1 if anything was found that must not be.
 import { parseArgs } from 'node:util'
-import { generator } from '../../benchmarks/chaos/random.js'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
+import { generator } from '../support/random.js'
 import { explain, KINDS, type Kind } from './check.js'
 import { Fleet } from './fleet.js'
 import { groups, TIMEOUT } from './groups.js'

@@ -1,6 +1,6 @@
 // What the tests of the checker share: a small service on one server, which ends with the test.
 import type { Test } from 'tap'
-import { generator } from '../../benchmarks/chaos/random.js'
+import { generator } from '../support/random.js'
 import type { Kind } from './check.js'
 import { Single } from './engine.js'
 import { Fleet } from './fleet.js'

@@ -269,17 +269,17 @@ t.test('config.session of a route is checked at registration, by name and route'
   const app = await createBareApp(t)
   await app.register(redisSession, inMemory(t))
   const wrong: [unknown, string][] = [
-    [true, 'option config.session: of the route GET /poll must be false or an object'],
-    [null, 'option config.session: of the route GET /poll must be false or an object'],
+    [true, 'option config.session: must be false or an object (route GET /poll)'],
+    [null, 'option config.session: must be false or an object (route GET /poll)'],
+    [{ tuch: false }, 'option config.session.tuch: is not one of touch, onUnavailable (route GET /poll)'],
     [
-      { tuch: false },
-      'option config.session.tuch: of the route GET /poll is not one of touch, onUnavailable'
+      { constructor: 1 },
+      'option config.session.constructor: is not one of touch, onUnavailable (route GET /poll)'
     ],
-    [{ constructor: 1 }, 'option config.session.constructor: of the route GET /poll is not one of touch'],
-    [{ touch: 'no' }, 'option config.session.touch: of the route GET /poll must be true or false'],
+    [{ touch: 'no' }, 'option config.session.touch: must be true or false (route GET /poll)'],
     [
       { onUnavailable: 'empty' },
-      "option config.session.onUnavailable: of the route GET /poll must be 'error' or 'anonymous'"
+      "option config.session.onUnavailable: must be 'error' or 'anonymous' (route GET /poll)"
     ]
   ]
   for (const [session, message] of wrong) {
@@ -289,7 +289,7 @@ t.test('config.session of a route is checked at registration, by name and route'
   t.throws(
     () => app.route({ method: ['PUT', 'POST'], url: '/', config: { session: 0 as never }, handler() {} }),
     {
-      message: 'of the route PUT, POST / must be'
+      message: 'must be false or an object (route PUT, POST /)'
     }
   )
   for (const [index, session] of [undefined, false, {}, { touch: true }, { touch: undefined }].entries()) {
@@ -307,7 +307,7 @@ t.test('what autoload and fastify-cli pass to every plugin does no harm', async 
   t.match(await redis.client.keys('*'), [/^session:/])
   t.match(
     app.logLines.map(({ msg }) => msg),
-    ['option prefix: /area is taken for a prefix of routes; keys begin with session:']
+    ['option prefix: /area is a route prefix, so keys begin with session:; to set another key prefix']
   )
   for (const prefix of ['', undefined]) {
     const { logLines } = await createApp(t, inMemory(t, { ...foreign, prefix: prefix as string }))

@@ -367,7 +367,12 @@ t.test('an error', async (t) => {
     await browser.request('/fail/503')
     t.same(await browser.json('/data'), { name: 'Ada' })
     const reasons = events(service, 'unsaved').map(({ msg }) => msg.replace(/^.*: /, ''))
-    t.same(reasons, ['the response has status 500', 'the response has status 503'], 'and says so')
+    const cure = 'call save() for changes that an error must not undo'
+    t.same(
+      reasons,
+      [`the response has status 500; ${cure}`, `the response has status 503; ${cure}`],
+      'and says so'
+    )
   })
 
   t.test('of the server commits where saveOn5xx says so', async (t) => {
@@ -448,7 +453,7 @@ t.test('an error', async (t) => {
   })
 })
 
-t.test('a client that goes away in the midst of a request', async (t) => {
+t.test('a client that goes away during a request', async (t) => {
   t.test('leaves a session that is changed as the request finishes', async (t) => {
     const service = await createService(t)
     const { app, browser } = service

@@ -9,7 +9,7 @@ import type { Random } from './random.js'
 export const LIMIT = 65_536
 
 /** Whole numbers whose hashes collide in the Sets and Maps of V8 as it is in Node 20. */
-const colliding = collisions(4_000)
+export const colliding = collisions(4_000)
 
 function collisions(count: number): number[] {
   const found: number[] = []

@@ -5,11 +5,11 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
-import { lifetime } from '../../benchmarks/chaos/replicated.js'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { Model } from '../model/model.js'
 import { foundBy } from '../model/order.js'
 import { plan } from '../model/plan.js'
+import { lifetime } from '../support/lifetime.js'
 
 const { values } = parseArgs({
   options: { seed: { type: 'string' }, runs: { type: 'string', default: '20000' }, path: { type: 'string' } }

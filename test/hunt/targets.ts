@@ -9,7 +9,7 @@ import { NotARecordError, newNonce, openRecord, UnsealedRecord } from '../../lib
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary } from '../../serializers/serializer.js'
 import { inCommon, sessions } from '../contracts/values.js'
-import { damaged, dataOf, LIMIT, payloadOf } from './inputs.js'
+import { colliding, damaged, dataOf, LIMIT, payloadOf } from './inputs.js'
 import { Random } from './random.js'
 
 /** Runs one piece of work, whose time and memory may be measured. */
@@ -149,7 +149,8 @@ const ITEMS: readonly ((n: number) => unknown)[] = [
   (n) => new Set([n]),
   (n) => new Map([[{ n }, n]]),
   (n) => Buffer.from([n >> 8, n]),
-  (n) => n % 10
+  (n) => n % 10,
+  (n) => colliding[n] ?? n
 ]
 
 const NAME = '__Host-session'

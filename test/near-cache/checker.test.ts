@@ -1,6 +1,6 @@
 // The short form of `npm run test:near-cache`, and whether it finds what it has to.
 import t from 'tap'
-import { generator } from '../../benchmarks/chaos/random.js'
+import { generator } from '../support/random.js'
 import { check } from './checker/check.js'
 import { ENDED, findStale } from './checker/stale.js'
 
@@ -43,7 +43,7 @@ t.test('a process that holds its lease for longer is found out', async (t) => {
     seconds: 1,
     maxStale: 0.2,
     configured: 30,
-    only: 'tracking connections half open',
+    only: 'tracking frozen',
     random: generator(1)
   })
   t.ok(stale.length > 0)

@@ -163,7 +163,7 @@ t.test('where a key holds something else than a string, it is an error', async (
   const key = `key-${CANARY}`
   await redis.client.hset(key, 'field', CANARY)
   const store = new RedisStore(redis.connect())
-  await refuses(t, store, /refused with WRONGTYPE$/, /FOREIGN_KEY/, key)
+  await refuses(t, store, /refused with WRONGTYPE; /, /FOREIGN_KEY/, key)
   t.equal(await store.create(key, recordOf(1), later()), false, 'but its key is taken')
   t.same(await redis.client.hgetall(key), { field: CANARY })
 })
@@ -174,7 +174,7 @@ t.test('without the password every operation is an error', async (t) => {
   await refuses(
     t,
     new RedisStore(redis.connect({ enableReadyCheck: false })),
-    /refused with NOAUTH$/,
+    /refused with NOAUTH; /,
     /STORE_DENIED/
   )
 })
@@ -185,10 +185,12 @@ t.test('a server that has no memory left refuses to write, and still reads', asy
   await store.create('key', recordOf(1), later())
   await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
   await redis.client.config('SET', 'maxmemory', '1')
-  await refuses(t, store, /refused with OOM$/, /STORE_FULL/)
-  await t.rejects(store.create('new', recordOf(1), later()), { message: /SET was refused with OOM$/ })
+  await refuses(t, store, /refused with OOM; /, /STORE_FULL/)
+  await t.rejects(store.create('new', recordOf(1), later()), {
+    message: /SET was refused with OOM; give it more memory or disk space$/
+  })
   await t.rejects(store.update('key', revision(1), recordOf(2), later()), {
-    message: /EVALSHA was refused with OOM$/
+    message: /EVALSHA was refused with OOM; give it more memory or disk space$/
   })
   t.ok((await store.read('key'))?.equals(recordOf(1)))
   await redis.client.config('SET', 'maxmemory', '0')
@@ -218,5 +220,10 @@ t.test('a client that its owner has closed is an error', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
   await client.quit()
-  await refuses(t, new RedisStore(client), /failed with a closed connection$/, /UNAVAILABLE/)
+  await refuses(
+    t,
+    new RedisStore(client),
+    /failed with a closed connection; nothing was stored/,
+    /UNAVAILABLE/
+  )
 })

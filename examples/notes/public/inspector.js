@@ -1,4 +1,4 @@
-// Shows what the store holds: asks /inspect every second, and draws what has changed.
+// Shows what the store holds: polls /inspect every second, and redraws when something has changed.
 const EVERY = 1_000
 const WIDE_ROW = 16
 const NARROW_ROW = 8
@@ -20,7 +20,7 @@ async function refresh() {
     draw(session)
   } catch (error) {
     say(
-      `${error instanceof TypeError ? 'The server does not answer' : error.message}. Still trying; what you see is the last that was read.`
+      `${error instanceof TypeError ? 'The server does not answer' : error.message}. Still trying; the page shows the last answer.`
     )
   }
   setTimeout(refresh, EVERY)
@@ -31,7 +31,7 @@ function draw({ key, writer, record, fields, sizes, idle, absolute, data }) {
   clock('absolute', absolute)
   find('live').hidden = false
   const row = find('dump').clientWidth >= 560 ? WIDE_ROW : NARROW_ROW
-  // What stays as it is is not drawn again, so that text in it can be selected.
+  // An unchanged record is not redrawn, so that its text can be selected.
   if (drawn === record + row + writer) return
   drawn = record + row + writer
   find('key').textContent = key
@@ -72,7 +72,7 @@ function drawFields(fields) {
   find('fields').replaceChildren(...rows)
 }
 
-// Offset, bytes in hex, the same as text. The bytes of a header field have the colour of its name above.
+// Draws offset, bytes in hex, and bytes as text. Bytes of a header field have the colour of its name above.
 function drawDump(record, fields, row) {
   const bytes = record.match(/../g)
   const hues = fields.flatMap(({ length }, index) => Array(length).fill(`field hue-${index}`))
@@ -96,7 +96,7 @@ function drawDump(record, fields, row) {
   find('dump').replaceChildren(...lines)
 }
 
-// The page itself is new after each form: what was last seen is remembered across it.
+// Each form loads the page again, so the last revision is kept in the session storage.
 function markIfNew(revision) {
   const isNew = sessionStorage.getItem('revision') !== revision
   sessionStorage.setItem('revision', revision)

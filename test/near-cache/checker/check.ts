@@ -5,8 +5,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { FailingNetwork, type Network } from '../../../benchmarks/chaos/network.js'
+import { until } from '../../support/gate.js'
+import { shuffled } from '../../support/random.js'
 import { type RedisServer, startRedis } from '../../support/redis-server.js'
+import { Wire } from '../../support/wire.js'
 import type { Counts, Report, Task } from './process.js'
 import { findStale, type Stale } from './stale.js'
 
@@ -30,10 +32,16 @@ export interface Outcome {
 }
 
 interface Stage {
+  /** The one that the networks lead to. */
   redis: RedisServer
-  networks: { data: FailingNetwork; tracking: FailingNetwork }[]
+  /** Takes its place in a failover. */
+  spare: RedisServer
+  networks: Record<Way, Wire>[]
   random: () => number
 }
+
+/** What a process reads and writes, what it is told, and what another one without a near cache would read. */
+type Way = 'data' | 'tracking' | 'direct'
 
 const SLOTS = 60
 /** Milliseconds between two writes of one process. */
@@ -42,13 +50,17 @@ const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
 
 const FAULTS: Record<string, (stage: Stage, ms: number) => Promise<unknown>> = {
   'no fault': (_stage, ms) => sleep(ms),
-  'tracking connections cut': (stage) => cut(stage, 'tracking'),
-  'tracking connections half open': (stage, ms) => disturb(stage, 'tracking', 'silent', ms),
-  'tracking connections delayed': (stage, ms) => disturb(stage, 'tracking', ms / 2, ms),
-  'tracking connections a little late': (stage, ms) => disturb(stage, 'tracking', 30, ms),
-  'data connections cut': (stage) => cut(stage, 'data'),
-  'data connections half open': (stage, ms) => disturb(stage, 'data', 'silent', ms),
-  'data connections delayed': (stage, ms) => disturb(stage, 'data', 20, ms),
+  'tracking cut': (stage) => strike(stage, 'tracking', (wire) => wire.cut()),
+  'tracking refused': (stage, ms) => strike(stage, 'tracking', (wire) => wire.refuse(), ms),
+  'tracking half open': (stage, ms) => strike(stage, 'tracking', (wire) => wire.silence(), ms),
+  'tracking frozen': (stage, ms) => strike(stage, 'tracking', (wire) => wire.freeze(), ms),
+  'tracking late by more than the bound': (stage, ms) => strike(stage, 'tracking', slow(ms / 2), ms),
+  'tracking a little late': (stage, ms) => strike(stage, 'tracking', slow(ms / 20), ms),
+  'data cut': (stage) => strike(stage, 'data', (wire) => wire.cut()),
+  'data refused': (stage, ms) => strike(stage, 'data', (wire) => wire.refuse(), ms),
+  'data half open': (stage, ms) => strike(stage, 'data', (wire) => wire.silence(), ms),
+  'data frozen': (stage, ms) => strike(stage, 'data', (wire) => wire.freeze(), ms),
+  'data a little late': (stage, ms) => strike(stage, 'data', slow(ms / 20), ms),
   'all tracking connections killed': ({ redis }) => redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub'),
   'all data connections killed': ({ redis }) => redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal'),
   'all keys removed': ({ redis }) => redis.client.flushall(),
@@ -57,42 +69,36 @@ const FAULTS: Record<string, (stage: Stage, ms: number) => Promise<unknown>> = {
     await redis.stop()
     await sleep(ms / 4)
     await redis.restart()
-  }
+  },
+  'a failover': failOver
 }
 
-export async function check(t: Pick<Test, 'teardown'>, options: CheckOptions): Promise<Outcome> {
+export async function check(test: Test, options: CheckOptions): Promise<Outcome> {
   const { configured = options.maxStale, maxStale, only = '', processes, random, seconds } = options
-  const redis = await startRedis(t as Test, '--enable-debug-command', 'yes')
-  const networks = Array.from({ length: processes }, () => ({
-    data: new FailingNetwork(redis.port),
-    tracking: new FailingNetwork(redis.port)
-  }))
-  t.teardown(() => Promise.all(networks.flatMap(({ data, tracking }) => [data.close(), tracking.close()])))
-  const children = await Promise.all(
-    networks.map(async ({ data, tracking }, process) =>
-      start({
-        process,
-        processes,
-        slots: SLOTS,
-        redis: redis.port,
-        data: await data.listen(),
-        tracking: await tracking.listen(),
-        maxStale: configured,
-        pause: PAUSE
-      })
-    )
-  )
-  t.teardown(() => {
+  const [redis, spare] = [await startServer(test), await startServer(test)]
+  const stage: Stage = { redis, spare, networks: [], random }
+  const tasks: Task[] = []
+  for (let process = 0; process < processes; process++) {
+    const network = { data: open(stage), tracking: open(stage), direct: open(stage) }
+    stage.networks.push(network)
+    const [data, tracking, direct] = await Promise.all(Object.values(network).map((wire) => wire.listen()))
+    const ports = { data: Number(data), tracking: Number(tracking), direct: Number(direct) }
+    tasks.push({ process, processes, slots: SLOTS, pause: PAUSE, maxStale: configured, ...ports })
+  }
+  const children = await Promise.all(tasks.map(start))
+  test.teardown(async () => {
     for (const child of children) child.kill()
+    await Promise.all(stage.networks.flatMap((network) => Object.values(network).map((wire) => wire.close())))
   })
   const faults = new Map<string, number>()
-  const names = Object.keys(FAULTS).filter((name) => name.includes(only))
+  const chosen = Object.entries(FAULTS).filter(([name]) => name.includes(only))
   const over = performance.now() + seconds * 1_000
-  for (let turn = 0; performance.now() < over; turn++) {
-    // Each of them once, then at random.
-    const name = names[turn < names.length ? turn : Math.floor(random() * names.length)] ?? 'no fault'
+  // Each of them once, then again in another order.
+  for (let turn: typeof chosen = []; performance.now() < over; ) {
+    if (turn.length === 0) turn = shuffled(chosen, random)
+    const [name, fault] = turn.pop() ?? ['', () => Promise.resolve()]
     faults.set(name, (faults.get(name) ?? 0) + 1)
-    await FAULTS[name]?.({ redis, networks, random }, maxStale * 1_500).catch(() => {})
+    await fault(stage, maxStale * 1_500)
     await sleep(maxStale * 500)
   }
   const reports = await Promise.all(children.map(finish))
@@ -105,6 +111,14 @@ export async function check(t: Pick<Test, 'teardown'>, options: CheckOptions): P
     counts: reports.map(({ counts }) => counts).reduce(sum),
     faults
   }
+}
+
+function startServer(test: Test): Promise<RedisServer> {
+  return startRedis(test, '--enable-debug-command', 'yes', '--repl-diskless-sync-delay', '0')
+}
+
+function open({ redis }: Stage): Wire {
+  return new Wire(redis.port)
 }
 
 async function start(task: Task): Promise<ChildProcess> {
@@ -124,25 +138,42 @@ function sum(one: Counts, other: Counts): Counts {
   return Object.fromEntries(names.map((name) => [name, one[name] + other[name]])) as unknown as Counts
 }
 
-async function cut(stage: Stage, which: 'data' | 'tracking'): Promise<void> {
-  await disturb(stage, which, 'cut', 0)
-}
-
-/** The networks of some of the processes fail for so many milliseconds. What stays silent is cut in the end. */
-async function disturb(
+/** Something happens to the networks of some of the processes, for so many milliseconds. */
+async function strike(
   { networks, random }: Stage,
-  which: 'data' | 'tracking',
-  network: Network,
-  ms: number
+  way: Way,
+  happen: (wire: Wire) => void,
+  ms = 0
 ): Promise<void> {
   const first = Math.floor(random() * networks.length)
-  const concerned = networks
-    .filter((_, index) => index === first || random() < 0.3)
-    .map((each) => each[which])
-  for (const each of concerned) each.become(network)
+  const wires = networks.filter((_, index) => index === first || random() < 0.3).map((each) => each[way])
+  wires.forEach(happen)
   await sleep(ms)
-  for (const each of concerned) {
-    if (network === 'silent') each.become('cut')
-    each.become('open')
+  for (const wire of wires) wire.heal()
+}
+
+function slow(ms: number): (wire: Wire) => void {
+  return (wire) => {
+    wire.slowAnswers = ms
   }
+}
+
+/** Ordered, so that no write is lost; the networks follow one after another. */
+async function failOver(stage: Stage, ms: number): Promise<void> {
+  const { redis, spare, networks, random } = stage
+  await spare.client.replicaof('127.0.0.1', redis.port)
+  await until(async () => (await redis.client.info('replication')).includes('state=online'))
+  await redis.client.call('FAILOVER', 'TO', '127.0.0.1', String(spare.port))
+  await until(async () => (await spare.client.info('replication')).includes('role:master'))
+  stage.redis = spare
+  stage.spare = redis
+  const wires = networks.flatMap(({ data, tracking }) =>
+    random() < 0.5 ? [data, tracking] : [tracking, data]
+  )
+  for (const { direct } of networks) direct.lead(spare.port)
+  for (const wire of wires) {
+    wire.lead(spare.port)
+    await sleep((random() * ms) / 10)
+  }
+  await redis.client.replicaof('NO', 'ONE')
 }

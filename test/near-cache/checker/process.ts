@@ -21,10 +21,10 @@ export interface Task {
   process: number
   processes: number
   slots: number
-  /** Ports on loopback: of Redis itself, and of the networks in front of it. */
-  redis: number
+  /** Ports on loopback, of the networks in front of Redis. */
   data: number
   tracking: number
+  direct: number
   /** Seconds. */
   maxStale: number
   /** Milliseconds between two writes. */
@@ -82,7 +82,7 @@ const inner = new CountedStore(client, { connectionOf: () => own.connection })
 const limits = { maxStale: task.maxStale, maxBytes: 10_000_000 }
 const near = new NearCacheStore(inner, client, { ...limits, prefix: PREFIX, lifetimes: LIFETIMES, log })
 // As another process of the service that has no near cache: what it is answered a browser may have seen.
-const direct = new Redis({ port: task.redis, host: '127.0.0.1' })
+const direct = new Redis({ port: task.direct, host: '127.0.0.1' })
 direct.on('error', () => {})
 const sure = new RedisStore(direct)
 

@@ -4,8 +4,9 @@
 //   --only delayed faults whose name has that
 // The exit code is 1 if anything was served that must not be.
 import { parseArgs } from 'node:util'
-import { generator } from '../../../benchmarks/chaos/random.js'
 import { provideRedisServer } from '../../../scripts/redis-binary.js'
+import { lifetime } from '../../support/lifetime.js'
+import { generator } from '../../support/random.js'
 import { check } from './check.js'
 
 const { values } = parseArgs({
@@ -21,18 +22,15 @@ const MAX_SECONDS = 3_600
 const SHOWN = 10
 
 process.env.REDIS_SERVER = provideRedisServer()
-const endings: (() => unknown)[] = []
+const { test, end } = lifetime()
 try {
-  const { counts, faults, stale, unseen } = await check(
-    { teardown: (end) => void endings.push(end) },
-    {
-      seconds: Math.min(Number(values.seconds), MAX_SECONDS),
-      processes: Number(values.processes),
-      maxStale: Number(values.maxStale),
-      only: values.only,
-      random: generator(Number(values.seed))
-    }
-  )
+  const { counts, faults, stale, unseen } = await check(test, {
+    seconds: Math.min(Number(values.seconds), MAX_SECONDS),
+    processes: Number(values.processes),
+    maxStale: Number(values.maxStale),
+    only: values.only,
+    random: generator(Number(values.seed))
+  })
   for (const [name, times] of faults) console.log(`${name}: ${times}`)
   console.log(
     Object.entries(counts)
@@ -48,5 +46,5 @@ try {
   )
   process.exitCode = stale.length + unseen.length > 0 ? 1 : 0
 } finally {
-  for (const end of endings.reverse()) await end()
+  await end()
 }

@@ -1,0 +1,70 @@
+// Where to find a program that tests need, and how to get it without installing anything if the machine lacks it.
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, join, resolve, sep } from 'node:path'
+import { CACHE, unpackedProgram } from './debian-package.js'
+
+export interface Wanted {
+  /** What messages call it, without an article. */
+  name: string
+  /** The environment variable that names its binary. */
+  variable: string
+  /** Its names on the PATH, the best first. */
+  binaries: readonly string[]
+  /** Debian's package. */
+  pack: string
+  /** Its folder in the cache. */
+  folder: string
+  /** Unpacks the package into that folder, and returns the program. */
+  unpack: () => string
+  /** How to install it, by the package manager of the machine. */
+  install: Readonly<Record<string, string>>
+}
+
+/**
+ * The program's binary: what the variable names, else the first one of the PATH, else the one that was unpacked before;
+ * `undefined` if there is none.
+ */
+export function findProgram({ variable, binaries, folder, pack }: Wanted): string | undefined {
+  const named = process.env[variable]
+  if (named !== undefined && named !== '') {
+    const found = locate(named)
+    if (found === undefined)
+      throw new Error(`${variable} names ${named}, which is no program that can be run.`)
+    return found
+  }
+  return binaries.map(locate).find((path) => path !== undefined) ?? unpackedProgram(folder, pack)
+}
+
+/** The same, after Debian's package has been unpacked into the cache if that is possible. */
+export function provideProgram(wanted: Wanted): string {
+  const { name, variable, binaries, folder, pack, install } = wanted
+  const found = findProgram(wanted)
+  if (found !== undefined) return found
+  try {
+    if (locate('apt-get') === undefined) throw new Error('there is no apt-get')
+    console.log(`No ${name} here: unpacking Debian's package ${pack} into ${join(CACHE, folder)}.`)
+    return wanted.unpack()
+  } catch (error) {
+    const [, command] = Object.entries(install).find(([manager]) => locate(manager) !== undefined) ?? []
+    throw new Error(
+      `The tests need a ${name}, and Debian's package cannot be unpacked: ${(error as Error).message}. ` +
+        `Install ${binaries.join(' or ')}${command === undefined ? '' : ` (${command})`}, ` +
+        `or name its binary in ${variable}.`
+    )
+  }
+}
+
+function locate(command: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const paths = command.includes(sep) ? [resolve(command)] : folders.map((folder) => join(folder, command))
+  return paths.find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}

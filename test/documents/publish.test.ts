@@ -1,0 +1,20 @@
+// What has to be filled in before `npm publish`.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import t from 'tap'
+
+t.test('publishing asks for the account that holds the repository', (t) => {
+  const text = readFileSync('package.json', 'utf8')
+  const publish = (packageJson: string) =>
+    spawnSync(process.execPath, ['--import=tsx', resolve('scripts/publishable.ts')], {
+      cwd: t.testdir({ 'package.json': packageJson }),
+      encoding: 'utf8'
+    })
+  const refused = publish(text.replace(/github\.com\/[^/]+/, 'github.com/OWNER'))
+  t.equal(refused.status, 1)
+  t.match(refused.stderr, 'repository.url still names OWNER')
+  t.equal(publish(text.replace(/github\.com\/[^/]+/, 'github.com/somebody')).status, 0)
+  t.match(JSON.parse(text).scripts.prepublishOnly, 'scripts/publishable.ts')
+  t.end()
+})

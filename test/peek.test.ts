@@ -1,0 +1,86 @@
+// session.peek(): values for reading only, which the commit does not compare.
+import t, { type Test } from 'tap'
+import { MemoryStore, type RedisSessionOptions, type Session } from '../lib/index.js'
+import { createApp } from './support/app.js'
+import { Browser } from './support/browser.js'
+
+async function visitor(t: Test, options: RedisSessionOptions = {}) {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  let encodings = 0
+  const serializer = {
+    name: 'counted',
+    tag: 200,
+    encode(data: unknown) {
+      encodings++
+      return JSON.stringify(data)
+    },
+    decode: (payload: Uint8Array) => JSON.parse(Buffer.from(payload).toString())
+  }
+  const app = await createApp(t, { store, serializer, ...options })
+  let route: (session: Session) => unknown = () => {}
+  app.get('/', async ({ session }) => ({ result: route(session) }))
+  const browser = new Browser(app)
+  const visit = async (work: (session: Session) => unknown) => {
+    route = work
+    encodings = 0
+    const { result } = await browser.json<{ result: unknown }>('/')
+    return { result, encodings }
+  }
+  await visit((session) => {
+    session.cart = { items: ['tea'] }
+    session.name = 'Ada'
+  })
+  const warnings = () => app.logLines.filter(({ msg }) => msg.includes('peek()'))
+  return { visit, warnings }
+}
+
+t.test('peek() reads a value without a comparison at commit', async (t) => {
+  const { NODE_ENV } = process.env
+  process.env.NODE_ENV = 'production'
+  t.teardown(() => {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV
+    else process.env.NODE_ENV = NODE_ENV
+  })
+  const { visit } = await visitor(t)
+  t.same(await visit((session) => session.peek('cart')), { result: { items: ['tea'] }, encodings: 0 })
+  t.same(await visit((session) => session.peek('name')), { result: 'Ada', encodings: 0 })
+  t.same(await visit((session) => session.peek('userId')), { encodings: 0, result: undefined })
+  t.equal((await visit((session) => session.get('cart'))).encodings, 1, 'unlike get()')
+})
+
+t.test('a change through peek() is reported with its key, once', async (t) => {
+  const { visit, warnings } = await visitor(t)
+  await visit((session) => {
+    const cart = session.peek('cart') as { items: string[] }
+    session.peek('cart')
+    cart.items.push('milk')
+  })
+  t.match(warnings(), [{ level: 40, session: { type: 'peeked', key: 'cart' }, msg: /key cart was changed/ }])
+  t.equal(warnings().length, 1)
+  t.same((await visit((session) => session.data())).result, { name: 'Ada', cart: { items: ['tea'] } })
+})
+
+t.test('peek() reports nothing if the value is as it was, or may change', async (t) => {
+  const { visit, warnings } = await visitor(t)
+  await visit((session) => session.peek('cart'))
+  await visit((session) => {
+    session.peek('cart')
+    session.cart?.items.push('milk')
+  })
+  await visit((session) => {
+    session.peek('cart')
+    session.delete('cart')
+  })
+  t.same(warnings(), [])
+})
+
+t.test('peek() of a value that cannot be encoded leaves that to the commit', async (t) => {
+  const { visit, warnings } = await visitor(t)
+  const { result } = await visit((session) => {
+    session.anything = { big: 1n }
+    return typeof session.peek('anything')
+  })
+  t.equal(result, undefined, 'the commit refuses it')
+  t.same(warnings(), [])
+})
