@@ -1,4 +1,5 @@
 // What the near cache may serve, rule by rule. Another process writes; Redis tells.
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import t from 'tap'
@@ -8,6 +9,7 @@ import { later, storeContract } from '../contracts/store.js'
 import { gate, until } from '../support/gate.js'
 import { LossyProxy } from '../support/lossy-proxy.js'
 import { startRedis } from '../support/redis-server.js'
+import { Wire } from '../support/wire.js'
 import { nextOf, openStage, recordOf, type Stage, trackedThrough, trackingClients } from './stage.js'
 
 t.test('the near cache keeps the contract of stores', async (t) => {
@@ -187,6 +189,30 @@ t.test('a new epoch begins, with nothing in it, when', async (t) => {
   }
 })
 
+t.test('nothing is served while one of the two connections is missing', async (t) => {
+  for (const missing of ['data', 'tracking'] as const) {
+    const redis = await startRedis(t)
+    const wires = { data: new Wire(redis.port), tracking: new Wire(redis.port) }
+    t.teardown(() => Promise.all(Object.values(wires).map((wire) => wire.close())))
+    const port = await wires.data.listen()
+    // No queue: a read that is not served fails.
+    const reader = redis.connect({ port, enableOfflineQueue: false })
+    await once(reader, 'ready')
+    const client = trackedThrough(reader, await wires.tracking.listen())
+    const { isHit, near, store, warm } = await openStage(t, { redis, client })
+    const key = await store()
+    await warm(key)
+    wires[missing].refuse()
+    const isServed = () => (missing === 'tracking' ? isHit(key) : near.read(key))
+    await until(() =>
+      isServed()
+        .then((served) => served === false)
+        .catch(() => true)
+    )
+    t.pass(missing)
+  }
+})
+
 t.test('the end of a record is obeyed, though Redis has not told of it', async (t) => {
   const { isHit, near, store, warm } = await openStage(t)
   const key = await store(recordOf('{}', 1_000))
@@ -253,7 +279,10 @@ t.test('an entry that is older than what the browser has seen is passed by', asy
   t.ok((await near.read(key))?.equals(first.bytes), 'nobody has told this process')
   t.ok((await near.read(key, first.header))?.equals(first.bytes))
   t.ok((await near.read(key, second.header))?.equals(second.bytes))
-  t.ok((await near.read(key, 'latest'))?.equals(second.bytes))
+  const third = nextOf(second)
+  await elsewhere.update(key, second.revision, third.bytes, later())
+  t.ok((await near.read(key))?.equals(second.bytes))
+  t.ok((await near.read(key, 'latest'))?.equals(third.bytes))
 })
 
 t.test('maxBytes bounds it, and what is larger is never kept', async (t) => {

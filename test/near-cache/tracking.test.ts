@@ -1,4 +1,5 @@
 // The tracking connection: when it is armed, when it stays off, and what is said about it.
+import { readFileSync } from 'node:fs'
 import { type Redis as Client, Cluster } from 'ioredis'
 import { Redis as FiveRedis } from 'ioredis5'
 import { Redis as ValkeyRedis } from 'iovalkey'
@@ -83,6 +84,22 @@ t.test('a server that cannot track gets one line in the log, and the cache stays
       ])
     })
   }
+})
+
+t.test('a user with the rights that the documents name has one', async (t) => {
+  const redis = await startRedis(t)
+  const page = readFileSync('docs/near-cache.md', 'utf8')
+  const rights = [...page.matchAll(/`((?:\+|&)[\w:|]+)`/g)].map(([, right = '']) => right)
+  t.ok(rights.length > 4)
+  const least = ['resetkeys', '~session:*', 'resetchannels', '-@all', '+get', '+mget', ...rights]
+  await redis.client.call('ACL', 'SETUSER', 'near', 'on', 'nopass', ...least)
+  const client = redis.connect({ username: 'near', password: 'any' })
+  const { elsewhere, near, settled, store, warm } = await openStage(t, { redis, client })
+  const key = await store()
+  await warm(key)
+  await elsewhere.end(key)
+  await settled()
+  t.equal(await near.read(key), undefined)
 })
 
 t.test('connections that lead to different servers keep it off until they lead to one', async (t) => {
