@@ -5,10 +5,10 @@ import type { Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import type { Log } from '../events.js'
 import { expiresAt, type Lifetimes } from '../records/expiry.js'
-import { includes } from '../records/lineage.js'
+import { type Commit, includes } from '../records/lineage.js'
 import { openRecord, type SessionRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
-import type { AtLeast, Operation, Outcome, Store } from '../stores/store.js'
+import type { Operation, Outcome, Store } from '../stores/store.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
 /** What bounds the near cache. */
@@ -64,10 +64,16 @@ export class NearCacheStore implements Store {
     return this.#inner.ready(operation)
   }
 
-  async read(key: string, atLeast?: AtLeast): Promise<Buffer | undefined> {
+  copyOf(key: string, seen?: Commit): Buffer | undefined {
+    if (!this.#tracking.isLive) return undefined
+    const { bytes, header } = this.#entries.get(key) ?? {}
+    // Redis reports a record that has expired only when it comes across it.
+    if (header === undefined || expiresAt(header, this.#lifetimes) <= Date.now()) return undefined
+    return seen === undefined || includes(header, seen) !== false ? bytes : undefined
+  }
+
+  async read(key: string): Promise<Buffer | undefined> {
     if (!this.#tracking.isLive) return this.#inner.read(key)
-    const entry = this.#entries.get(key)
-    if (entry !== undefined && this.#isUsable(entry, atLeast)) return entry.bytes
     const fill = {}
     this.#fills.set(key, fill)
     try {
@@ -122,12 +128,6 @@ export class NearCacheStore implements Store {
       this.#entries.delete(key)
       this.#fills.delete(key)
     }
-  }
-
-  #isUsable({ header }: SessionRecord, atLeast: AtLeast | undefined): boolean {
-    // Redis tells of what has expired only when it comes across it.
-    if (atLeast === 'latest' || expiresAt(header, this.#lifetimes) <= Date.now()) return false
-    return atLeast === undefined || includes(header, atLeast) !== false
   }
 
   // A copy in memory of its own: what a client returns is a slice of all that it received together.

@@ -31,7 +31,7 @@ export interface RecordsOptions {
 export class Records {
   readonly #store: GuardedStore
   readonly #options: RecordsOptions
-  /** Reads ask the store itself: no copy of a record will do. */
+  /** Whether reads never use a copy. */
   fresh = false
 
   constructor(store: GuardedStore, options: RecordsOptions) {
@@ -41,7 +41,9 @@ export class Records {
 
   /** @param seen A commit that the answer must not be older than. */
   read(handle: string, seen?: Commit): Promise<Buffer | undefined> {
-    return this.#store.read(this.#keyOf(handle), this.fresh ? 'latest' : seen)
+    const key = this.#keyOf(handle)
+    const copy = this.fresh ? undefined : this.#store.copyOf(key, seen)
+    return copy === undefined ? this.#store.read(key) : Promise.resolve(copy)
   }
 
   /** @throws {ConflictError} FST_SESSION_CONFLICT if another record has this handle */

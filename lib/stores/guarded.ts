@@ -3,7 +3,8 @@ import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
-import type { AtLeast, Operation, Outcome, Store } from './store.js'
+import type { Commit } from '../records/lineage.js'
+import type { Operation, Outcome, Store } from './store.js'
 
 /** Records whether the store answers. */
 export interface HealthRecord {
@@ -37,8 +38,13 @@ export class GuardedStore implements Store {
     return this.#timed('commit', earlier)
   }
 
-  read(key: string, atLeast?: AtLeast): Promise<Buffer | undefined> {
-    return this.#guard('read', () => this.#inner.read(key, atLeast))
+  read(key: string): Promise<Buffer | undefined> {
+    return this.#guard('read', () => this.#inner.read(key))
+  }
+
+  /** Needs no answer, and says nothing about whether the store gives one. */
+  copyOf(key: string, seen: Commit | undefined): Buffer | undefined {
+    return this.#inner.copyOf?.(key, seen)
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {

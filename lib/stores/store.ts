@@ -17,9 +17,6 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
 
-/** The oldest record that a reader accepts: that of this commit. `'latest'`: what the database holds now. */
-export type AtLeast = Commit | 'latest'
-
 /** The operations of a store. */
 export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
@@ -38,11 +35,8 @@ export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'en
  *   already, `create` may return true, `update` and `touch` may return `'done'`.
  */
 export interface Store {
-  /**
-   * Returns the record; `undefined` if there is none. The store must not change these bytes later.
-   * @param atLeast Matters only to a store that keeps copies of records.
-   */
-  read(key: string, atLeast?: AtLeast): Promise<Buffer | undefined>
+  /** Returns the record; `undefined` if there is none. The store must not change these bytes later. */
+  read(key: string): Promise<Buffer | undefined>
   /** Stores a record if the key has none, and returns true. Otherwise returns false and writes nothing. */
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean>
   /** Replaces the record and its expiry if it has this revision. */
@@ -53,6 +47,11 @@ export interface Store {
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
   /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
   end?(key: string): Promise<Outcome>
+  /**
+   * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
+   * @param seen A commit that the reader has seen: the copy must not be older.
+   */
+  copyOf?(key: string, seen: Commit | undefined): Buffer | undefined
   /**
    * Optional. Returns `undefined` if the operation can be sent now. Otherwise, returns a promise that resolves when it
    * can, and rejects if that may take long. If the request's timeout passes first, the plugin never sends the

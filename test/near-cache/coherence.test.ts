@@ -18,17 +18,17 @@ t.test('the near cache keeps the contract of stores', async (t) => {
 })
 
 t.test('what is read again costs no command, and has the same bytes', async (t) => {
-  const { near, redis, store, warm } = await openStage(t)
+  const { read, redis, store, warm } = await openStage(t)
   const record = recordOf()
   const key = await store(record)
   await warm(key)
   await redis.commands()
-  for (let reads = 0; reads < 100; reads++) t.ok((await near.read(key))?.equals(record.bytes))
+  for (let reads = 0; reads < 100; reads++) t.ok((await read(key))?.equals(record.bytes))
   t.same(await redis.commands(), {})
 })
 
 t.test('what another process writes is not served any more', async (t) => {
-  const { near, elsewhere, settled, store, warm } = await openStage(t)
+  const { elsewhere, read, settled, store, warm } = await openStage(t)
   const first = recordOf()
   const second = nextOf(first)
   const touched = nextOf(second)
@@ -46,7 +46,7 @@ t.test('what another process writes is not served any more', async (t) => {
     await warm(key)
     await write(key)
     await settled()
-    t.same(await near.read(key), expected, name)
+    t.same(await read(key), expected, name)
   }
 })
 
@@ -65,7 +65,7 @@ t.test('what this process writes is dropped at once, and never kept from memory'
   const redis = await startRedis(t)
   const proxy = await LossyProxy.open(t, redis.port)
   const client = trackedThrough(redis.connect(), proxy.port)
-  const { near, isHit, store, warm } = await openStage(t, { redis, client })
+  const { isHit, near, store, warm } = await openStage(t, { redis, client })
   const first = recordOf()
   const second = nextOf(first)
   const writes: Record<string, (key: string) => Promise<unknown>> = {
@@ -96,7 +96,7 @@ t.test('what a write may have changed is not served, whether it is answered or n
   const redis = await startRedis(t)
   const proxy = await LossyProxy.open(t, redis.port)
   const client = trackedThrough(redis.connect(), proxy.port)
-  const { near, isHit, store, warm } = await openStage(t, { redis, client, inner })
+  const { isHit, near, read, store, warm } = await openStage(t, { redis, client, inner })
   const record = recordOf()
   const key = await store(record)
   await warm(key)
@@ -104,7 +104,7 @@ t.test('what a write may have changed is not served, whether it is answered or n
   const writing = near.update(key, record.revision, nextOf(record).bytes, later())
   writing.catch(() => {})
   t.notOk(await isHit(key))
-  await near.read(key)
+  await read(key)
   answer.open()
   await t.rejects(writing)
   t.notOk(await isHit(key))
@@ -136,11 +136,11 @@ t.test('an answer is not kept if something happened since its GET was sent:', as
         return held
       }
       const stage = await openStage(t, { inner })
-      const { near, isHit, store, settled } = stage
+      const { isHit, read, settled, store } = stage
       const key = await store()
       await settled()
       const release = held?.hold(key)
-      const reading = near.read(key)
+      const reading = read(key)
       await release?.answered
       await happen(stage, key)
       release?.open()
@@ -151,10 +151,10 @@ t.test('an answer is not kept if something happened since its GET was sent:', as
 })
 
 t.test('of two reads at once the answer is kept', async (t) => {
-  const { near, isHit, settled, store } = await openStage(t)
+  const { isHit, read, settled, store } = await openStage(t)
   const key = await store()
   await settled()
-  const [one, other] = await Promise.all([near.read(key), near.read(key)])
+  const [one, other] = await Promise.all([read(key), read(key)])
   t.same(one, other)
   t.ok(await isHit(key))
 })
@@ -173,7 +173,7 @@ t.test('a new epoch begins, with nothing in it, when', async (t) => {
   for (const [what, end] of Object.entries(endings)) {
     await t.test(what, async (t) => {
       const stage = await openStage(t)
-      const { near, isHit, settled, store, warm } = stage
+      const { isHit, read, settled, store, warm } = stage
       const [key, removed] = [await store(), await store()]
       await warm(key)
       await warm(removed)
@@ -181,7 +181,7 @@ t.test('a new epoch begins, with nothing in it, when', async (t) => {
       await until(async () => !(await isHit(removed)))
       await stage.elsewhere.end(removed)
       await settled()
-      t.equal(await near.read(removed), undefined)
+      t.equal(await read(removed), undefined)
       const another = await store()
       await warm(another)
       t.pass('and it is armed again')
@@ -199,11 +199,11 @@ t.test('nothing is served while one of the two connections is missing', async (t
     const reader = redis.connect({ port, enableOfflineQueue: false })
     await once(reader, 'ready')
     const client = trackedThrough(reader, await wires.tracking.listen())
-    const { isHit, near, store, warm } = await openStage(t, { redis, client })
+    const { isHit, read, store, warm } = await openStage(t, { redis, client })
     const key = await store()
     await warm(key)
     wires[missing].refuse()
-    const isServed = () => (missing === 'tracking' ? isHit(key) : near.read(key))
+    const isServed = () => (missing === 'tracking' ? isHit(key) : read(key))
     await until(() =>
       isServed()
         .then((served) => served === false)
@@ -214,7 +214,7 @@ t.test('nothing is served while one of the two connections is missing', async (t
 })
 
 t.test('the end of a record is obeyed, though Redis has not told of it', async (t) => {
-  const { isHit, near, store, warm } = await openStage(t)
+  const { isHit, read, store, warm } = await openStage(t)
   const key = await store(recordOf('{}', 1_000))
   await warm(key)
   const { now } = Date
@@ -223,14 +223,14 @@ t.test('the end of a record is obeyed, though Redis has not told of it', async (
   t.ok(await isHit(key))
   Date.now = () => now() + 1_000_000
   t.notOk(await isHit(key))
-  t.ok(await near.read(key), 'what Redis says counts')
+  t.ok(await read(key), 'what Redis says counts')
 })
 
 t.test('without an answer to a PING nothing is served for longer than maxStale', async (t) => {
   const redis = await startRedis(t)
   const proxy = await LossyProxy.open(t, redis.port)
   const client = trackedThrough(redis.connect(), proxy.port)
-  const { near, elsewhere, isHit, store, warm } = await openStage(t, { redis, client, maxStale: 0.4 })
+  const { elsewhere, isHit, read, store, warm } = await openStage(t, { redis, client, maxStale: 0.4 })
   const [key, other] = [await store(), await store()]
   await warm(key)
   await warm(other)
@@ -240,7 +240,7 @@ t.test('without an answer to a PING nothing is served for longer than maxStale',
   let served = 0
   for (;;) {
     const askedAt = performance.now()
-    if ((await near.read(key)) === undefined) break
+    if ((await read(key)) === undefined) break
     served++
     t.ok(askedAt < endedAt + 400, `served ${Math.round(askedAt - endedAt)} ms after its end`)
     await sleep(10)
@@ -269,49 +269,49 @@ t.test('an entry that is older than what the browser has seen is passed by', asy
   const redis = await startRedis(t)
   const proxy = await LossyProxy.open(t, redis.port)
   const client = trackedThrough(redis.connect(), proxy.port)
-  const { near, elsewhere, store, warm } = await openStage(t, { redis, client })
+  const { elsewhere, near, read, store, warm } = await openStage(t, { redis, client })
   const first = recordOf()
   const second = nextOf(first)
   const key = await store(first)
   await warm(key)
   proxy.swallow()
   await elsewhere.update(key, first.revision, second.bytes, later())
-  t.ok((await near.read(key))?.equals(first.bytes), 'nobody has told this process')
-  t.ok((await near.read(key, first.header))?.equals(first.bytes))
-  t.ok((await near.read(key, second.header))?.equals(second.bytes))
+  t.ok((await read(key))?.equals(first.bytes), 'nobody has told this process')
+  t.ok((await read(key, first.header))?.equals(first.bytes))
+  t.ok((await read(key, second.header))?.equals(second.bytes))
   const third = nextOf(second)
   await elsewhere.update(key, second.revision, third.bytes, later())
-  t.ok((await near.read(key))?.equals(second.bytes))
-  t.ok((await near.read(key, 'latest'))?.equals(third.bytes))
+  t.ok((await read(key))?.equals(second.bytes))
+  t.ok((await near.read(key))?.equals(third.bytes), 'who asks Redis sees more')
 })
 
 t.test('maxBytes bounds it, and what is larger is never kept', async (t) => {
-  const { isHit, near, settled, store, warm } = await openStage(t, { maxBytes: 5_000 })
+  const { isHit, read, settled, store, warm } = await openStage(t, { maxBytes: 5_000 })
   const keys = await Promise.all(Array.from({ length: 10 }, () => store()))
   await warm(String(keys[0]))
-  for (const key of keys) await near.read(key)
+  for (const key of keys) await read(key)
   t.ok(await isHit(String(keys[9])))
   t.notOk(await isHit(String(keys[0])), 'the one unused for longest has gone')
   const large = await store(recordOf(JSON.stringify({ name: 'x'.repeat(5_000) })))
   await settled()
-  await near.read(large)
+  await read(large)
   t.notOk(await isHit(large))
 })
 
 t.test('what is no record is passed on, and not kept', async (t) => {
-  const { isHit, near, redis, settled } = await openStage(t)
+  const { isHit, read, redis, settled } = await openStage(t)
   await redis.client.set('session:foreign', 'something else')
   await settled()
-  t.equal(String(await near.read('session:foreign')), 'something else')
+  t.equal(String(await read('session:foreign')), 'something else')
   t.notOk(await isHit('session:foreign'))
 })
 
 t.test('what is served has memory of its own', async (t) => {
-  const { near, store, warm } = await openStage(t)
+  const { read, store, warm } = await openStage(t)
   const record = recordOf()
   const key = await store(record)
   await warm(key)
-  t.equal((await near.read(key))?.buffer.byteLength, record.bytes.length)
+  t.equal((await read(key))?.buffer.byteLength, record.bytes.length)
 })
 
 async function killTracking({ redis }: Stage): Promise<void> {

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { NearCacheStore } from '../../lib/near-cache/near-cache.js'
 import { newHeader } from '../../lib/records/expiry.js'
+import type { Commit } from '../../lib/records/lineage.js'
 import { followed, type SessionRecord, UnsealedRecord } from '../../lib/records/record.js'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { later } from '../contracts/store.js'
@@ -45,6 +46,8 @@ export interface Stage {
   lines: Line[]
   /** Stores a record under a new key. */
   store(record?: SessionRecord): Promise<string>
+  /** Reads as a request does. */
+  read(key: string, seen?: Commit): Promise<Buffer | undefined>
   /** Reads, and tells whether Redis was not asked. */
   isHit(key: string): Promise<boolean>
   /** Reads until a read is served from memory. */
@@ -81,9 +84,10 @@ export async function openStage(t: Test, options: Options = {}): Promise<Stage> 
       await elsewhere.create(key, record.bytes, later())
       return key
     },
+    read: async (key, seen) => near.copyOf(key, seen) ?? near.read(key),
     async isHit(key) {
       await redis.commands()
-      await near.read(key)
+      await stage.read(key)
       const { get = 0 } = await redis.commands()
       return get === 0
     },
@@ -94,7 +98,7 @@ export async function openStage(t: Test, options: Options = {}): Promise<Stage> 
       const mark = await stage.store()
       await stage.warm(mark)
       await elsewhere.end(mark)
-      await until(async () => (await near.read(mark)) === undefined)
+      await until(async () => (await stage.read(mark)) === undefined)
     }
   }
   return stage

@@ -20,23 +20,23 @@ for (const [name, Library] of Object.entries(LIBRARIES)) {
     const redis = await startRedis(t)
     const client = new Library({ host: '127.0.0.1', port: redis.port }) as unknown as Client
     t.teardown(() => client.disconnect())
-    const { near, elsewhere, settled, store, warm } = await openStage(t, { redis, client })
+    const { elsewhere, read, settled, store, warm } = await openStage(t, { redis, client })
     const key = await store()
     await warm(key)
     await elsewhere.end(key)
     await settled()
-    t.equal(await near.read(key), undefined)
+    t.equal(await read(key), undefined)
   })
 }
 
 t.test('the keyPrefix of a client is part of the keys that Redis names', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect({ keyPrefix: 'app:' })
-  const { near, elsewhere, warm } = await openStage(t, { redis, client })
+  const { elsewhere, read, warm } = await openStage(t, { redis, client })
   await elsewhere.create('app:session:key', recordOf().bytes, later())
   await warm('session:key')
   await elsewhere.end('app:session:key')
-  await until(async () => (await near.read('session:key')) === undefined)
+  await until(async () => (await read('session:key')) === undefined)
   t.pass()
 })
 
@@ -45,21 +45,21 @@ t.test('after a failover it follows the client to the new primary', async (t) =>
   const [redis] = servers
   if (redis === undefined) throw new Error('no server')
   const client = redis.connect({ sentinels, name })
-  const { near, store, warm } = await openStage(t, { redis, client })
+  const { near, read, store, warm } = await openStage(t, { redis, client })
   const key = await store()
   await warm(key)
   const primary = await failover()
   await until(async () => (await trackingClients(primary.client)) === 1)
-  const asks = async (atLeast?: 'latest') => {
+  const asks = async (reading: (key: string) => Promise<unknown>) => {
     await primary.commands()
-    await near.read(key, atLeast)
+    await reading(key)
     const { get = 0 } = await primary.commands()
     return get > 0
   }
-  await until(() => asks('latest'))
-  await until(async () => !(await asks()))
+  await until(() => asks((key) => near.read(key)))
+  await until(async () => !(await asks(read)))
   await new RedisStore(primary.client).end(key)
-  await until(async () => (await near.read(key)) === undefined)
+  await until(async () => (await read(key)) === undefined)
   t.pass()
 })
 
@@ -74,10 +74,10 @@ t.test('a server that cannot track gets one line in the log, and the cache stays
       const redis = await startRedis(t, ...args)
       await redis.client.call('ACL', 'SETUSER', 'near', 'on', 'nopass', '~*', '&*', '+@all', ...acl)
       const client = redis.connect({ username: 'near', password: 'any' })
-      const { isHit, lines, near, store } = await openStage(t, { redis, client })
+      const { isHit, lines, read, store } = await openStage(t, { redis, client })
       await until(() => lines.length > 0)
       const key = await store()
-      await near.read(key)
+      await read(key)
       t.notOk(await isHit(key))
       t.match(lines, [
         { message: /^the near cache is off until the next start: 127\.0\.0\.1:\d+ cannot track keys: \w+/ }
@@ -94,12 +94,12 @@ t.test('a user with the rights that the documents name has one', async (t) => {
   const least = ['resetkeys', '~session:*', 'resetchannels', '-@all', '+get', '+mget', ...rights]
   await redis.client.call('ACL', 'SETUSER', 'near', 'on', 'nopass', ...least)
   const client = redis.connect({ username: 'near', password: 'any' })
-  const { elsewhere, near, settled, store, warm } = await openStage(t, { redis, client })
+  const { elsewhere, read, settled, store, warm } = await openStage(t, { redis, client })
   const key = await store()
   await warm(key)
   await elsewhere.end(key)
   await settled()
-  t.equal(await near.read(key), undefined)
+  t.equal(await read(key), undefined)
 })
 
 t.test('connections that lead to different servers keep it off until they lead to one', async (t) => {
@@ -107,10 +107,10 @@ t.test('connections that lead to different servers keep it off until they lead t
   const client = redis.connect()
   const subscriber = subscriberOf(client)
   trackedThrough(client, other.port)
-  const { isHit, lines, near, store, warm } = await openStage(t, { redis, client })
+  const { isHit, lines, read, store, warm } = await openStage(t, { redis, client })
   await until(() => lines.length > 0)
   const key = await store()
-  await near.read(key)
+  await read(key)
   t.notOk(await isHit(key))
   t.match(lines[0]?.message, /^the near cache is off until this works: .* one server$/)
   Object.assign(subscriber().options, { port: redis.port })

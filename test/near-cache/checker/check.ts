@@ -14,7 +14,10 @@ import { findStale, type Stale } from './stale.js'
 
 export interface CheckOptions {
   processes: number
+  /** Each fault strikes once, and again until this time has passed. */
   seconds: number
+  /** Milliseconds for which a fault lasts. */
+  ms: number
   random: () => number
   /** Seconds for which a process may serve what it has not heard of. */
   maxStale: number
@@ -74,7 +77,7 @@ const FAULTS: Record<string, (stage: Stage, ms: number) => Promise<unknown>> = {
 }
 
 export async function check(test: Test, options: CheckOptions): Promise<Outcome> {
-  const { configured = options.maxStale, maxStale, only = '', processes, random, seconds } = options
+  const { configured = options.maxStale, maxStale, ms, only = '', processes, random, seconds } = options
   const [redis, spare] = [await startServer(test), await startServer(test)]
   const stage: Stage = { redis, spare, networks: [], random }
   const tasks: Task[] = []
@@ -93,14 +96,13 @@ export async function check(test: Test, options: CheckOptions): Promise<Outcome>
   const faults = new Map<string, number>()
   const chosen = Object.entries(FAULTS).filter(([name]) => name.includes(only))
   const over = performance.now() + seconds * 1_000
-  // Each of them once, then again in another order.
-  for (let turn: typeof chosen = []; performance.now() < over; ) {
-    if (turn.length === 0) turn = shuffled(chosen, random)
-    const [name, fault] = turn.pop() ?? ['', () => Promise.resolve()]
-    faults.set(name, (faults.get(name) ?? 0) + 1)
-    await fault(stage, maxStale * 1_500)
-    await sleep(maxStale * 500)
-  }
+  do {
+    for (const [name, fault] of shuffled(chosen, random)) {
+      faults.set(name, (faults.get(name) ?? 0) + 1)
+      await fault(stage, ms)
+      await sleep(ms / 3)
+    }
+  } while (performance.now() < over)
   const reports = await Promise.all(children.map(finish))
   return {
     stale: findStale(

@@ -28,6 +28,7 @@ try {
     seconds: Math.min(Number(values.seconds), MAX_SECONDS),
     processes: Number(values.processes),
     maxStale: Number(values.maxStale),
+    ms: Number(values.maxStale) * 1_500,
     only: values.only,
     random: generator(Number(values.seed))
   })
