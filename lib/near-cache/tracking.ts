@@ -28,7 +28,8 @@ const SETTINGS = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   disconnectTimeout: 100,
-  retryStrategy: (attempt) => Math.min(attempt * 50, RETRY_AFTER)
+  retryStrategy: delayOf,
+  sentinelRetryStrategy: delayOf
 } satisfies RedisOptions
 
 export interface TrackingOptions {
@@ -157,6 +158,11 @@ export class Tracking {
     if (keys === null) this.#onWritten(undefined)
     else for (const key of keys) this.#onWritten(key.toString().slice(this.#keyPrefix.length))
   }
+}
+
+/** Milliseconds before this attempt to connect. */
+function delayOf(attempt: number): number {
+  return Math.min(attempt * 50, RETRY_AFTER)
 }
 
 function runId(info: string): string | undefined {

@@ -1,5 +1,7 @@
 // The tracking connection: when it is armed, when it stays off, and what is said about it.
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Redis as Client, Cluster } from 'ioredis'
 import { Redis as FiveRedis } from 'ioredis5'
 import { Redis as ValkeyRedis } from 'iovalkey'
@@ -9,8 +11,9 @@ import { RedisStore } from '../../lib/stores/redis.js'
 import { later } from '../contracts/store.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
-import { startRedis } from '../support/redis-server.js'
+import { freePort, startRedis } from '../support/redis-server.js'
 import { startSentinel } from '../support/sentinel.js'
+import { Wire } from '../support/wire.js'
 import { LONG, openStage, recordOf, trackedThrough, trackingClients } from './stage.js'
 
 const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
@@ -61,6 +64,39 @@ t.test('after a failover it follows the client to the new primary', async (t) =>
   await new RedisStore(primary.client).end(key)
   await until(async () => (await read(key)) === undefined)
   t.pass()
+})
+
+t.test('what is read before it is armed is not kept', async (t) => {
+  const redis = await startRedis(t)
+  const wire = new Wire(redis.port)
+  t.teardown(() => wire.close())
+  const client = redis.connect()
+  const subscriber = subscriberOf(client)
+  trackedThrough(client, await wire.listen())
+  const { elsewhere, read, store, warm } = await openStage(t, { redis, client })
+  const [key, another] = [await store(), await store()]
+  await warm(key)
+  wire.cut()
+  await once(subscriber(), 'ready')
+  // Redis has not yet been asked to track anything when the session ends.
+  wire.slowCommands = 200
+  t.ok(await read(key))
+  await elsewhere.end(key)
+  await warm(another)
+  t.equal(await read(key), undefined)
+})
+
+t.test('while no sentinel answers it is not asked again and again without a pause', async (t) => {
+  const redis = await startRedis(t)
+  const sentinels = [{ host: '127.0.0.1', port: await freePort() }]
+  const client = redis.connect({ sentinels, name: 'none', sentinelRetryStrategy: () => 0, lazyConnect: true })
+  const subscriber = subscriberOf(client)
+  await openStage(t, { redis, client })
+  let asked = 0
+  subscriber().on('sentinelError', () => asked++)
+  await sleep(500)
+  t.ok(asked > 0)
+  t.ok(asked < 20, `asked ${asked} times`)
 })
 
 t.test('a server that cannot track gets one line in the log, and the cache stays off', async (t) => {
