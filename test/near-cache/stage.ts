@@ -127,3 +127,15 @@ export async function trackingClients(client: Redis): Promise<number> {
   const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'))
   return list.split('\n').filter((line) => line.includes('sub=1')).length
 }
+
+/** The tracking connection that is going to be made from this client. */
+export function subscriberOf(client: Redis): () => Redis {
+  const duplicate = client.duplicate.bind(client)
+  let subscriber = client
+  const note = (options: object) => {
+    subscriber = duplicate(options)
+    return subscriber
+  }
+  client.duplicate = note as Redis['duplicate']
+  return () => subscriber
+}

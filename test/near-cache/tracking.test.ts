@@ -14,7 +14,7 @@ import { until } from '../support/gate.js'
 import { freePort, startRedis } from '../support/redis-server.js'
 import { startSentinel } from '../support/sentinel.js'
 import { Wire } from '../support/wire.js'
-import { LONG, openStage, recordOf, trackedThrough, trackingClients } from './stage.js'
+import { LONG, openStage, recordOf, subscriberOf, trackedThrough, trackingClients } from './stage.js'
 
 const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
 
@@ -110,11 +110,13 @@ t.test('a server that cannot track gets one line in the log, and the cache stays
       const redis = await startRedis(t, ...args)
       await redis.client.call('ACL', 'SETUSER', 'near', 'on', 'nopass', '~*', '&*', '+@all', ...acl)
       const client = redis.connect({ username: 'near', password: 'any' })
+      const subscriber = subscriberOf(client)
       const { isHit, lines, read, store } = await openStage(t, { redis, client })
       await until(() => lines.length > 0)
       const key = await store()
       await read(key)
       t.notOk(await isHit(key))
+      await until(() => subscriber().status === 'end')
       t.match(lines, [
         { message: /^the near cache is off until the next start: 127\.0\.0\.1:\d+ cannot track keys: \w+/ }
       ])
@@ -205,15 +207,3 @@ t.test('a cluster has none, and the log says so', async (t) => {
   t.equal(near, undefined)
   t.same(lines, ['the near cache is off: it needs a tracking connection to each node of the cluster'])
 })
-
-/** The tracking connection that will be made from this client. */
-function subscriberOf(client: Client): () => Client {
-  const duplicate = client.duplicate.bind(client)
-  let subscriber = client
-  const note = (options: object) => {
-    subscriber = duplicate(options)
-    return subscriber
-  }
-  client.duplicate = note as Client['duplicate']
-  return () => subscriber
-}
