@@ -1,4 +1,4 @@
-// `npm run bench -- capacity`: the memory that sessions take in Redis, and what happens when all of them expire at once.
+// `npm run bench -- capacity`: the memory of sessions in Redis, and the effect of a million of them expiring at once.
 import { setTimeout as pause } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -12,12 +12,12 @@ import { toMarkdown } from './table.js'
 
 const SESSIONS = 1_000_000
 const CONTENTS: Readonly<Record<string, SessionContent>> = { login: login(), 'cart of 2 KB': cart() }
-/** After so many commits a record names as many earlier ones as it ever does. */
+/** Number of commits after which a record holds its maximum of earlier revisions. */
 const COMMITS = 10
-/** Milliseconds of GETs before the sessions expire, for comparison. */
+/** Milliseconds in which GETs are measured before the sessions expire, for comparison. */
 const CALM = 5_000
 
-/** Milliseconds until they do. */
+/** Milliseconds until the sessions expire. */
 const PREPARATION = 90_000
 const EXPIRE_SOME = `
 local reply = redis.call('SCAN', ARGV[1], 'COUNT', 10000)
@@ -51,7 +51,10 @@ export async function measureCapacity(): Promise<void> {
   })
 }
 
-/** Through the plugin, so that the record is what an application would store. @returns Its bytes. */
+/**
+ * Stores one session through the plugin, so that the record is the same as an application's.
+ * @returns The bytes of the record.
+ */
 async function storeOne(
   redis: Redis,
   port: number,
@@ -77,7 +80,7 @@ async function usedMemory(redis: Redis): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])
 }
 
-/** Lets all sessions expire in one instant, and reads meanwhile. */
+/** Lets all sessions expire at the same time, and measures reads meanwhile. */
 async function expireAll(redis: Redis): Promise<string> {
   const expiresAt = Date.now() + PREPARATION
   let cursor: unknown = '0'
@@ -96,7 +99,7 @@ async function expireAll(redis: Redis): Promise<string> {
   const seconds = (Date.now() - expiresAt) / 1_000
   return [
     `${SESSIONS.toLocaleString('en')} sessions that expire at once are gone after ${seconds.toFixed(1)} s.`,
-    `A GET takes ${describe(before)} before, and ${describe(during)} during that.`
+    `A GET takes ${describe(before)} before that, and ${describe(during)} during that.`
   ].join('\n')
 }
 

@@ -1,9 +1,9 @@
-// A compiled program of this folder, run as a process that measures something and reports it.
+// Runs a compiled program of this folder in a child process, which measures something and reports it.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { compiled } from './install.js'
 
-/** Resolves when it has ended; rejects if it failed. */
+/** Resolves when the process has ended; rejects if it failed. */
 export async function runChild<Message>(
   source: string,
   args: readonly string[],

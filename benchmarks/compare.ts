@@ -1,4 +1,4 @@
-// `npm run bench -- compare OLD.json [NEW.json]`: what got slower, row by row.
+// `npm run bench -- compare OLD.json [NEW.json]`: lists the rows that got slower or faster.
 import { type Column, type Row, readResults, type Table } from './results.js'
 
 /** Whether nothing got slower. */
@@ -26,7 +26,7 @@ interface Change {
   factor: number
 }
 
-/** A change of what has no interval counts from here. */
+/** Relative change from which a value without an interval counts as changed. */
 const NOTABLE = 0.1
 
 function changesOf(part: string, before: Table, after: Table): Change[] {
@@ -44,7 +44,7 @@ function changesOf(part: string, before: Table, after: Table): Change[] {
   })
 }
 
-// Intervals that overlap are no change.
+// Overlapping intervals are no change.
 function changeOf(before: Row, after: Row, { key }: Column): Omit<Change, 'what'> | undefined {
   const from = before[key]
   const to = after[key]

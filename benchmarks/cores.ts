@@ -1,4 +1,4 @@
-// Which core runs what, so that what is measured shares its own with nothing that is: by `taskset`, where it exists.
+// Gives the server under test a core that neither the load nor Redis uses. This needs `taskset`.
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 
@@ -7,24 +7,24 @@ interface Cores {
   server: number
   load: number
   redis: number
-  /** Whether processes can be bound to cores at all. */
+  /** Whether this machine can bind processes to cores. */
   pinned: boolean
 }
 
 export const CORES: Cores = chooseCores()
 
-/** Binds a process, all its threads included, to a core. */
+/** Binds a process with all its threads to a core. */
 export function pin(pid: number, core: number): void {
   if (CORES.pinned) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)], { stdio: 'ignore' })
 }
 
-/** Microseconds that the server's core has been busy so far, with whatever. */
+/** Microseconds in which any process has used the server's core so far. */
 export function busyMicros(): number {
   const { user = 0, nice = 0, sys = 0 } = cpus()[CORES.server]?.times ?? {}
   return 1_000 * (user + nice + sys)
 }
 
-// With two cores only, the load and Redis share the one that the server has not.
+// If there are only two cores, the load and Redis share one, and the server has the other.
 function chooseCores(): Cores {
   const { status, stdout } = spawnSync('taskset', ['-c', '-p', String(process.pid)], { encoding: 'utf8' })
   const allowed = status === 0 ? parseList(stdout.split(':').at(-1) ?? '') : []
@@ -32,7 +32,7 @@ function chooseCores(): Cores {
   return { server: second, load: first, redis: third, pinned: allowed.length > 1 }
 }
 
-/** `0-2,5`, as the kernel writes sets of cores. */
+/** Parses a set of cores in the kernel's notation, such as `0-2,5`. */
 function parseList(text: string): number[] {
   return text
     .trim()

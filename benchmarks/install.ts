@@ -1,5 +1,4 @@
-// Gets ready what is measured: the packages of this folder, and the measured programs as plain JavaScript, since tsx
-// wraps functions in ways that cost time.
+// Installs the packages of this folder, and compiles the measured programs: tsx wraps functions in ways that cost time.
 import { spawnSync } from 'node:child_process'
 import { rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 
-/** `npm ci` in this folder, if its packages are missing or older than the lock. */
+/** Runs `npm ci` in this folder if its packages are missing or older than the lock file. */
 export function installPackages(): void {
   if (modifiedAt('node_modules/.package-lock.json') >= modifiedAt('package-lock.json')) return
   console.log('Installing the packages of benchmarks/ (npm ci).')
@@ -21,7 +20,7 @@ export function compile(): void {
   run(process.execPath, [tsc, '-p', join(FOLDER, 'tsconfig.build.json')])
 }
 
-/** Where a program of this folder is after it was compiled, such as `server/process.ts`. */
+/** The path of a compiled program. @param source Its path in this folder, such as `server/process.ts`. */
 export function compiled(source: string): string {
   return join(FOLDER, 'dist', 'benchmarks', source.replace(/ts$/, 'js'))
 }

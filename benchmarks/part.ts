@@ -1,12 +1,12 @@
-// What a part of the benchmarks is to the program that runs them.
+// The interface of a part of the benchmarks.
 import type { Redis } from 'ioredis'
 import type { Progress } from './progress.js'
 import type { Table } from './results.js'
 
 export interface Options {
-  /** Less of everything: all parts in two minutes. */
+  /** Measures less: all parts take two minutes. */
   quick: boolean
-  /** Of the server: the scenarios and the subjects to measure, all of them where empty. */
+  /** Scenarios and subjects of the servers to measure; all of them if empty. */
   only: readonly string[]
   subjects: readonly string[]
   connections: readonly number[]
@@ -15,7 +15,7 @@ export interface Options {
 export interface Context {
   options: Options
   progress: Progress
-  /** A client of a private server on loopback, started for this run, and the port of that. */
+  /** A client of the private server that this run started on loopback, and that server's port. */
   redis: Redis
   redisPort: number
 }

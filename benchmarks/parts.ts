@@ -1,4 +1,4 @@
-// The parts of the benchmarks, run one after the other, their tables printed and kept.
+// Runs the parts of the benchmarks one after another, and prints and stores their tables.
 import { dirname } from 'node:path'
 import type { Redis } from 'ioredis'
 import { drawCharts } from './charts/draw.js'
@@ -9,7 +9,7 @@ import { startProgress } from './progress.js'
 import { describeMachine, describeVersions, type PartName, type Results, writeResults } from './results.js'
 import { toText } from './table.js'
 
-/** In this order; each is loaded only when it runs. */
+/** The parts in the order of the run; each module is loaded only when its part runs. */
 const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
   server: async () => (await import('./server/part.js')).measureOurs,
   peers: async () => (await import('./server/part.js')).measurePeers,
@@ -21,7 +21,7 @@ const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
 export async function runParts(names: readonly string[], options: Options, output: string): Promise<void> {
   const known = Object.keys(PARTS) as PartName[]
   const unknown = names.find((name) => !known.includes(name as PartName))
-  if (unknown !== undefined) throw new Error(`${unknown} is not one of ${known.join(', ')}`)
+  if (unknown !== undefined) throw new Error(`there is no part ${unknown}; choose from ${known.join(', ')}`)
   const chosen = names.length === 0 ? known : known.filter((name) => names.includes(name))
 
   const startedAt = new Date()

@@ -1,4 +1,4 @@
-// The Redis of a run: its own, on a free port of loopback, nothing persisted, bound to its core.
+// The private Redis of a run, on a free port of loopback, without persistence, bound to its core.
 import type { Redis } from 'ioredis'
 import { provideRedisServer } from '../scripts/redis-binary.js'
 import { lifetime } from '../test/support/lifetime.js'
@@ -10,7 +10,7 @@ export interface PrivateRedis {
   port: number
 }
 
-/** Starts it, and stops it whatever becomes of the work. */
+/** Starts Redis, runs the work, and stops Redis even if the work fails. */
 export async function withRedis<Result>(work: (server: PrivateRedis) => Promise<Result>): Promise<Result> {
   process.env.REDIS_SERVER = provideRedisServer()
   const { test, end } = lifetime()

@@ -1,13 +1,13 @@
-// How far a run is and what remains: a bar that a terminal rewrites, now and then a line in a log.
+// The progress of a run: a bar on a terminal, or a line from time to time in a log.
 import { Presets, SingleBar } from 'cli-progress'
 
 export interface Progress {
-  /** So many steps of about the same length follow. */
+  /** Starts a section with this many steps of about the same length. */
   begin(title: string, steps: number): void
-  /** One of them is done. */
+  /** Reports one step as done. */
   step(what: string): void
   end(): void
-  /** A line that stays. */
+  /** Prints a line that stays. */
   say(line: string): void
 }
 

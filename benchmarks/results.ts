@@ -1,4 +1,4 @@
-// What a run of the benchmarks leaves: tables of flat rows with the facts that they depend on, kept as JSON.
+// The results of a run as JSON: tables of flat rows, with the facts about machine and versions that they depend on.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, loadavg, release, totalmem } from 'node:os'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 export type PartName = 'server' | 'peers' | 'serializers' | 'growth' | 'allocations'
 
-/** Flat, so that tables, charts and comparisons treat all of them alike. */
+/** A flat row, so that tables, charts and comparisons can treat all rows alike. */
 export type Row = Readonly<Record<string, string | number | boolean>>
 
 export interface Column {
@@ -15,15 +15,15 @@ export interface Column {
   /** The heading, with the unit. */
   title: string
   /**
-   * `name`: one of those that together tell a row from all others. `cost`: less is better, and a comparison watches it;
-   * a row may hold its interval under `${key}Low` and `${key}High`. `note`: anything else.
+   * `name`: part of the row's identity. `cost`: lower is better, and a comparison checks it. A row may hold the
+   * interval of a cost under `${key}Low` and `${key}High`. `note`: anything else.
    */
   role: 'name' | 'cost' | 'note'
   digits?: number
 }
 
 export interface Table {
-  /** Unique in its part. */
+  /** Unique within its part. */
   name: string
   title: string
   columns: readonly Column[]
@@ -37,9 +37,9 @@ export interface Machine {
   system: string
   node: string
   redis: string
-  /** Over the last minute, when the run began. */
+  /** Load average of the last minute before the run. */
   load: number
-  /** Whether the server under test had a core of its own. */
+  /** Whether the server under test had its own core. */
   pinned: boolean
 }
 
@@ -47,7 +47,7 @@ export interface Results {
   startedAt: string
   seconds: number
   machine: Machine
-  /** Of everything that was measured, by package. */
+  /** The version of each measured package. */
   versions: Readonly<Record<string, string>>
   /** The command line. */
   options: Readonly<Record<string, unknown>>
@@ -89,7 +89,7 @@ export function describeVersions(): Record<string, string> {
   return Object.fromEntries(MEASURED.map((name) => [name, versionOf(name)]))
 }
 
-// Not every package exports its package.json, so it is looked for where Node looks for packages.
+// Not every package exports its package.json, so this searches the folders in which Node searches for packages.
 function versionOf(name: string): string {
   const paths = createRequire(import.meta.url).resolve.paths(name) ?? []
   for (const folder of paths) {

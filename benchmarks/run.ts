@@ -1,10 +1,10 @@
-// `npm run bench -- [PART …]`: what sessions cost, beside what others cost on the same machine at the same time.
-//   server peers serializers growth allocations   the parts; all of them if none is named
-//   check                             every subject and scenario answers rightly; measures nothing
-//   compare OLD.json [NEW.json]       what got slower since
-//   charts                            draws the charts of the last results once more
-//   soak                              the heap stays where it was, however many requests
-//   capacity                          the memory of a million sessions, and what happens when all of them expire at once
+// `npm run bench -- [PART …]`: the cost of sessions, compared with other libraries on the same machine.
+//   server peers serializers growth allocations   the parts; all of them by default
+//   check                             checks the answers of every subject and scenario; measures nothing
+//   compare OLD.json [NEW.json]       lists what got slower
+//   charts                            draws the charts of the last results again
+//   soak                              checks that the heap does not grow with the number of requests
+//   capacity                          memory of a million sessions, and the effect of their expiry at the same time
 //   --quick --only read,write --subjects json,msgpack --connections 50 --requests 10000000 --output FILE
 import { parseArgs } from 'node:util'
 import { compile, installPackages } from './install.js'
@@ -33,7 +33,8 @@ const [command = '', ...rest] = positionals
 if (command === 'compare') {
   const { compare } = await import('./compare.js')
   const [before, after = LATEST] = rest
-  if (before === undefined) throw new Error('compare needs the results of an earlier run: compare OLD.json')
+  if (before === undefined)
+    throw new Error('compare needs the results of an earlier run: npm run bench -- compare OLD.json')
   process.exitCode = compare(before, after) ? 0 : 1
 } else if (command === 'charts') {
   installPackages()

@@ -1,10 +1,10 @@
-// The sessions that are measured: realistic, and the same in every run and every process.
+// The measured sessions: realistic, and the same in every run and every process.
 import { Buffer } from 'node:buffer'
 import { generator } from '../test/support/random.js'
 
 export type SessionContent = Record<string, unknown>
 
-/** Who somebody is, about 150 bytes of JSON: what most sessions are. */
+/** A typical session with the identity of a user, about 150 bytes of JSON. */
 export function login(user = 1): SessionContent {
   const random = generator(user)
   return {
@@ -31,7 +31,7 @@ export function oauth(user = 1): SessionContent {
   }
 }
 
-/** A shopping cart of exactly this many bytes of JSON, 100 or more: objects in a list, prices, product texts. */
+/** A shopping cart: a list of objects with prices and texts. @param bytes Its exact size as JSON, at least 100. */
 export function cart(bytes = 2_000, user = 1): SessionContent {
   const random = generator(user)
   const content = { userId: 10_000 + user, currency: 'EUR', items: [] as object[], note: '' }
@@ -48,7 +48,7 @@ export function cart(bytes = 2_000, user = 1): SessionContent {
   return content
 }
 
-/** Values that JSON has no word for, about 340 bytes of msgpack: Date, Map, Set, bigint, binary data. */
+/** Values that JSON does not support, about 340 bytes of msgpack: Date, Map, Set, bigint, binary data. */
 export function rich(user = 1): SessionContent {
   const random = generator(user)
   const day = 86_400_000
@@ -68,7 +68,7 @@ export function rich(user = 1): SessionContent {
   }
 }
 
-/** As many keys as asked for, each with a small value. */
+/** A session with this number of keys, each with a small value. */
 export function keyed(keys: number, user = 1): SessionContent {
   const random = generator(user)
   const content: SessionContent = { userId: 10_000 + user }
@@ -76,7 +76,7 @@ export function keyed(keys: number, user = 1): SessionContent {
   return content
 }
 
-/** What the session takes as JSON, in bytes. */
+/** The size of a session as JSON in bytes. */
 export function jsonBytes(content: object): number {
   return Buffer.byteLength(JSON.stringify(content))
 }

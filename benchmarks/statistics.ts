@@ -1,16 +1,16 @@
-// What a few noisy measurements say: medians, and the ratio of paired ones with the interval that holds it.
+// Statistics of noisy measurements: medians, and ratios of paired measurements with their confidence intervals.
 import { generator } from '../test/support/random.js'
 
 export interface Ratio {
   ratio: number
-  /** 95 % of the medians of samples drawn from the pairs lie between these. */
+  /** The interval that holds 95 % of the medians of samples drawn from the pairs (bootstrap). */
   low: number
   high: number
 }
 
 const DRAWS = 2_000
 
-/** The value below which this share of the values lies, between two of them in proportion. */
+/** The quantile of the values, by linear interpolation. @param share Between 0 and 1. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort()
   if (sorted.length === 0) throw new RangeError('no values')
@@ -24,18 +24,18 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-/** How far apart the middle half of the values lies, as a share of their median. */
+/** The interquartile range of the values, relative to their median. */
 export function scatter(values: readonly number[]): number {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values)
 }
 
 /**
- * The median of the ratios, each of a measurement to that of the reference beside it.
- * @param groups So many equal parts, one after the other, are each of the same processes: samples are drawn of groups, and
- * then within these, since what one process is better at by chance it is better at in all of its measurements.
+ * The median of the ratios with its interval. Each is the ratio of a measurement to the reference measured beside it.
+ * @param groups The ratios consist of this many equal parts, each from the same processes. Samples are drawn from
+ * groups first and then within them, because one process can be faster by chance in all of its measurements.
  */
 export function ratioOf(ratios: readonly number[], groups = 1): Ratio {
-  // Always the same draws: the interval is a function of what was measured.
+  // A fixed seed makes the interval a function of the measurements.
   const random = generator(ratios.length)
   const draw = (below: number) => Math.floor(random() * below)
   const size = ratios.length / groups
@@ -48,7 +48,7 @@ export function ratioOf(ratios: readonly number[], groups = 1): Ratio {
   return { ratio: median(ratios), low: quantile(medians, 0.025), high: quantile(medians, 0.975) }
 }
 
-/** A straight line's slope through these points, by least squares. */
+/** The slope of a straight line through these points, by least squares. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
   const meanX = mean(points.map(([x]) => x))
   const meanY = mean(points.map(([, y]) => y))

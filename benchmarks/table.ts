@@ -1,4 +1,4 @@
-// Tables for the terminal and for Markdown, of the same rows.
+// Formats the same rows as a table for the terminal or for Markdown.
 import type { Column, Row, Table } from './results.js'
 
 export function toText(table: Table): string {

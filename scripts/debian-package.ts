@@ -1,45 +1,45 @@
-// Programs from Debian packages, unpacked beside the system: nothing is installed, and no rights are needed.
+// Unpacks programs from Debian packages into a cache folder. It installs nothing and needs no rights.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where programs are kept that tests need and the machine lacks. */
+/** The folder for programs that tests need and the machine lacks. */
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session')
 
-/** The program of a package that has been unpacked into this folder, if it has. */
+/** The program of a package that was unpacked into this folder; `undefined` if there is none. */
 export function unpackedProgram(folder: string, pack: string): string | undefined {
   const program = join(CACHE, folder, pack)
   return existsSync(program) ? program : undefined
 }
 
 /**
- * The program that a package is named after, with the libraries of its own suite; downloaded if it is not there yet.
- * @param folder Its folder in the cache.
- * @param suite A suite of Debian; by default the one that this machine has its packages from.
- * @throws If this machine has no apt, or apt finds no such package or no network.
+ * Provides the program with the name of this package and the libraries of its suite, and downloads both if necessary.
+ * @param folder The folder in the cache.
+ * @param suite A suite of Debian; by default the suite of this machine.
+ * @throws If this machine has no apt, or if apt finds no such package or no network.
  */
 export function unpackDebianPackage(folder: string, pack: string, suite?: string): string {
   return unpack(folder, pack, { suite, isSelfContained: true }, (root, libraries) => {
     const loader = libraries
       .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
       .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
-    if (loader === undefined) throw new Error(`no program loader among the packages of ${pack}`)
+    if (loader === undefined) throw new Error(`the packages of ${pack} contain no program loader`)
     return [loader, '--library-path', libraries.join(':'), join(root, 'usr/bin', pack)]
   })
 }
 
 /**
- * The same for a program that starts itself again by its own path, as browsers do, and so needs the loader of this
- * machine: only the libraries and fonts that this machine lacks come with it.
- * @param path The program in its package.
+ * Provides a program that starts itself again by its path, as browsers do, and thus needs the loader of this machine.
+ * Only the libraries and fonts that this machine lacks come with it.
+ * @param path The path of the program in its package.
  */
 export function unpackDebianApplication(folder: string, pack: string, path: string): string {
   return unpack(folder, pack, { suite: undefined, isSelfContained: false }, (root, libraries) => {
     const program = join(root, path)
     if (!existsSync(program)) throw new Error(`the package ${pack} of this machine's apt has no /${path}`)
     const fonts = existsSync(join(root, 'etc/fonts')) ? [`FONTCONFIG_SYSROOT=${root}`] : []
-    // Libraries that others look for by an absolute path.
+    // Other libraries look for these by an absolute path.
     const inner = libraries.flatMap((lib) => subfolders(lib, /^pulseaudio$/))
     return ['env', `LD_LIBRARY_PATH=${[...libraries, ...inner].join(':')}`, ...fonts, program]
   })
@@ -47,7 +47,7 @@ export function unpackDebianApplication(folder: string, pack: string, path: stri
 
 interface Source {
   suite: string | undefined
-  /** Whether every library comes with it, whatever is installed here. */
+  /** Whether to bring every library, including those that are installed here. */
   isSelfContained: boolean
 }
 
@@ -65,14 +65,14 @@ function unpack(
   downloadWithDependencies(path, root, pack, source)
   const libraries = ['lib', 'usr/lib'].flatMap((lib) => subfolders(join(root, lib), /-linux-gnu/))
   const command = commandOf(root, libraries)
-  // Written last: while it is not there, nothing is.
+  // Written last, so that an incomplete folder never counts as unpacked.
   const program = join(path, pack)
   writeFileSync(program, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`)
   chmodSync(program, 0o755)
   return program
 }
 
-// Apt in a folder of its own. If it is to bring every library, it believes that nothing is installed.
+// Runs apt with its own state folder. To bring every library, apt must believe that nothing is installed.
 function downloadWithDependencies(
   folder: string,
   root: string,
@@ -85,7 +85,7 @@ function downloadWithDependencies(
   const settings: Record<string, string> = {
     'Dir::State': join(folder, 'state'),
     'Dir::Cache': join(folder, 'cache'),
-    // No hooks of the system, which may change it.
+    // Leaves out hooks of the system, which may change the system.
     'Dir::Etc::main': join(folder, 'none'),
     'Dir::Etc::parts': join(folder, 'parts'),
     'Debug::NoLocking': '1',
@@ -102,7 +102,7 @@ function downloadWithDependencies(
     settings['Dir::Etc::sourceparts'] = join(folder, 'parts')
   }
   const config = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`)
-  // How this machine reaches its sources, by a proxy for instance.
+  // The machine's way to its sources, for example through a proxy.
   const ways = run('apt-config', ['dump']).match(/^Acquire::.*\n/gm) ?? []
   writeFileSync(join(folder, 'apt.conf'), [...config, ...ways].join(''), { mode: 0o600 })
   const apt = (...args: string[]) =>
@@ -111,7 +111,7 @@ function downloadWithDependencies(
   try {
     apt('install', '-y', '--download-only', ...(suite === undefined ? [] : ['-t', suite]), pack)
   } catch (error) {
-    // One of many sources may be away; only now is that the reason, and a better one than a package that is not known.
+    // If a source is unreachable, that is a better reason than an unknown package. It does not matter before.
     apt('update', '-o', 'APT::Update::Error-Mode=any')
     throw error
   }
@@ -122,7 +122,7 @@ function downloadWithDependencies(
   for (const name of ['cache', 'state']) rmSync(join(folder, name), { recursive: true })
 }
 
-// Another suite of Debian is at the same place as this machine's.
+// Other suites of Debian are at the same address as this machine's.
 function sourcesOf(suite: string): string {
   const { uri, keyring } = debianSource()
   const suites = suite.endsWith('-backports') ? [suite.replace(/-backports$/, ''), suite] : [suite]
@@ -160,7 +160,7 @@ function subfolders(folder: string, pattern: RegExp): string[] {
     .map((name) => join(folder, name))
 }
 
-/** What a program prints; if it fails, its reason as an error. */
+/** Runs a program and returns its output. If it fails, throws an error with the program's reason. */
 export function run(command: string, args: string[], env = process.env): string {
   try {
     return execFileSync(command, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,5 +1,5 @@
-// `npm run fidelity`: what each serializer keeps, and how many bytes it takes, as the tables of docs/serializers.md.
-// With `--check FILE`: whether the tables between the markers of that file are these.
+// `npm run fidelity`: prints the tables of docs/serializers.md: the values that each serializer keeps, and its bytes.
+// `--check FILE` compares them with the tables between the markers of that file.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Codec } from '../lib/data/codec.js'
@@ -55,7 +55,9 @@ if (flag === '--check' && file !== undefined) {
   const [, written] =
     /<!-- fidelity -->\n([\s\S]*?)\n<!-- \/fidelity -->/.exec(readFileSync(file, 'utf8')) ?? []
   if (written?.trim() !== text) {
-    console.error(`${file} has other tables between its fidelity markers than \`npm run fidelity\` prints.`)
+    console.error(
+      `${file} is out of date: replace the text between its fidelity markers by npm run fidelity.`
+    )
     process.exitCode = 1
   }
 } else {

@@ -1,6 +1,6 @@
-// `npm run test:matrix`: the tests on every server and every Node that the package is for: each server with this Node,
-// each Node with the first server. `npm run test:matrix -- redis-8 node-24` runs those two alone; names of test files
-// run those files alone. Servers come as Debian packages and Nodes as npm packages, unpacked beside the system.
+// `npm run test:matrix`: runs the tests on all supported servers and versions of Node: each server with this Node, each
+// Node with the default server. `npm run test:matrix -- redis-8 node-24` runs only these two. Names of test files run
+// only these files. Servers come from Debian packages and Nodes from npm packages; nothing is installed.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdirSync, readdirSync } from 'node:fs'
@@ -31,9 +31,9 @@ interface Result extends Combination {
 
 const thisNode = `node-${process.versions.node.split('.')[0]}`
 
-// ---------------------------------------------------------------- what to run on
+// ---------------------------------------------------------------- servers and Nodes
 
-/** The program of this server, with the libraries of its own suite. */
+/** The program of this server, with the libraries of its suite. */
 function provideServer(name: ServerName): string {
   const { suite, package: pack, says } = SERVERS[name]
   const program = unpackDebianPackage(name, pack, suite)
@@ -57,7 +57,7 @@ function provideNode(name: NodeName): string {
   return program
 }
 
-// ---------------------------------------------------------------- running
+// ---------------------------------------------------------------- runs
 
 const testFiles = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
@@ -71,7 +71,7 @@ async function test({ node, server }: Combination, files: string[]): Promise<Res
     const [redis, program] = [provideServer(server), provideNode(node)]
     const version = `${/v=(\S+)/.exec(run(redis, ['--version']))?.[1]}, ${run(program, ['--version']).trim()}`
     const log = join(CACHE, `${server}-${node}.tap`)
-    // All files by name: coverage is for `npm test` to measure.
+    // Naming the files turns coverage off, which only `npm test` measures.
     const child = spawn(program, ['node_modules/.bin/tsx', 'scripts/test.ts', ...files], {
       env: {
         ...process.env,
@@ -92,7 +92,7 @@ async function test({ node, server }: Combination, files: string[]): Promise<Res
     process.off('SIGTERM', end)
     const [, passed, failed] = [...text.matchAll(/^(\d+) passed, (\d+) failed/gm)].at(-1) ?? []
     const broken = text.split('\n').filter((line) => /^\s*not ok /.test(line))
-    if (broken.length > 0) console.log(`${broken.slice(0, 40).join('\n')}\n${log} has all of it`)
+    if (broken.length > 0) console.log(`${broken.slice(0, 40).join('\n')}\nThe full output is in ${log}`)
     if (code !== 0 && Number(failed ?? 0) === 0) throw new Error(`the tests ended with ${code}, see ${log}`)
     return { node, server, version, passed: Number(passed), failed: Number(failed), seconds: elapsed() }
   } catch (error) {
@@ -116,10 +116,10 @@ const files = given.filter((name) => name.endsWith('.ts'))
 const known: readonly string[] = [...Object.keys(SERVERS), ...NODES]
 const unknown = names.filter((name) => !known.includes(name))
 if (unknown.length > 0) {
-  console.error(`${unknown.join(', ')}: none of ${known.join(', ')}`)
+  console.error(`There is no ${unknown.join(', ')}; choose from ${known.join(', ')}.`)
   process.exit(1)
 }
-// A server by name: with this Node; a Node by name: with the default server.
+// A named server runs with this Node, a named Node with the default server.
 const wanted = combinations().filter(
   ({ node, server }) =>
     names.length === 0 ||

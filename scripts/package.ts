@@ -1,5 +1,5 @@
-// `npm run test:package`: what npm would publish, installed into an empty project, runs there and has its types. So does
-// the first sample of the README.
+// `npm run test:package`: installs the package that npm would publish into an empty project. A program and the first
+// sample of the README must compile and run there.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -62,7 +62,7 @@ try {
     run(resolve(project, 'node_modules/.bin/tsc'), [...compiler, file], project)
   }
   run(process.execPath, ['program.js'], project)
-  // As with --omit=optional: without the native part of msgpackr.
+  // Removes the native part of msgpackr, as --omit=optional does.
   for (const name of ['msgpackr-extract', '@msgpackr-extract']) {
     rmSync(join(project, 'node_modules', name), { recursive: true })
   }

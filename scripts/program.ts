@@ -1,28 +1,28 @@
-// Where to find a program that tests need, and how to get it without installing anything if the machine lacks it.
+// Finds a program that tests need, or unpacks it without installing anything.
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join, resolve, sep } from 'node:path'
 import { CACHE, unpackedProgram } from './debian-package.js'
 
 export interface Wanted {
-  /** What messages call it, without an article. */
+  /** The name in messages, without an article. */
   name: string
-  /** The environment variable that names its binary. */
+  /** The environment variable with the path of its binary. */
   variable: string
-  /** Its names on the PATH, the best first. */
+  /** Names of its binary on the PATH, the preferred one first. */
   binaries: readonly string[]
-  /** Debian's package. */
+  /** The name of Debian's package. */
   pack: string
-  /** Its folder in the cache. */
+  /** The folder in the cache. */
   folder: string
   /** Unpacks the package into that folder, and returns the program. */
   unpack: () => string
-  /** How to install it, by the package manager of the machine. */
+  /** The command that installs it, by package manager. */
   install: Readonly<Record<string, string>>
 }
 
 /**
- * The program's binary: what the variable names, else the first one of the PATH, else the one that was unpacked before;
- * `undefined` if there is none.
+ * Finds the program's binary: the one that the variable names, the first one on the PATH, or the one unpacked earlier.
+ * Returns `undefined` if there is none.
  */
 export function findProgram({ variable, binaries, folder, pack }: Wanted): string | undefined {
   const named = process.env[variable]
@@ -35,7 +35,7 @@ export function findProgram({ variable, binaries, folder, pack }: Wanted): strin
   return binaries.map(locate).find((path) => path !== undefined) ?? unpackedProgram(folder, pack)
 }
 
-/** The same, after Debian's package has been unpacked into the cache if that is possible. */
+/** Finds the program's binary, or unpacks Debian's package into the cache. */
 export function provideProgram(wanted: Wanted): string {
   const { name, variable, binaries, folder, pack, install } = wanted
   const found = findProgram(wanted)

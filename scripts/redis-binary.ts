@@ -1,4 +1,4 @@
-// The Redis server that tests run against.
+// Provides the Redis server for the tests.
 import { unpackDebianPackage } from './debian-package.js'
 import { findProgram, provideProgram, type Wanted } from './program.js'
 
@@ -18,8 +18,8 @@ const REDIS: Wanted = {
   }
 }
 
-/** Its binary if there is one on this machine. */
+/** The server's binary, if this machine has one. */
 export const findRedisServer = (): string | undefined => findProgram(REDIS)
 
-/** Its binary, unpacked from Debian's package if this machine has none. */
+/** The server's binary, unpacked from Debian's package if necessary. */
 export const provideRedisServer = (): string => provideProgram(REDIS)

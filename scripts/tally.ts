@@ -1,6 +1,6 @@
-// The counted line of a run of tests, from the totals at the end of what tap prints.
+// Makes the last line of a test run from the totals at the end of tap's output.
 
-/** @param isGood Whether nothing else has failed: the process that ran the tests, or the coverage. */
+/** @param isGood Whether the test process and the coverage succeeded. */
 export function countedLine(output: string, isGood: boolean): string {
   const [, totals = ''] = [...output.matchAll(/^# (\{ total: .*\})$/gm)].at(-1) ?? []
   const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(totals)?.[1] ?? 0)

@@ -1,11 +1,11 @@
-// `npm test`: provides a Redis server, runs tap, asks for full coverage, and ends with the counted line.
+// `npm test`: provides a Redis server, runs tap, requires full coverage, and prints the number of passed tests last.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { provideRedisServer } from './redis-binary.js'
 import { countedLine } from './tally.js'
 
 const TAP = 'node_modules/.bin/tap'
-/** Characters, more than the totals at the end of what tap prints. */
+/** Number of characters that surely contains the totals at the end of tap's output. */
 const END = 1_000
 const files = process.argv.slice(2)
 
@@ -32,21 +32,21 @@ tap.on('close', (code) => {
   process.exitCode = line.includes(' 0 failed') ? 0 : 1
 })
 
-// After `npm ci` tap still has the plugin that .taprc turns off, and no test runs with it. To build it takes ten seconds.
+// After `npm ci` tap still has the plugin that .taprc turns off, and no test runs with it. Building takes ten seconds.
 function isToBeBuilt(): boolean {
   const built = 'node_modules/@tapjs/test/test-built/dist/esm/index.js'
   return !existsSync(built) || readFileSync(built, 'utf8').includes('@tapjs/typescript')
 }
 
-/** Prints what is not covered: every line and function has to be. V8 counts more branches than the source has. */
+/** Prints the coverage, which must include every line and function. V8 counts more branches than the source has. */
 function isCovered(): boolean {
   repairSourceMaps()
   const report = spawnSync(process.execPath, [TAP, 'report', 'text', '--branches=0'], { stdio: 'inherit' })
   return report.status === 0
 }
 
-// tsx leaves the sources out of its source maps, Node notes them as null, and the coverage report then takes every
-// file for a single covered line. Without the note it reads the files.
+// tsx omits the sources from its source maps, and Node stores them as null. The coverage report would then see every
+// file as a single covered line. Without the field it reads the files.
 function repairSourceMaps(): void {
   for (const name of readdirSync('.tap/coverage')) {
     const file = `.tap/coverage/${name}`

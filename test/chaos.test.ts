@@ -7,7 +7,7 @@ import { runScenario } from './chaos/scenario.js'
 import { scenarios } from './chaos/scenarios.js'
 import { generator } from './support/random.js'
 
-const MS = 1_300
+const MS = 2_000
 
 function scenario(name: string, ...faults: string[]): [Scenario, Fault[]] {
   const found = scenarios.find((scenario) => scenario.name.includes(name))

@@ -305,9 +305,7 @@ t.test('a payload of an unknown serializer is refused by its tag', async (t) => 
   const codec = await codecFor(json)
   t.ok(codec.isReady(77), 'there is nothing to load')
   await codec.load(77)
-  t.throws(() => codec.decode(77, Buffer.from('{}')), {
-    message: 'no serializer has its tag 77'
-  })
+  t.throws(() => codec.decode(77, Buffer.from('{}')), { message: 'no serializer has its tag 77' })
 })
 
 t.test('each serializer reads what it wrote, whichever one writes now', async (t) => {

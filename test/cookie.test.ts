@@ -36,6 +36,8 @@ t.test('what browsers reject or OWASP forbids is refused by name', (t) => {
     [{ sameSite: true }, 'sameSite'],
     [{ partitioned: true, secure: 'auto' }, 'partitioned'],
     [{ partitioned: 1 }, 'partitioned'],
+    [{ priority: 'High' }, 'priority'],
+    [{ priority: null }, 'priority'],
     [{ httpOnly: false }, 'httpOnly'],
     [{ secure: 'yes' }, 'secure'],
     [{ name: '__Host-id', domain: 'example.com' }, 'domain'],
@@ -64,6 +66,14 @@ t.test('what browsers reject or OWASP forbids is refused by name', (t) => {
       JSON.stringify(options)
     )
   }
+  t.end()
+})
+
+t.test('a priority is kept as it is, and is not there by default', (t) => {
+  for (const priority of ['low', 'medium', 'high'] as const) {
+    t.equal(resolveCookie({ priority }, 'session', true).priority, priority)
+  }
+  t.notOk('priority' in resolveCookie({}, 'session', true))
   t.end()
 })
 
@@ -110,6 +120,7 @@ t.test('an attribute that is not known is refused by name, and a lifetime says w
     [{ samesite: 'lax' }, /cookie\.samesite: is not one of secure, sameSite/],
     [{ signed: true }, /cookie\.signed: is not one of/],
     [{ name: 'y' }, /cookie\.name: cannot differ/],
+    [{ priority: 'high' }, /cookie\.priority: cannot differ in one response: set the option/],
     [{ httpOnly: false }, /cookie\.httpOnly: cannot differ/]
   ]
   for (const [attributes, message] of refused) {

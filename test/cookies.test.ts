@@ -225,6 +225,18 @@ t.test("sameSite: 'none' with secure: 'auto' is 'none' over https and 'lax' over
   t.notOk(http?.secure)
 })
 
+t.test('the priority is sent with every cookie of the session, also to clear it', async (t) => {
+  const { browser } = await createService(t, { secret, detectRollback: true, cookie: { priority: 'high' } })
+  const names: string[] = []
+  for (const url of ['/remember', '/rotate', '/strict', '/logout']) {
+    for (const header of [(await browser.request(url)).headers['set-cookie'] ?? []].flat()) {
+      names.push(header.split('=', 1)[0] as string)
+      t.match(header, /; Priority=High(;|$)/, url)
+    }
+  }
+  t.same([...new Set(names)].sort(), [NAME, `${NAME}-next`, `${NAME}-seen`])
+})
+
 t.test('in production no response sends the cookie without Secure', async (t) => {
   t.intercept(process, 'env', { value: { ...process.env, NODE_ENV: 'production' } })
   const { app, browser } = await createService(t, { secret, cookie: { secure: 'auto' } })

@@ -217,7 +217,10 @@ t.test('every other option that is given as undefined counts as not given', (t) 
     domain: undefined,
     path: undefined,
     secure: undefined,
-    sameSite: undefined
+    sameSite: undefined,
+    partitioned: undefined,
+    priority: undefined,
+    httpOnly: undefined
   }
   t.same(resolveOptions({ cookie: attributes } as object, true).cookie, resolveOptions({}, true).cookie)
   t.end()

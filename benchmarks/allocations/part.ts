@@ -1,4 +1,4 @@
-// The part `allocations`: what a request allocates because of the plugin, in the V8 heap, with the memory store.
+// The part `allocations`: what the plugin allocates per request in the V8 heap, with the memory store.
 import { runChild } from '../child.js'
 import type { Part } from '../part.js'
 import type { Column, Row } from '../results.js'
@@ -22,6 +22,6 @@ export const countAllocations: Part = async ({ options, progress }) => {
     progress.step(serializer)
   }
   progress.end()
-  const title = 'What a request allocates beyond the same request without the plugin'
+  const title = 'Allocations of a request, less those of the same request without the plugin'
   return [{ name: 'allocations', title, columns: COLUMNS, rows }]
 }

@@ -1,5 +1,5 @@
-// Panels of horizontal bars side by side, with whiskers for intervals: the rows are named once, on the left, and all
-// panels have one scale.
+// Panels of horizontal bars side by side, with whiskers for intervals. The names of the rows appear once, on the left.
+// All panels share one scale.
 import type {
   CustomSeriesOption,
   CustomSeriesRenderItemReturn,
@@ -7,7 +7,7 @@ import type {
   LineSeriesOption
 } from 'echarts'
 import type { Row } from '../results.js'
-import { TEXT, type Theme } from './theme.js'
+import { type Chart, TEXT, type Theme } from './theme.js'
 
 export interface Bar {
   value: number
@@ -15,13 +15,13 @@ export interface Bar {
   low?: number
   high?: number
   label: string
-  /** Something else used the machine while it was measured. */
+  /** Whether something else used the machine during the measurement. */
   isDisturbed: boolean
 }
 
 export interface Panel {
   title: string
-  /** For each category the bars of its groups; `undefined` where there is none to draw. */
+  /** For each category the bars of its groups; `undefined` if there is none to draw. */
   bars: readonly (readonly (Bar | undefined)[])[]
 }
 
@@ -29,7 +29,7 @@ export interface BarChart {
   title: string
   subtitle: string
   categories: readonly string[]
-  /** What the bars of a category are; a chart of one group has no legend and colours bars by `colorOf`. */
+  /** The names of the bars in a category. A chart with one group has no legend. */
   groups: readonly string[]
   panels: readonly Panel[]
   colorOf(theme: Theme, group: number, category: number): string
@@ -44,21 +44,23 @@ export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
   return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
 }
 
-/** Marks the label of a bar. */
+/** Marks the label of a disturbed bar. */
 const DISTURBED = '*'
 const TOP = 78
 const BOTTOM = 26
 const GAP = 16
 const BAR = 15
 const BETWEEN = 8
-/** Pixels that a label may take: one that began closer to the line of the reference would be crossed by it. */
+/** Width of a label in pixels. The reference line would cross a label that begins closer to it. */
 const LABEL = 62
 
-export function barChartHeight({ categories, groups }: BarChart): number {
-  return TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
+export function barChart(name: string, bars: BarChart): Chart {
+  const { width, categories, groups } = bars
+  const height = TOP + categories.length * (groups.length * BAR + BETWEEN) + BOTTOM
+  return { name, width, height, draw: (theme) => draw(bars, theme) }
 }
 
-export function drawBars(chart: BarChart, theme: Theme): EChartsOption {
+function draw(chart: BarChart, theme: Theme): EChartsOption {
   const { panels, categories, groups, margin } = chart
   const ends = panels.map(longest)
   const room = chart.width - margin - (GAP + LABEL) * panels.length
@@ -149,7 +151,7 @@ function referenceLine(panel: number, theme: Theme): LineSeriesOption {
   }
 }
 
-// ECharts has no whiskers for bars that stand in groups, so a bar is drawn here with all that belongs to it.
+// ECharts has no whiskers for grouped bars, so this draws each bar with its whisker and label.
 function seriesOf(
   chart: BarChart,
   theme: Theme,

@@ -1,4 +1,4 @@
-// Draws all charts from the results of a run, each for light pages and for dark ones.
+// Draws all charts from the results of a run, each for light and for dark pages.
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type PartName, type Results, readResults, type Table } from '../results.js'
@@ -7,7 +7,7 @@ import { serializersChart } from './serializers.js'
 import { subjectsChart } from './subjects.js'
 import { type Chart, themes, toSvg } from './theme.js'
 
-/** Beside the file of the results. A chart of what they do not hold stays as it was. */
+/** Writes the charts beside the file of the results. Charts of parts that the results lack stay unchanged. */
 export function drawCharts(file: string): string[] {
   return chartsOf(readResults(file)).flatMap((chart) =>
     Object.entries(themes).map(([name, theme]) => {

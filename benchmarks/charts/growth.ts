@@ -1,5 +1,5 @@
-// The chart of growth: what a request costs against what grows, both on logarithmic scales, with what linear would be.
-// All panels have one scale of cost.
+// The chart of growth: the cost of a request against what grows, on logarithmic scales, with a line for linear growth.
+// All panels share one scale of cost.
 import type { EChartsOption, LineSeriesOption } from 'echarts'
 import type { Row, Table } from '../results.js'
 import { type Chart, TEXT, type Theme } from './theme.js'
@@ -8,10 +8,10 @@ import { countText, timeText } from './units.js'
 const WIDTH = 880
 const TOP = 64
 const PANEL = { width: 376, height: 180 }
-/** From one panel's corner to the next one's. */
+/** Distance between the corners of neighbouring panels. */
 const STEP = { x: 412, y: 240 }
 const LEFT = 66
-/** Below the last panels. */
+/** Space below the last panels. */
 const BOTTOM = 34
 
 type Place = [at: number, microseconds: number]
@@ -100,7 +100,7 @@ function titleOf(name: string, slopes: readonly Row[]): string {
   return scenarios.length === 0 ? name : `${name} (disturbed: ${scenarios.join(', ')})`
 }
 
-/** Whole powers of ten around these. */
+/** The powers of ten around these values. */
 function decadesOf(values: readonly number[]): { min: number; max: number } {
   return {
     min: 10 ** Math.floor(Math.log10(Math.min(...values))),
@@ -142,7 +142,7 @@ function lineOf({ scenario, places }: Curve, panel: number): LineSeriesOption {
 const LINEAR = 'linear'
 const DASHES = 'path://M0 4h7v2H0zM9 4h7v2H9zM18 4h7v2h-7z'
 
-/** Through the highest of the last points: who comes from below this line grows faster than linearly. */
+/** A line of linear growth through the highest last point. A curve that starts below it grows faster than linearly. */
 function linear(curves: readonly Curve[], panel: number, lowest: number, theme: Theme): LineSeriesOption {
   const places = curves.flatMap(({ places }) => places)
   const [first] = places.reduce((least, place) => (place[0] < least[0] ? place : least))

@@ -1,6 +1,6 @@
-// The chart of the serializers alone: bytes, encoding and decoding, each relative to JSON.
+// The chart of the part `serializers`: bytes, encoding and decoding, each relative to JSON.
 import type { Row, Table } from '../results.js'
-import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf, type Panel } from './bars.js'
+import { type Bar, barChart, intervalOf, type Panel } from './bars.js'
 import type { Chart } from './theme.js'
 import { bytesText, timeText } from './units.js'
 
@@ -16,7 +16,7 @@ export function serializersChart({ rows }: Table): Chart {
       })
     )
   })
-  const chart: BarChart = {
+  return barChart('serializers', {
     title: 'Serializers relative to JSON: lower is better',
     subtitle: 'rich types: relative to superjson; whiskers: 95 % interval',
     categories: sessions,
@@ -29,19 +29,13 @@ export function serializersChart({ rows }: Table): Chart {
     colorOf: (theme, group) => theme.series[group] ?? theme.neutral,
     margin: 100,
     width: 880
-  }
-  return {
-    name: 'serializers',
-    width: chart.width,
-    height: barChartHeight(chart),
-    draw: (theme) => drawBars(chart, theme)
-  }
+  })
 }
 
 function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
   if (typeof value !== 'number') return { value: 0, label: 'not kept', isDisturbed: false }
-  // Bytes are counted, not measured.
+  // A disturbance of the machine does not change the number of bytes.
   const isDisturbed = row.remark === 'disturbed' && key !== 'bytesRatio'
   return { value, label: labelOf(row), isDisturbed, ...intervalOf(row, key) }
 }

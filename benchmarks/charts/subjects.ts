@@ -1,14 +1,14 @@
-// The chart of whole servers: CPU for a request in ratio to the hand-written session.
+// The chart of whole servers: CPU per request, relative to the hand-written session.
 import type { Row, Table } from '../results.js'
 import { REFERENCE } from '../server/subjects.js'
-import { type Bar, type BarChart, barChartHeight, drawBars, intervalOf } from './bars.js'
+import { type Bar, barChart, intervalOf } from './bars.js'
 import type { Chart, Theme } from './theme.js'
 
 const PANELS = { read: 'a request that reads its session', write: 'a request that changes it' } as const
-/** Where the most is measured. */
+/** The number of connections with the most measurements. */
 const CONNECTIONS = 50
 
-/** Nothing to draw where a run measured none of it. */
+/** `undefined` if the run measured none of these rows. */
 export function subjectsChart(ours: Table | undefined, peers: Table | undefined): Chart | undefined {
   const isDrawn = ({ scenario, connections }: Row) =>
     connections === CONNECTIONS && Object.hasOwn(PANELS, String(scenario))
@@ -17,7 +17,7 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
   const names = [...new Set([...own, ...others].map(({ subject }) => String(subject)))]
   if (names.length === 0) return undefined
   const isOwn = (name: string) => own.some(({ subject }) => subject === name)
-  const chart: BarChart = {
+  return barChart('subjects', {
     title: 'CPU of the server for a request, relative to a session written by hand: lower is better',
     subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; dashed line: written by hand`,
     categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
@@ -29,13 +29,7 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
     colorOf: (theme, _group, category) => colorOf(theme, names[category] as string, isOwn),
     margin: 262,
     width: 880
-  }
-  return {
-    name: 'subjects',
-    width: chart.width,
-    height: barChartHeight(chart),
-    draw: (theme) => drawBars(chart, theme)
-  }
+  })
 }
 
 function barOf(rows: readonly Row[], scenario: string, name: string): Bar | undefined {

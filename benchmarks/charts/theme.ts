@@ -1,11 +1,11 @@
-// What charts look like on a light page and on a dark one, and how one becomes an SVG.
+// The colours of charts on light and dark pages, and the conversion to SVG.
 import { type EChartsOption, init } from 'echarts'
 
 export interface Theme {
   text: string
   faint: string
   line: string
-  /** Colours to tell apart, also for those who see few of them: they differ in lightness too. */
+  /** Distinct colours. They also differ in lightness, for people with colour blindness. */
   series: readonly [first: string, second: string, third: string]
   neutral: string
 }
@@ -27,11 +27,11 @@ export const themes = {
   }
 } as const satisfies Record<string, Theme>
 
-/** The smallest text in a chart, in pixels of its own size. */
+/** Size of the smallest text in pixels of the unscaled chart. */
 export const TEXT = 13
 
 export interface Chart {
-  /** The file's name, without what tells the theme. */
+  /** The name of the file without its theme. */
   name: string
   width: number
   height: number

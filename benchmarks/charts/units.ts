@@ -1,4 +1,4 @@
-// Numbers as the charts write them.
+// Formats numbers for the charts.
 
 export function bytesText(bytes: number): string {
   if (bytes < 1_000) return `${Math.round(bytes)} B`
@@ -16,7 +16,7 @@ export function timeText(nanoseconds: number): string {
   return nanoseconds < 1e9 ? `${short(nanoseconds / 1e6)} ms` : `${short(nanoseconds / 1e9)} s`
 }
 
-/** Two digits or more, and no zeros after the point. */
+/** At most one decimal for numbers below 10, and none for others. */
 function short(value: number): string {
   return value < 10 ? String(Number(value.toFixed(1))) : String(Math.round(value))
 }

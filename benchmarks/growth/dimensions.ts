@@ -1,9 +1,9 @@
-// What grows, from where to where, and what is asked of the server meanwhile.
+// The dimensions of growth: what grows, its points, and the measured requests.
 import type { Kind } from '../server/contents.js'
 import type { ScenarioName } from '../server/scenarios.js'
 
 export interface Dimension {
-  /** Unique; also the title of its chart. */
+  /** Unique; it is also the title of the chart's panel. */
   name: string
   points: readonly number[]
   scenarios: readonly ScenarioName[]
@@ -11,14 +11,14 @@ export interface Dimension {
 }
 
 export interface Situation {
-  /** What the sessions hold. */
+  /** The content of the sessions. */
   kind: Kind
-  /** How many browsers there are, each with a session, and how many of them send at once. */
+  /** Number of browsers, each with a session, and number of parallel requests. */
   browsers: number
   connections: number
-  /** Sessions in Redis, those of nobody included. */
+  /** Number of sessions in Redis, including those that no browser uses. */
   stored?: number
-  /** The cost is that of so many requests together. */
+  /** Number of requests whose cost is added up; 1 by default. */
   together?: number
 }
 
@@ -30,7 +30,7 @@ export const DIMENSIONS: readonly Dimension[] = [
     name: 'bytes in a session',
     points: [100, 1_000, 10_000, 100_000, 300_000, 1_000_000],
     scenarios: ['read', 'write'],
-    // Five hundred sessions of a megabyte would measure the memory.
+    // Few browsers, because many sessions of a megabyte would measure the memory.
     at: (bytes) => ({ kind: `cart-${bytes}`, browsers: FEW * 2, connections: FEW })
   },
   {

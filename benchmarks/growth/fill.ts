@@ -1,4 +1,4 @@
-// Fills a database with sessions of nobody: copies of a real one under keys that look like its own.
+// Fills a database with sessions that no browser uses: copies of a real one under similar keys.
 import type { Redis } from 'ioredis'
 
 const BATCH = 20_000
@@ -7,11 +7,11 @@ for index = ARGV[1], ARGV[2] do
   redis.call('SET', ARGV[3] .. redis.sha1hex(index), ARGV[4], 'PX', 86400000)
 end`
 
-/** Up to so many; there is at least one already. */
+/** Adds copies up to this number of sessions. The database must hold at least one session. */
 export async function fill(client: Redis, sessions: number): Promise<void> {
   const key = await client.randomkey()
   const record = key === null ? null : await client.getBuffer(key)
-  if (key === null || record === null) throw new Error('there is no session to copy')
+  if (key === null || record === null) throw new Error('the database holds no session to copy')
   const prefix = key.slice(0, key.lastIndexOf(':') + 1)
   const missing = sessions - (await client.dbsize())
   for (let from = 1; from <= missing; from += BATCH) {

@@ -1,5 +1,5 @@
-// Measures one dimension of growth: every point once in each round, so that what disturbs the machine for a while
-// disturbs all points alike.
+// Measures one dimension of growth. Each round measures all points once, so that a disturbance of the machine affects
+// all points alike.
 import type { Redis } from 'ioredis'
 import type { Context } from '../part.js'
 import { type LoadProcess, type SubjectProcess, startSubject } from '../server/processes.js'
@@ -16,16 +16,16 @@ export interface Bench extends Context {
   watch: Watch
 }
 
-/** What one kind of request costs along a dimension. */
+/** The cost of one kind of request along a dimension. */
 export interface Curve {
   dimension: Dimension
   scenario: ScenarioName
   points: readonly CurvePoint[]
-  /** Something else was going on: how it showed; empty where nothing did. */
+  /** The sign of a disturbance; empty if there was none. */
   disturbed: string
 }
 
-/** Microseconds of CPU for a request, or for so many as the dimension says, round by round. */
+/** Microseconds of CPU round by round, per request or per `together` requests of the dimension. */
 export interface CurvePoint {
   at: number
   server: number[]
@@ -33,13 +33,13 @@ export interface CurvePoint {
 }
 
 const OURS = SUBJECTS.find(({ name }) => name === 'json') as Subject
-/** Each server has a database of Redis to itself; from this one on nobody else uses them. */
+/** Each server has its own database of Redis; databases from this one on are free. */
 const FIRST_DATABASE = 10
 
-/** Slices of each point, the CPU that they take, and how many requests a connection sends in one at least. */
+/** Slices of each point, the CPU time of a slice, and the minimum number of requests per connection in it. */
 const QUICK = { rounds: 2, seconds: 0.04, each: 8 }
 const THOROUGH = { rounds: 10, seconds: 0.15, each: 15 }
-/** Requests after which the compiler knows a route. */
+/** Requests after which V8 has optimised a route. */
 const FIRST = 2_000
 const OPENINGS = 3
 
@@ -49,12 +49,12 @@ interface Cost {
   redis: number
 }
 
-/** A point, ready to be measured. */
+/** A point with its server and its sessions. */
 interface Place {
   at: number
   situation: Situation
   subject: SubjectProcess
-  /** What the load calls its browsers by. */
+  /** The name of its browsers in the load process. */
   label: string
 }
 
@@ -121,7 +121,7 @@ async function arrange(
 ): Promise<Place> {
   const situation = at(point)
   const { kind, browsers, stored } = situation
-  // Where the number of stored sessions differs each point needs a database of its own, and so a server.
+  // If the number of stored sessions grows, each point needs its own database and thus its own server.
   const subject =
     (stored === undefined ? before[0]?.subject : undefined) ??
     (await startEmpty(FIRST_DATABASE + before.length, redis, redisPort))
@@ -136,10 +136,10 @@ async function startEmpty(db: number, redis: Redis, redisPort: number): Promise<
   return startSubject(OURS, redisPort, db)
 }
 
-/** How slices are taken at a place: how many requests they need to last long enough, and what does not count. */
+/** The number of requests that make a slice long enough, and the cost to subtract from it. */
 interface Slicing {
   amount: number
-  /** Opening the connections, and the first request of each: with five hundred of them that is to be seen. */
+  /** The cost of opening the connections and of the first request of each. It matters with five hundred of them. */
   opening: Cost
 }
 
@@ -147,7 +147,7 @@ async function warmUp(place: Place, scenario: ScenarioName, bench: Bench): Promi
   const { connections } = place.situation
   const { seconds, each } = bench.options.quick ? QUICK : THOROUGH
   const few = Math.max(30, connections)
-  // By CPU, which others who use the machine do not change.
+  // Measured as CPU time, which does not depend on other processes.
   const { server } = await costOf(place, scenario, few, bench)
   const amount = Math.max(few, connections * each, Math.round((few * seconds * 1e6) / server))
   await send(place, scenario, amount, bench)
@@ -194,7 +194,7 @@ async function inDatabase(db: number, redis: Redis, act: (client: Redis) => Prom
   }
 }
 
-/** The ends, and every other one between them. */
+/** The ends, and every other point between them. */
 function fewOf(points: readonly number[]): number[] {
   return points.filter((_, index) => index === 0 || index % 2 === 1)
 }

@@ -1,4 +1,4 @@
-// The part `growth`: what a request costs when something grows, and how fast that cost grows.
+// The part `growth`: the cost of a request when something grows, and how fast that cost grows.
 import type { Part } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
 import { startLoad } from '../server/processes.js'
@@ -52,7 +52,7 @@ function pointsOf(curves: readonly Curve[]): Table {
   return { name: 'points', title: 'Growth: CPU for a request', columns: POINT_COLUMNS, rows }
 }
 
-/** The median, and where the middle half lies. */
+/** The median and the quartiles. */
 function middle(key: string, costs: readonly number[]): Row {
   return { [key]: median(costs), [`${key}Low`]: quantile(costs, 0.25), [`${key}High`]: quantile(costs, 0.75) }
 }

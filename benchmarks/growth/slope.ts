@@ -1,17 +1,17 @@
-// How fast a cost grows: the exponent of what it adds, and a verdict.
+// How fast a cost grows: the exponent of the added cost, and a verdict.
 import { generator } from '../../test/support/random.js'
 import { median, quantile, slope } from '../statistics.js'
 
-/** What was measured at one point, round by round. */
+/** The costs at one point, round by round. */
 export interface Point {
   at: number
   costs: readonly number[]
 }
 
 export interface Growth {
-  /** 1 is linear, 2 is square; missing where there is too little growth to tell. */
+  /** 1 is linear, 2 is quadratic; missing if the cost hardly grows. */
   exponent?: number
-  /** 95 % of what samples drawn from the rounds give lie between these. */
+  /** The interval that holds 95 % of the exponents of samples drawn from the rounds (bootstrap). */
   low?: number
   high?: number
   verdict: 'hardly grows' | 'not faster than linear' | 'faster than linear' | 'not clear'
@@ -19,15 +19,15 @@ export interface Growth {
 
 const DRAWS = 1_000
 /**
- * More than 1, since caches that become too small and more garbage in flight make linear work look like this: with
- * hundreds of requests at once that of the hand-written session too. What is truly worse has 2.
+ * More than 1, because full caches and more garbage in flight make linear work look worse. Hundreds of parallel
+ * requests show this with the hand-written session too. Quadratic growth has an exponent of 2.
  */
 const LINEAR = 1.2
-/** The last point costs less than so many times the first. */
+/** A cost hardly grows if the last point costs less than this many times the first. */
 const LITTLE = 1.25
 const INVISIBLE = 0.01
 
-/** `points` in ascending order, with as many rounds each. */
+/** @param points In ascending order, with the same number of rounds each. */
 export function growthOf(points: readonly Point[]): Growth {
   const costs = points.map(({ costs }) => median(costs))
   const [first = 0] = costs
@@ -43,15 +43,15 @@ export function growthOf(points: readonly Point[]): Growth {
   return { exponent: exponentOf(points, median), low, high, verdict: verdictOf(low, high) }
 }
 
-// Every request costs something that does not depend on what grows, and that would hide a square behind it. So what is
-// fitted is the cost of the upper half beyond the cheapest of the lower one. That need not be the first point: requests
-// that are answered sooner share fewer commands.
+// Every request has a fixed cost, which would hide quadratic growth. The line therefore fits the cost of the upper
+// half, less that of the cheapest point of the lower half. That point need not be the first one: requests that are
+// answered sooner share fewer commands.
 function exponentOf(points: readonly Point[], costOf: (costs: readonly number[]) => number): number {
   const half = Math.ceil(points.length / 2)
   const constant = Math.min(...points.slice(0, half).map(({ costs }) => costOf(costs)))
   const added = points.slice(half).map(({ at, costs }) => ({
     at,
-    // A median of a few may fall below that of the cheapest point: then what was added is not to be seen.
+    // The median of few rounds may fall below the cheapest point. The added cost is then too small to see.
     cost: Math.max(costOf(costs) - constant, constant * INVISIBLE)
   }))
   return slope(added.map(({ at, cost }) => [Math.log(at), Math.log(cost)] as const))

@@ -1,8 +1,8 @@
-// The rows that come from the last results of the benchmarks.
+// The rows of the comparison that come from the last results of the benchmarks.
 import { readFileSync } from 'node:fs'
 import type { SubjectName } from '../server/subjects.js'
 
-/** The subjects of the benchmarks that stand in the columns of the table. */
+/** The subjects in the columns of the table. */
 const SUBJECTS: readonly SubjectName[] = [
   'msgpack',
   '@fastify/session, connect-redis, best',

@@ -1,4 +1,4 @@
-// The same four routes with each session library, configured as its README says.
+// The same four routes with each session library, configured as its README recommends.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -19,12 +19,12 @@ export interface Library {
 }
 
 export interface Environment {
-  /** A client, and the server that it talks to. */
+  /** A client of Redis, and the URL of its server. */
   client: Redis
   url: string
-  /** Whether to write with another encoding than the library's own choice. */
+  /** Whether to write with an encoding other than the library's default. */
   other: boolean
-  /** What takes place between reading a session and changing it. */
+  /** Runs between reading a session and changing it. */
   meanwhile(): Promise<void>
 }
 
@@ -33,13 +33,13 @@ export interface Running {
   close(): Promise<unknown>
 }
 
-/** What the routes store under a key. */
+/** The value that the routes store under a key. */
 export interface Value {
   at: Date
   count: number
 }
 
-/** What the routes do to the session of a request. */
+/** The library's operations on the session of a request. */
 interface Access<Request> {
   data(request: Request): Record<string, unknown>
   set(request: Request, key: string, value: Value): void
@@ -50,7 +50,7 @@ const SECRET = 'a secret of comparisons, long enough for everybody'
 const COOKIE = { secure: false, sameSite: 'lax' } as const
 const require = createRequire(import.meta.url)
 
-/** An encoding for connect-redis that keeps more than JSON does. */
+/** An encoding for connect-redis that keeps more types than JSON. */
 const V8 = {
   parse: (text: string) => deserialize(Buffer.from(text, 'base64')),
   stringify: (data: object) => serialize(data).toString('base64')
@@ -71,7 +71,8 @@ async function ours({ url, other, meanwhile }: Environment): Promise<Running> {
   })
 }
 
-// Required, not imported, as are those below: their declarations give `request.session` another type than this plugin's.
+// Uses `require` here and below, because importing the declarations would give `request.session` a type other than this
+// plugin's.
 async function fastifySession({ client, other, meanwhile }: Environment): Promise<Running> {
   const plugin: FastifyPluginAsync<Record<string, unknown>> = require('@fastify/session')
   const app = Fastify()
@@ -129,7 +130,7 @@ async function onExpress({ client, other, meanwhile }: Environment): Promise<Run
       response.json(await route(request, String(request.query.key)))
     })
   }
-  // Without its stack on the screen.
+  // Keeps Express from printing the stack.
   app.use((error: Error, _request: unknown, response: express.Response, _next: unknown) => {
     if (!response.headersSent) response.status(500).json({ message: error.message })
   })

@@ -1,4 +1,4 @@
-// What a session is asked to survive. Each question has a server, a visitor with a session, and Redis to itself.
+// The questions to each library. Each has its own server, a visitor with a session, and an empty Redis.
 import type { Redis } from 'ioredis'
 import { PATIENCE, type Visitor } from './visitor.js'
 
@@ -6,17 +6,17 @@ export interface Scene {
   visitor: Visitor
   redis: Redis
   hasEncodings: boolean
-  /** Has this take place between reading and changing the session of the next request that sets a key. */
+  /** Runs this work between reading and changing the session, in the next request that sets a key. */
   during(work: () => Promise<unknown>): void
-  /** Starts the server again, with another encoding. */
+  /** Restarts the server with another encoding. */
   redeploy(): Promise<void>
-  /** Stops the process of Redis while this takes place. */
+  /** Freezes the process of Redis during this work. */
   frozen<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
 export interface Question {
   row: string
-  /** Milliseconds, for the clients of ioredis that are handed to libraries. */
+  /** ioredis' `commandTimeout` in milliseconds, for libraries that take a client. */
   commandTimeout?: number
   ask(scene: Scene): Promise<string>
 }
@@ -44,7 +44,7 @@ async function whenFrozen({ visitor, frozen }: Scene): Promise<string> {
   )
 }
 
-/** The commands that a request sends to Redis. */
+/** The commands that a request sends to Redis, as text. */
 async function commands({ visitor, redis }: Scene, path: string): Promise<string> {
   const monitor = await redis.monitor()
   const seen: string[] = []
@@ -52,7 +52,7 @@ async function commands({ visitor, redis }: Scene, path: string): Promise<string
   const ended = new Promise<void>((resolve) => {
     monitor.on('monitor', (_time, [name = '', argument]: string[], source: string) => {
       if (argument === END) resolve()
-      // What a script does inside of Redis is part of the script.
+      // Commands that a script calls are part of the script.
       else if (source !== 'lua') seen.push(name.toUpperCase())
     })
   })

@@ -1,5 +1,5 @@
-// `npm run peers`: what a session survives with each library, asked by real requests of a real Redis, in half a minute.
-// It fails if results/peers.md has another table; `--write` puts the table there and into the README.
+// `npm run peers`: shows what sessions survive with each library, by real requests on a real Redis, in half a minute.
+// It fails if results/peers.md has another table; `--write` writes the table there and into the README.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
@@ -89,6 +89,6 @@ if (process.argv.includes('--write')) {
     readme.replace(/(?<=<!-- peers -->\n)[\s\S]*(?=\n<!-- \/peers -->)/, () => table)
   )
 } else if (!readFileSync(FILE, 'utf8').includes(table)) {
-  console.error(`${FILE} has another table.`)
+  console.error(`${FILE} has another table. Run npm run peers -- --write to update it.`)
   process.exitCode = 1
 }

@@ -1,6 +1,6 @@
-// A browser of one server, with a jar of cookies.
+// A browser of one server with a cookie jar.
 
-/** Milliseconds after which it gives up. */
+/** Milliseconds after which a request fails. */
 export const PATIENCE = 5_000
 
 export interface Answer {
@@ -16,7 +16,7 @@ export class Visitor {
     this.#port = port
   }
 
-  /** A second one with the same cookies. */
+  /** A second visitor with the same cookies. */
   twin(): Visitor {
     const twin = new Visitor(this.#port)
     twin.#cookies = new Map(this.#cookies)

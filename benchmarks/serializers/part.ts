@@ -1,4 +1,4 @@
-// The part `serializers`: what encoding and decoding cost, and how large the records are, without any server.
+// The part `serializers`: the cost of encoding and decoding and the size of records, without a server.
 import { runChild } from '../child.js'
 import type { Part } from '../part.js'
 import type { Column, Row } from '../results.js'
@@ -18,10 +18,10 @@ const COLUMNS: readonly Column[] = [
   { key: 'base', title: 'ratio to', role: 'note' },
   { key: 'remark', title: '', role: 'note' }
 ]
-// Several processes for each session: how well code was compiled differs more between processes than within one.
+// Measures each session in several processes, because compiled code differs more between processes than within one.
 const QUICK = { processes: 2, rounds: 4, sliceMs: 4 }
 const THOROUGH = { processes: 6, rounds: 8, sliceMs: 20 }
-/** Where the base's own slices lie further apart than this, something else used the machine. */
+/** If the slices of the base scatter more than this, something else used the machine. */
 const CALM = 0.15
 
 export const measureSerializers: Part = async ({ options, progress }) => {
@@ -52,7 +52,7 @@ async function measureOnce(
     if (message === 'round') step()
     else slices = message.slices
   })
-  if (slices === undefined) throw new Error(`nothing was measured of the session ${name}`)
+  if (slices === undefined) throw new Error(`the session ${name} was not measured`)
   return slices
 }
 

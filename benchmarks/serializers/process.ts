@@ -1,5 +1,5 @@
-// Measures all serializers with one session, in a process of its own: what was compiled for other shapes of data would
-// have a say otherwise. Told by its arguments what to measure, it sends its slices to the process that started it.
+// Measures all serializers with one session in a separate process, because code compiled for other shapes of data would
+// change the result. The arguments say what to measure; the process sends its slices to its parent.
 import { isDeepStrictEqual } from 'node:util'
 import { measure } from 'mitata'
 import { serializers } from '../../serializers/index.js'
@@ -7,7 +7,7 @@ import type { Serializer } from '../../serializers/serializer.js'
 import type { SessionContent } from '../sessions.js'
 import { measuredSessions } from './sessions.js'
 
-/** Nanoseconds for a call, slice by slice: those with the same index were measured one after another. */
+/** Nanoseconds per call, slice by slice. Slices with the same index were measured one after another. */
 export interface Slices {
   bytes: number
   encode: number[]
@@ -16,16 +16,16 @@ export interface Slices {
 
 export type Message = 'round' | { slices: Record<string, Slices> }
 
-/** So many users' sessions take turns: no serializer may live on having just seen this very one. */
+/** Number of users whose sessions take turns, so that no serializer profits from the same data again. */
 const USERS = 16
-/** Of calls timed together. */
+/** Duration of a batch of calls that are timed together. */
 const BATCH_NS = 0.2e6
-/** How long the compiler may take to know a function. */
+/** Time for V8 to optimise a function. */
 const WARM_UP_MS = 70
 
 const [, , name = '', rounds = '', sliceMs = ''] = process.argv
 const session = measuredSessions[name]
-if (session === undefined) throw new Error(`no session is called ${name}`)
+if (session === undefined) throw new Error(`there is no session ${name}`)
 const contents = Array.from({ length: USERS }, (_, index) => session.of(index + 1))
 const subjects = await Promise.all(Object.values(serializers).map((serializer) => prepare(serializer)))
 const able = subjects.filter((subject) => subject !== undefined)
@@ -49,20 +49,20 @@ send({ slices })
 
 interface Subject {
   serializer: Serializer
-  /** The mean over all users. */
+  /** The mean of all users. */
   bytes: number
   encode(): unknown
   decode(): unknown
 }
 
-/** What to call; `undefined` where the serializer does not keep this session. */
+/** The calls to measure; `undefined` if the serializer does not keep this session. */
 async function prepare(serializer: Serializer): Promise<Subject | undefined> {
   await serializer.load?.()
   if (!contents.every((content) => isKept(serializer, content))) return undefined
-  // A copy of what it answers with, be it bytes or text, as every record is.
+  // Copies the result, text or bytes, because the plugin copies it into a record.
   const encode = (content: SessionContent) => Buffer.from(serializer.encode(content))
   const records = contents.map(encode)
-  // As in a request, what is encoded was decoded before.
+  // As in a request, the encoded data were decoded before.
   const decoded = records.map((bytes) => serializer.decode(bytes))
   let turn = 0
   return {
@@ -86,14 +86,14 @@ function warmUp(call: () => unknown): void {
   while (performance.now() - startedAt < WARM_UP_MS) call()
 }
 
-// The median of many short batches: what others take from the core, the compiler and the collection of garbage make a
-// few of them longer, and have no say.
+// The median of many short batches. Other processes, the compiler and the garbage collector lengthen only a few of
+// them, so they do not change the median.
 async function timeOf(call: () => unknown): Promise<number> {
   const startedAt = performance.now()
   for (let calls = 0; calls < USERS; calls++) call()
   const estimate = ((performance.now() - startedAt) * 1e6) / USERS
   const { p50 } = await measure(call, {
-    // Collecting everything also throws away what the compiler has learnt.
+    // A full collection also discards compiled code.
     gc: false,
     min_cpu_time: Number(sliceMs) * 1e6,
     warmup_threshold: Number.POSITIVE_INFINITY,

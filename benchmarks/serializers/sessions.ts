@@ -1,10 +1,10 @@
-// The sessions that serializers are measured with, and what their ratios refer to.
+// The sessions for measuring serializers, and the base of their ratios.
 import { cart, login, oauth, rich, type SessionContent } from '../sessions.js'
 
 interface Measured {
-  /** The session of one of several users. */
+  /** The session of this user. */
   of(user: number): SessionContent
-  /** The serializer that the others are compared with: JSON wherever it keeps the session. */
+  /** The base of the ratios: JSON if it keeps the session. */
   base: 'json' | 'superjson'
 }
 

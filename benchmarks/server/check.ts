@@ -1,15 +1,15 @@
-// `npm run bench -- check`: every subject answers every scenario rightly. It measures nothing.
+// `npm run bench -- check`: checks that every subject answers every scenario correctly. It measures nothing.
 import type { Options } from '../part.js'
 import { withRedis } from '../private-redis.js'
 import { isWanted, SCENARIOS, type Scenario } from './scenarios.js'
 import { canAnswer, type Stage, withStage } from './stage.js'
 import { SUBJECTS, type Subject } from './subjects.js'
 
-/** Enough for every cookie to have its turn, and some of them a second one. */
+/** Enough requests to use every cookie once and some of them twice. */
 const AMOUNT = 600
 const CONNECTIONS = 50
 
-/** Whether all did. */
+/** Whether all answers were correct. */
 export async function check({ only, subjects }: Options): Promise<boolean> {
   let passed = 0
   let failed = 0

@@ -1,13 +1,13 @@
-// What the sessions of the benchmarks hold: small ones, as after signing in, and large ones, as of a full cart.
+// The contents of the sessions: small ones as after a login, and large ones with a full cart.
 import { cart, keyed, login, type SessionContent } from '../sessions.js'
 
 export const KINDS = ['login', 'cart', 'large'] as const
-/** Beside those, what grows: bytes of a cart, or keys. */
+/** These kinds, and growing ones: the bytes of a cart, or the number of keys. */
 export type Kind = (typeof KINDS)[number] | `cart-${number}` | `keys-${number}`
 
 const LARGE_BYTES = 10 * 1024
 
-/** Each user's own, so that an answer proves whose session it came from. */
+/** The content for a user. It differs between users, so that an answer proves whose session it came from. */
 export function contentOf(kind: Kind, user: number): SessionContent {
   const [name, amount] = kind.split('-')
   if (name === 'keys') return keyed(Number(amount), user)
@@ -16,16 +16,16 @@ export function contentOf(kind: Kind, user: number): SessionContent {
   return kind === 'cart' ? cart(undefined, user) : cart(LARGE_BYTES, user)
 }
 
-/** What the routes read and write of it. */
+/** The values that the routes read and write. */
 export interface Data {
   userId?: number
   count?: number
-  /** Another one for each request that puts it there. */
+  /** A new value for each request that writes it. */
   stamp?: number
   signedInAt?: number
 }
 
-/** What `/begin` is asked for. */
+/** The query of `/begin`. */
 export interface Begin {
   kind: Kind
   user: string

@@ -1,4 +1,4 @@
-// express-session with connect-redis on Express, as its README recommends it, with an auto-pipelining client.
+// express-session with connect-redis on Express, as its README recommends, with an auto-pipelining client.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { RedisStore } from 'connect-redis'
@@ -9,7 +9,7 @@ import { SECRET, type Start } from './subject.js'
 
 export const start: Start = async (_name, { connect }) => {
   const app = express()
-  // What has nothing to do with sessions.
+  // Turns off features of Express that the other subjects do not have.
   app.disable('etag')
   app.disable('x-powered-by')
   app.use(

@@ -1,8 +1,8 @@
-// The routes of the subjects whose session is a property of Fastify's request that saves itself.
+// The routes of subjects whose session is a property of Fastify's request and is saved automatically.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Begin, contentOf, type Data } from './contents.js'
 
-/** `regenerate` gives the session a new id and keeps what it holds. */
+/** @param regenerate Gives the session a new id and keeps its data. */
 export function addRoutes(
   app: FastifyInstance,
   regenerate: (request: FastifyRequest) => Promise<unknown>
@@ -25,7 +25,7 @@ export function addRoutes(
   })
   app.post('/login', async (request) => {
     await regenerate(request)
-    // Some put another object in its place.
+    // Some libraries replace the object.
     const session = request.session as Data
     session.signedInAt = Date.now()
     return { userId: session.userId }

@@ -1,6 +1,6 @@
-// @fastify/session with a store of a few lines on ioredis and with that of connect-redis, each as it is when nothing is
-// said and at its best: sessions only where something was put into them, stored only when changed, an auto-pipelining
-// client. (At its best it does not extend sessions that are only read.)
+// @fastify/session with a small store on ioredis and with connect-redis, each with its defaults and at its best. At its
+// best it creates no empty sessions, stores only changed ones and uses an auto-pipelining client. It then does not
+// extend sessions that are only read.
 import { createRequire } from 'node:module'
 import cookie from '@fastify/cookie'
 import { RedisStore } from 'connect-redis'
@@ -25,7 +25,7 @@ interface Options {
   rolling?: boolean
 }
 
-// Required, not imported: its declarations give `request.session` another type than this plugin's.
+// Uses `require`, because importing its declarations would give `request.session` a type other than this plugin's.
 const fastifySession: FastifyPluginAsync<Options> = createRequire(import.meta.url)('@fastify/session')
 
 const BEST = { saveUninitialized: false, rolling: false }
@@ -60,7 +60,7 @@ function storeOn(client: Redis): Store {
   }
 }
 
-/** It keeps the keys that it is told: all but what it puts there itself. */
+/** Gives the session a new id and keeps all keys, except the one that the library adds. */
 function regenerate({ session }: FastifyRequest): Promise<unknown> {
   const keys = Object.keys(session).filter((key) => key !== 'cookie')
   return (session as unknown as { regenerate(keys: string[]): Promise<unknown> }).regenerate(keys)

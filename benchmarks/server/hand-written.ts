@@ -1,13 +1,13 @@
-// The session that somebody writes by hand who wants no plugin, and wants it fast: the limit to beat. One GET that
-// shares its round trip with those of other requests, JSON, and a SET where a route says that it has changed something.
-// It has no signature, no extension of lifetimes, nothing against lost updates.
+// A fast session written by hand without a plugin: the limit to beat. It uses one GET that shares its round trip with
+// other requests, JSON, and a SET if a route saves its changes. It has no signature, no extension of lifetimes and no
+// protection against lost updates.
 import { randomBytes } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { type Begin, contentOf, type Data } from './contents.js'
 import { IDLE_SECONDS, listen, type Start } from './subject.js'
 
-/** The declared type of `request.session` is the plugin's. */
+/** A request with the type of this session, because `request.session` is declared with the plugin's type. */
 type OwnRequest = Omit<FastifyRequest, 'session'> & { session: Data; sessionKey: string }
 
 const COOKIE = 'sid'

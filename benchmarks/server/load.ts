@@ -1,26 +1,26 @@
-// The process that sends the requests, by autocannon, and checks every single answer.
+// The process that sends the requests with autocannon and checks every answer.
 import autocannon, { type Options, type Result } from 'autocannon'
 import { quantile } from '../statistics.js'
 import type { Kind } from './contents.js'
 import { type Browser, type Scenario, scenarioOf } from './scenarios.js'
 
 export type Order =
-  /** Signs in so many browsers, each with a session, and one for the shared session, unless that has been done. */
+  /** Signs in this many browsers, each with a session, and one more for the shared session, unless they exist. */
   | { do: 'begin'; subject: string; port: number; kind: Kind; browsers?: number }
-  /** Sends so many requests. */
+  /** Sends this many requests. */
   | {
       do: 'send'
       subject: string
       port: number
       scenario: string
-      /** Other sessions than those that the scenario names. */
+      /** The kind of sessions, instead of the scenario's. */
       kind?: Kind
       connections: number
       amount: number
     }
 
 export interface Sent {
-  /** From the first request to the last answer. */
+  /** Time from the first request to the last answer. */
   seconds: number
   /** Milliseconds. */
   p50: number
@@ -29,9 +29,9 @@ export interface Sent {
 
 export type Report = { done: Sent | 'begun' } | { failed: string }
 
-/** Sessions that take turns, where nothing else is asked for. */
+/** Number of sessions that take turns, by default. */
 const BROWSERS = 500
-/** Browsers that sign in at once. */
+/** Number of browsers that sign in in parallel. */
 const AT_ONCE = 25
 const browsers = new Map<string, Browser[]>()
 
@@ -65,7 +65,8 @@ async function signInOne(port: number, kind: Kind, user: number): Promise<Browse
   const response = await fetch(`http://127.0.0.1:${port}/begin?kind=${kind}&user=${user}`, { method: 'POST' })
   await response.text()
   const cookie = pairOf(response.headers.getSetCookie()[0])
-  if (!response.ok || cookie === undefined) throw new Error(`signing in was answered by ${response.status}`)
+  if (!response.ok || cookie === undefined)
+    throw new Error(`the answer to the sign-in was ${response.status}`)
   return { cookie, userId: 10_000 + user, count: 0 }
 }
 
@@ -85,7 +86,7 @@ async function send(order: Order & { do: 'send' }): Promise<Sent> {
       url: `http://127.0.0.1:${port}`,
       connections,
       amount,
-      // How often it looks whether all have been answered, in milliseconds.
+      // Milliseconds between two checks whether all requests were answered.
       sampleInt: 10,
       requests: [
         {
@@ -114,7 +115,7 @@ async function send(order: Order & { do: 'send' }): Promise<Sent> {
   )
   if (wrong.length > 0) throw new Error(`${wrong.length} of ${answered} answers were wrong: ${wrong[0]}`)
   if (answered !== amount || errors + timeouts + resets > 0) {
-    throw new Error(`${answered} of ${amount} were answered; ${errors} errors, ${timeouts} timeouts`)
+    throw new Error(`${answered} of ${amount} requests were answered; ${errors} errors, ${timeouts} timeouts`)
   }
   return {
     seconds: (endedAt - startedAt) / 1000,
@@ -136,17 +137,17 @@ function fire(options: Options, durations: number[]): Promise<Result> {
 
 const NOBODY: Browser = { cookie: '', userId: 0, count: 0 }
 
-/** Who sends the next request. */
+/** Chooses the browser of the next request. */
 interface Turns {
   next(): Browser
   done(browser: Browser): void
 }
 
-/** Nobody sends two requests at once, unless that is the point. */
+/** A browser sends one request at a time, unless the scenario shares one session. */
 function turnsOf(subject: string, { kind, shared }: Scenario, connections: number): Turns {
   if (kind === undefined) return always(NOBODY)
   const all = browsers.get(`${subject}/${kind}`)
-  if (all === undefined) throw new Error(`nobody has signed in to ${subject}`)
+  if (all === undefined) throw new Error(`no browser has signed in to ${subject}`)
   if (shared === true) return always(all.at(-1) as Browser)
   const idle = all.slice(0, -1)
   if (connections > idle.length) {

@@ -16,7 +16,7 @@ interface OwnRequest {
   destroySession(): Promise<void>
 }
 
-// Required, not imported: its declarations give `request.session` another type than this plugin's.
+// Uses `require`, because importing its declarations would give `request.session` a type other than this plugin's.
 const require = createRequire(import.meta.url)
 const { default: mgcreaSession, Session } = require('@mgcrea/fastify-session') as {
   default: FastifyPluginAsync<Record<string, unknown>>
@@ -57,7 +57,7 @@ export const start: Start = async (_name, { connect }) => {
     const request = plain as unknown as OwnRequest
     const { data } = request.session
     await request.destroySession()
-    // It has no way to give a session a new id: a new one gets what the old one held.
+    // The library cannot change the id of a session, so this copies the data into a new one.
     request.session = await Session.create()
     for (const [key, value] of Object.entries(data)) request.session.set(key, value)
     request.session.set('signedInAt', Date.now())

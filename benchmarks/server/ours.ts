@@ -1,13 +1,13 @@
-// This plugin, as its README recommends it, with each of its serializers, on Redis and on its memory store.
+// This plugin, as its README recommends, with each of its serializers, on Redis and on its memory store.
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, { MemoryStore, type SerializerName } from '../../lib/index.js'
 import { addRoutes } from './fastify-routes.js'
 import { IDLE_SECONDS, listen, SECRET, type Start } from './subject.js'
 
-/** Milliseconds. If the machine stands still for a second, one slice is spoilt instead of the whole run. */
+/** The plugin's `timeout` in milliseconds. If the machine pauses for a second, that spoils a slice but not the run. */
 const PATIENCE = 30_000
-/** Of the largest session that the part `growth` measures. */
+/** Enough for the largest session of the part `growth`. */
 const MAX_RECORD_BYTES = 2 ** 21
 
 export const start: Start = async (name, { url }) => {
@@ -21,7 +21,7 @@ export const start: Start = async (name, { url }) => {
     secret: SECRET,
     timeout: PATIENCE,
     maxRecordBytes: MAX_RECORD_BYTES,
-    // No touch is due while it is measured: the peers extend no session either, in their best configuration.
+    // No touch is due during the measurement, because the peers in their best configuration extend no session either.
     touchAfter: IDLE_SECONDS / 2
   })
   addRoutes(app, ({ session }) => session.regenerate())

@@ -1,4 +1,4 @@
-// Whole servers: what a request costs with sessions of this plugin, and with others', beside the hand-written one.
+// Whole servers: the cost of a request with this plugin and with others, compared with the hand-written session.
 import type { Context, Options } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
 import { plansOf, warmUpOf } from './plans.js'
@@ -10,11 +10,11 @@ import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
 import { watch } from './watch.js'
 
-/** How often all processes are started, but for a quick run. */
+/** Number of times that all processes are started; once in a quick run. */
 const GENERATIONS = 3
 
 export async function measureOurs(context: Context): Promise<Table[]> {
-  // Whoever asks for scenarios waits for no sizes.
+  // A run of chosen scenarios skips the sizes.
   const sizes = context.options.only.length === 0 ? await measureSizes(context) : []
   const measurements = await measureRequests('server', context)
   return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
@@ -24,8 +24,8 @@ export async function measurePeers(context: Context): Promise<Table[]> {
   return [tableOf(await measureRequests('peers', context))]
 }
 
-// How well a process does is partly chance, what gets compiled when for instance, and stays so as long as it lives: each
-// subject is measured in several, one after the other.
+// The speed of a process partly depends on chance, for example on the order of compilation, and it keeps that bias
+// until it ends. Each subject is therefore measured in several processes, one after another.
 async function measureRequests(part: Subject['part'], context: Context): Promise<Measurement[]> {
   const { options, redisPort } = context
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
@@ -67,7 +67,7 @@ interface Planned {
   bench: Bench
 }
 
-/** In all its scenarios each, before the first is measured: else those measured later would be the warmer ones. */
+/** Warms up each subject in all its scenarios before the first measurement. Otherwise later ones would be warmer. */
 async function warmUpAll(
   name: string,
   planned: readonly Planned[],
@@ -89,7 +89,7 @@ function isChosen(subject: Subject, part: Subject['part'], options: Options): bo
   return subject.name === REFERENCE || (subject.part === part && isAsked(subject, options))
 }
 
-/** Who takes part in a scenario. */
+/** The servers that take part in a scenario. */
 function benchOf(
   scenario: Scenario,
   chosen: readonly Subject[],
@@ -131,6 +131,6 @@ function tableOf(measurements: readonly Measurement[]): Table {
       })
     )
   )
-  const title = `What a request costs; ratios are to ${REFERENCE}, whose slices lie beside each`
+  const title = `Cost of a request; ratios are relative to the slices of ${REFERENCE} before and after`
   return { name: 'requests', title, columns: COLUMNS, rows }
 }

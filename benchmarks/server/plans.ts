@@ -1,22 +1,22 @@
-// How often what is measured: most where the targets are, at 50 connections; less at others.
+// The number of measurements: most at 50 connections, where the targets apply, and fewer at other numbers.
 import type { Options } from '../part.js'
 import { isWanted, SCENARIOS, type Scenario } from './scenarios.js'
 import type { Plan } from './slices.js'
 import type { Subject } from './subjects.js'
 
-/** As many as a busy server has; the number at which parallel writes are sent. */
+/** The connections of a busy server, and those of the parallel writes. */
 const USUAL = 50
 const MAIN: readonly string[] = ['read', 'write']
 
-/** Requests of a slice: about a fifth of a second. */
+/** Requests of a slice, by connections: about a fifth of a second. */
 const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
 const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200: 1_500 }
-/** Of large sessions so many times less. */
+/** Slices of large sessions have this many times fewer requests. */
 const LARGE = 3
-/** Milliseconds for each subject and scenario, and for all scenarios of a subject at least. */
+/** Minimum milliseconds for each scenario of a subject, and for all its scenarios together. */
 const WARM_UP = { each: 400, all: 3_000 }
 const QUICK_WARM_UP = { each: 150, all: 1_000 }
-/** What a quick run asks the peers. */
+/** The scenarios of the peers in a quick run. */
 const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
 
 export function plansOf(part: Subject['part'], options: Options): Plan[] {
@@ -33,7 +33,7 @@ export function plansOf(part: Subject['part'], options: Options): Plan[] {
   )
 }
 
-/** Milliseconds that each subject is used in each of so many scenarios before anything counts. */
+/** Milliseconds for which each subject warms up in each of its scenarios. @param scenarios Their number. */
 export function warmUpOf(scenarios: number, { quick }: Options): number {
   const { each, all } = quick ? QUICK_WARM_UP : WARM_UP
   return Math.max(each, all / scenarios)
@@ -66,7 +66,7 @@ function roundsOf(
   connections: number,
   { quick, only }: Options
 ): number {
-  // Whoever asks for some scenarios wants to know them well.
+  // A run of chosen scenarios measures them thoroughly.
   if (only.length > 0) return 8
   if (quick) return MAIN.includes(name) ? 4 : 2
   if (connections !== USUAL || part === 'peers') return 2

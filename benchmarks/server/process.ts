@@ -1,11 +1,11 @@
-// The process of one subject: starts it on a free port of loopback, and tells its parent what it has used so far.
+// The process of one subject: starts it on a free port of loopback, and reports its CPU time and heap to the parent.
 import { Redis } from 'ioredis'
 import type { Running, Start } from './subject.js'
 import { SUBJECTS } from './subjects.js'
 
-/** Since the start of the process. */
+/** Resources used since the start of the process. */
 export interface Usage {
-  /** Microseconds of CPU, of all threads. */
+  /** Microseconds of CPU of all threads. */
   cpu: number
 }
 
@@ -14,7 +14,7 @@ export type Answer = { port: number } | Usage | { heap: number }
 
 const [, , name = '', redisPort = '', db = ''] = process.argv
 const subject = SUBJECTS.find((one) => one.name === name)
-if (subject === undefined) throw new Error(`no subject is called ${name}`)
+if (subject === undefined) throw new Error(`there is no subject ${name}`)
 
 const clients: Redis[] = []
 const { start } = (await import(subject.module)) as { start: Start }
@@ -40,9 +40,9 @@ function usage(): Usage {
   return { cpu: user + system }
 }
 
-// What is left after everything was freed that can be: twice, since weak references keep things for one round.
+// The heap after two full collections, because weak references keep objects for one.
 function heap(): number {
-  if (globalThis.gc === undefined) throw new Error('needs --expose-gc')
+  if (globalThis.gc === undefined) throw new Error('this process needs --expose-gc')
   globalThis.gc()
   globalThis.gc()
   const { heapUsed, external } = process.memoryUsage()

@@ -1,4 +1,4 @@
-// The processes of a measurement: one for each subject, one for the load, each bound to its core.
+// The processes of a measurement: one for each subject and one for the load, each bound to its core.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { CORES, pin } from '../cores.js'
@@ -10,10 +10,10 @@ import type { Subject } from './subjects.js'
 export interface SubjectProcess {
   name: string
   port: number
-  /** The database of Redis that is this subject's own. */
+  /** The number of this subject's database in Redis. */
   db: number
   usage(): Promise<Usage>
-  /** Bytes, after everything was freed that can be. */
+  /** Bytes of the heap after full garbage collections. */
   heap(): Promise<number>
   stop(): Promise<void>
 }
@@ -69,12 +69,12 @@ export async function startLoad(): Promise<LoadProcess> {
 
 const PATIENCE = 60_000
 
-/** The next message of a child, or an error if it ends instead or says nothing. */
+/** The next message of a child process; an error if it ends or stays silent too long. */
 async function answerOf(child: ChildProcess, name: string): Promise<unknown> {
   const over = new AbortController()
   const signal = AbortSignal.any([over.signal, AbortSignal.timeout(PATIENCE)])
   const ended = once(child, 'exit', { signal }).then(() => {
-    throw new Error(`${name} has ended`)
+    throw new Error(`the process of ${name} has ended`)
   })
   try {
     const [message] = await Promise.race([once(child, 'message', { signal }), ended])

@@ -1,11 +1,11 @@
-// What is asked of each subject, and what the only right answer is.
+// The requests to each subject, and the only correct answer to each.
 import type { Kind } from './contents.js'
 
-/** Who holds a session, and what it must say. */
+/** A browser with a session, and the values that the session must hold. */
 export interface Browser {
   cookie: string
   userId: number
-  /** As often has it been written to. */
+  /** Number of writes so far. */
   count: number
 }
 
@@ -13,13 +13,13 @@ export interface Scenario {
   name: string
   method: 'GET' | 'POST'
   path: string
-  /** Whose cookies the requests carry, each the next one's; none at all where this is missing. */
+  /** The kind of sessions whose cookies the requests carry in turn; without it, requests carry no cookie. */
   kind?: Kind
-  /** All requests carry the cookie of one session. */
+  /** Whether all requests carry the cookie of the same session. */
   shared?: true
   /** Whether subjects without sessions can answer it. */
   bare?: true
-  /** The text of the right answer, which it may note down for the next one; of a shared session, how that begins. */
+  /** The correct answer; for a shared session, its beginning. It may update the browser for the next request. */
   expected(browser: Browser): string
   /** Whether every answer replaces the cookie. */
   renews?: true
@@ -51,11 +51,11 @@ export type ScenarioName = (typeof SCENARIOS)[number]['name']
 
 export function scenarioOf(name: string): Scenario {
   const found = SCENARIOS.find((scenario) => scenario.name === name)
-  if (found === undefined) throw new Error(`no scenario is called ${name}`)
+  if (found === undefined) throw new Error(`there is no scenario ${name}`)
   return found
 }
 
-/** Whether it is among those that were asked for, or nothing was. */
+/** Whether the name is among the wanted ones, or none was chosen. */
 export function isWanted(name: string, wanted: readonly string[]): boolean {
   return wanted.length === 0 || wanted.includes(name)
 }

@@ -1,4 +1,4 @@
-// What a session takes: bytes in Redis, and bytes of the heap where sessions are in the process.
+// The size of a session: bytes in Redis, or bytes of the heap if sessions are in the process.
 import type { Redis } from 'ioredis'
 import type { Context } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
@@ -11,7 +11,7 @@ import { SUBJECTS, type Subject } from './subjects.js'
 const KINDS: readonly Kind[] = ['login', 'cart', 'large']
 const IN_REDIS = 50
 const IN_MEMORY = 2_000
-/** Signed in before the heap is looked at, so that code is compiled and caches are filled. */
+/** Number of sign-ins before the heap is measured, so that code is compiled and caches are full. */
 const BEFORE = 500
 
 export async function measureSizes({ options, progress, redis, redisPort }: Context): Promise<Table[]> {
@@ -48,7 +48,7 @@ const HEAP_COLUMNS: readonly Column[] = [
   { key: 'memory', title: 'heap and buffers', role: 'cost', digits: 0 }
 ]
 
-/** With a process for each kind, so that its sessions are alone in their database. */
+/** Measures each kind with an empty database. */
 function sizesInRedis(subject: Subject, redis: Redis, redisPort: number): Promise<Row[]> {
   return withStage([subject], redisPort, async ({ subjects: [server] }) => {
     const rows: Row[] = []
@@ -70,7 +70,7 @@ function sizesInRedis(subject: Subject, redis: Redis, redisPort: number): Promis
   })
 }
 
-/** Of a string its length, of a hash that of its fields and values. */
+/** The length of a string, or the total length of a hash's fields and values. */
 async function valueBytes(client: Redis, key: string): Promise<number> {
   if ((await client.type(key)) === 'string') return client.strlen(key)
   return Object.entries(await client.hgetall(key)).reduce(
@@ -99,6 +99,6 @@ async function signIn({ port }: SubjectProcess, kind: Kind, first: number, count
       method: 'POST'
     })
     await response.text()
-    if (!response.ok) throw new Error(`signing in was answered by ${response.status}`)
+    if (!response.ok) throw new Error(`the answer to the sign-in was ${response.status}`)
   }
 }

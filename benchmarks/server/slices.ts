@@ -1,5 +1,5 @@
-// Measures subjects side by side: many short slices, one of the reference between any two, so that what slows the
-// machine down for a while slows both. What counts is the ratio to the reference just before and just after.
+// Measures subjects side by side in many short slices, with one of the reference between any two. A slow phase of the
+// machine thus affects both. The result is the ratio to the reference's slices before and after.
 import { generator, shuffled } from '../../test/support/random.js'
 import { busyMicros, CORES } from '../cores.js'
 import { median, type Ratio, ratioOf, scatter } from '../statistics.js'
@@ -13,35 +13,35 @@ export interface Plan {
   connections: number
   /** Requests of a slice. */
   amount: number
-  /** Slices of each subject, in each generation of processes. */
+  /** Slices of each subject in each generation of processes. */
   rounds: number
 }
 
 export interface Measured {
   subject: string
-  /** CPU of this subject to that of the reference, round by round, of one generation after the other. */
+  /** CPU relative to the reference, round by round, for one generation after another. */
   ratios: readonly number[]
   ratio: Ratio
-  /** Microseconds of the server's CPU for a request. */
+  /** Microseconds of the server's CPU per request. */
   cpu: number
   perSecond: number
   /** Milliseconds. */
   p50: number
   p99: number
-  /** Commands that the server sent for a request. */
+  /** Commands that the server sent per request. */
   commands: number
-  /** Those that Redis executed, in scripts too. */
+  /** Commands that Redis executed per request, including those in scripts. */
   executed: number
-  /** Microseconds of the CPU of Redis for a request. */
+  /** Microseconds of Redis' CPU per request. */
   redisCpu: number
 }
 
 export interface Measurement {
   plan: Plan
-  /** How often processes were started. */
+  /** Number of times that the processes were started. */
   generations: number
   measured: readonly Measured[]
-  /** Something else was going on: how it showed; empty where nothing did. */
+  /** The sign of a disturbance; empty if there was none. */
   disturbed: string
 }
 
@@ -54,14 +54,14 @@ export interface Bench {
 
 type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number }
 
-/** Requests whose commands are counted: a few, since to watch them makes them slow. */
+/** Number of requests whose commands are counted. It is small, because MONITOR makes them slow. */
 const COUNTED = 500
-/** The reference's own slices lie further apart than this. */
+/** A row is disturbed if the reference's slices scatter more than this. */
 const CALM_SCATTER = 0.12
-/** Others use more than this share of the core that the servers have. */
+/** A row is disturbed if other processes use more than this share of the servers' core. */
 const CALM_SHARE = 0.05
 
-/** Measures one scenario at one number of connections, in one generation of processes after the other. */
+/** Measures one scenario at one number of connections in several generations of processes. */
 export class Trial {
   readonly plan: Plan
   readonly #series = new Map<string, Series>()
@@ -70,11 +70,11 @@ export class Trial {
 
   constructor(plan: Plan) {
     this.plan = plan
-    // Another order in each round and generation, so that nobody is always behind the same one; the same in every run.
+    // A fixed seed: the order differs between rounds and generations, but is the same in every run.
     this.#random = generator(plan.rounds)
   }
 
-  /** Of processes that are warm. `done` is called after every slice; `slicesOf` tells how often that is. */
+  /** Measures warm processes. It calls `done` after every slice, `slicesOf` times in all. */
   async run(bench: Bench, done: (subject: string) => void): Promise<void> {
     const { plan } = this
     const { reference, others, load, watch } = bench
@@ -124,12 +124,12 @@ export class Trial {
   }
 }
 
-/** Of a generation, as often as `done` is called. */
+/** Number of slices of one generation, and thus of calls of `done`. */
 export function slicesOf({ rounds }: Plan, { others }: Bench): number {
   return 2 + others.length + rounds * 2 * others.length
 }
 
-/** Uses a subject for so many milliseconds before anything counts, until what runs often is compiled. */
+/** Uses a subject for this many milliseconds before the measurement, so that V8 compiles the hot code. */
 export async function warmUp(
   plan: Plan,
   subject: SubjectProcess,
@@ -173,7 +173,7 @@ class Series {
     return {
       subject,
       ratios: this.ratios,
-      // The reference has no ratios: it is what it is.
+      // The reference has no ratios, because it is the base of all others.
       ratio: this.ratios.length === 0 ? { ratio: 1, low: 1, high: 1 } : ratioOf(this.ratios, generations),
       cpu: middle('cpu'),
       perSecond: middle('perSecond'),
@@ -195,12 +195,12 @@ function disturbanceOf(reference: readonly Slice[], foreign: number): string {
   return signs.filter((sign) => sign !== '').join(', ')
 }
 
-/** Empty where others used too little to matter. */
+/** Empty if other processes used little of the core. */
 export function foreignText(share: number): string {
   return share > CALM_SHARE ? `others used ${Math.round(100 * share)} % of the core` : ''
 }
 
-/** Tells, when called, which share of the time others have used the core that the servers are bound to. */
+/** Returns a function that tells the share of time for which other processes used the servers' core. */
 export async function watchCore(servers: readonly SubjectProcess[]): Promise<() => Promise<number>> {
   const own = async () => {
     const usages = await Promise.all(servers.map((server) => server.usage()))

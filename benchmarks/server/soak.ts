@@ -1,4 +1,4 @@
-// `npm run bench -- soak --requests 10000000`: one process, very many requests, and its heap stays where it was.
+// `npm run bench -- soak --requests 10000000`: checks that the heap of one process does not grow with its requests.
 import type { Options } from '../part.js'
 import { withRedis } from '../private-redis.js'
 import { startProgress } from '../progress.js'
@@ -8,17 +8,17 @@ import { isWanted, SCENARIOS, type Scenario } from './scenarios.js'
 import { withStage } from './stage.js'
 import { SUBJECTS } from './subjects.js'
 
-/** Looks at the heap, the first of them when code is compiled and caches are full. */
+/** Number of measurements of the heap after the first one, which follows the warm-up. */
 const LOOKS = 20
 const WARM_UP = 0.1
 const CONNECTIONS = 50
-/** So much may the heap grow in all: far less than a byte for each of the default number of requests. */
+/** Limit of the total growth in bytes, far less than a byte per request of the default number. */
 const TOLERATED = 2 ** 20
 
-/** Whether the heap stayed where it was. */
+/** Whether the heap stayed within the limit. */
 export async function soak(requests: number, { only, subjects: [name = 'json'] }: Options): Promise<boolean> {
   const subject = SUBJECTS.find((one) => one.name === name)
-  if (subject === undefined) throw new Error(`no subject is called ${name}`)
+  if (subject === undefined) throw new Error(`there is no subject ${name}`)
   const scenarios = SCENARIOS.filter((scenario) => isWanted(scenario.name, only))
   return withRedis(({ port }) =>
     withStage([subject], port, async ({ load, subjects: [server] }) => {
@@ -26,14 +26,14 @@ export async function soak(requests: number, { only, subjects: [name = 'json'] }
       const perRequest = slope(heaps)
       const growth = perRequest * requests
       const mebibytes = heaps.map(([, heap]) => (heap / 2 ** 20).toFixed(2))
-      console.log(`heap after each ${requests / LOOKS} requests to ${name}, MiB: ${mebibytes.join(' ')}`)
-      console.log(`${perRequest.toFixed(4)} bytes for each request, ${Math.round(growth / 1024)} KiB in all`)
+      console.log(`heap after every ${requests / LOOKS} requests to ${name}, MiB: ${mebibytes.join(' ')}`)
+      console.log(`${perRequest.toFixed(4)} bytes per request, ${Math.round(growth / 1024)} KiB in all`)
       return growth <= TOLERATED
     })
   )
 }
 
-/** How many requests there were, and the bytes that the heap had then. */
+/** Pairs of the number of requests and the bytes of the heap after them. */
 async function look(
   requests: number,
   scenarios: readonly Scenario[],

@@ -1,4 +1,4 @@
-// The processes that a measurement needs, started before it and stopped after it.
+// Starts the processes of a measurement before it and stops them after it.
 import type { Options } from '../part.js'
 import { type LoadProcess, type SubjectProcess, startLoad, startSubject } from './processes.js'
 import type { Scenario } from './scenarios.js'
@@ -17,7 +17,7 @@ export async function withStage<Result>(
   const load = await startLoad()
   const started: SubjectProcess[] = []
   try {
-    // Each has a database of its own, always the same, of the 16 that Redis has.
+    // Each subject has its own database, the same in every run, of the 16 that Redis has.
     for (const subject of subjects) {
       started.push(await startSubject(subject, redisPort, SUBJECTS.indexOf(subject) + 1))
     }
@@ -32,7 +32,7 @@ export function canAnswer({ keeps }: Subject, { bare }: Scenario): boolean {
   return keeps !== 'nothing' || bare === true
 }
 
-/** By name, or, where none was named, by how long the run may take. */
+/** Whether the subject is named; without names, whether the run has time for it. */
 export function isAsked({ name, quick }: Subject, options: Options): boolean {
   return options.subjects.length > 0 ? options.subjects.includes(name) : quick || !options.quick
 }

@@ -1,14 +1,14 @@
-// What the process of a subject gives it, and what it gives back.
+// The interface between a subject and its process.
 import type { FastifyInstance } from 'fastify'
 import type { Redis, RedisOptions } from 'ioredis'
 
-/** Starts the subject of this name, listening on loopback. */
+/** Starts the subject of this name on loopback. */
 export type Start = (name: string, environment: Environment) => Promise<Running>
 
 export interface Environment {
-  /** Of the Redis that all subjects share, with a database of this subject's own. */
+  /** The URL of the shared Redis with this subject's database. */
   url: string
-  /** A client of it. */
+  /** Makes a client for this database. */
   connect(options?: Pick<RedisOptions, 'enableAutoPipelining'>): Redis
 }
 
@@ -23,6 +23,6 @@ export const IDLE_SECONDS = 86_400
 export async function listen(app: FastifyInstance): Promise<Running> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const [address] = app.addresses()
-  if (typeof address !== 'object') throw new Error('not listening on a port')
+  if (typeof address !== 'object') throw new Error('the server does not listen on a port')
   return { port: address.port, close: () => app.close() }
 }

@@ -1,13 +1,13 @@
-// What is measured: each a server of its own, in a process of its own, with the same routes.
+// The measured subjects: each is a server in its own process, and all have the same routes.
 
 export type SubjectName = (typeof SUBJECTS)[number]['name']
 
-/** The limit to beat, and what everything is compared with: what somebody would write by hand. */
+/** The session written by hand, which is the limit to beat and the base of all ratios. */
 export const REFERENCE = 'hand-written'
 
 /**
- * `part` is where it is measured; `module` exports `start`; `keeps` says where its sessions are; `quick`, whether it is
- * part of quick runs.
+ * `part` is the part that measures the subject; `module` exports `start`; `keeps` says where its sessions are; `quick`
+ * says whether quick runs include it.
  */
 export const SUBJECTS = [
   { name: REFERENCE, part: 'server', module: './hand-written.js', keeps: 'redis', quick: true },

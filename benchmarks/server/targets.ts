@@ -1,19 +1,19 @@
-// What was promised, and whether it holds.
+// The targets, and whether the measurements reach them.
 import type { Column, Row, Table } from '../results.js'
 import { type Ratio, ratioOf } from '../statistics.js'
 import type { ScenarioName } from './scenarios.js'
 import type { Measured, Measurement } from './slices.js'
 import { REFERENCE, type SubjectName } from './subjects.js'
 
-/** The connections at which it is judged. */
+/** The number of connections for which the targets apply. */
 const CONNECTIONS = 50
 
 type Target =
-  /** CPU of the server for a request, of a subject to another's. */
+  /** The server's CPU per request, relative to another subject. */
   | { of: SubjectName; to: SubjectName; scenario: ScenarioName; atMost: number }
   /** Commands that a request sends to Redis. */
   | { commandsOf: SubjectName; scenario: ScenarioName; atMost: number }
-  /** Bytes of a session in Redis, of a subject to another's. */
+  /** Bytes of a session in Redis, relative to another subject. */
   | { bytesOf: SubjectName; to: SubjectName; session: string; atMost: number }
 
 const CONNECT_REDIS = 'express-session, connect-redis'
@@ -43,7 +43,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'reached', title: 'reached', role: 'note' }
 ]
 
-/** Of what was measured; a target of which nothing was is left out. */
+/** The table of targets. It omits targets without a measurement. */
 export function judge(measurements: readonly Measurement[], sizes: readonly Table[]): Table {
   const rows = TARGETS.flatMap((target) => {
     const ratio = measuredOf(target, measurements, sizes)
@@ -59,7 +59,7 @@ function rowOf(target: Target, { ratio, low, high }: Ratio): Row {
     target: describe(target),
     atMost,
     measured: ratio,
-    // Where there is no noise there is no interval to show.
+    // Values without noise have no interval.
     ...(low === high ? {} : { measuredLow: low, measuredHigh: high }),
     reached: `${ratio <= atMost ? 'reached' : 'not reached'}${isDecided ? '' : ', within the noise'}`
   }
@@ -93,7 +93,7 @@ function measuredOf(
   return own && other && ratioBetween(own, other, measurement?.generations)
 }
 
-/** Round by round, since each of them was beside the reference then. */
+/** Divides the ratios round by round, because both subjects were measured beside the reference in each round. */
 function ratioBetween(own: Measured, other: Measured, generations?: number): Ratio {
   if (other.subject === REFERENCE) return own.ratio
   return ratioOf(

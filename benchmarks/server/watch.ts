@@ -1,17 +1,17 @@
-// What Redis does for a subject, by its own counters.
+// The work of Redis for a subject, by its own counters.
 import type { Redis } from 'ioredis'
 
 export interface Watch {
-  /** Microseconds that Redis has used so far. */
+  /** Microseconds of CPU that Redis has used so far. */
   cpu(): Promise<number>
-  /** Commands for each of so many requests that are sent meanwhile. */
+  /** Counts the commands per request. @param requests The number of requests that `send` sends. */
   count(db: number, requests: number, send: () => Promise<unknown>): Promise<Count>
 }
 
 export interface Count {
-  /** Sent by the server, as MONITOR shows them; a script is one. */
+  /** Commands that the server sent, as MONITOR shows them; a script counts as one. */
   commands: number
-  /** Executed, as INFO counts them; a script and what it calls. */
+  /** Commands that Redis executed, as INFO counts them: a script and the commands that it calls. */
   executed: number
 }
 
@@ -37,7 +37,7 @@ export function watch(redis: Redis): Watch {
   }
 }
 
-// What was monitored before this command has been told when this one is.
+// MONITOR reports commands in order: when it reports this ECHO, it has reported all earlier ones.
 async function arrived(monitor: Redis, redis: Redis): Promise<void> {
   const told = new Promise<void>((resolve) => {
     monitor.on('monitor', (_time: string, [command]: string[]) => {
@@ -55,6 +55,6 @@ async function executed(redis: Redis): Promise<number> {
 
 function fieldOf(info: string, name: string): number {
   const value = new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]
-  if (value === undefined) throw new Error(`Redis does not tell ${name}`)
+  if (value === undefined) throw new Error(`INFO of Redis lacks the field ${name}`)
   return Number(value)
 }

@@ -37,6 +37,11 @@ export interface CookieOptions {
    * @default false
    */
   partitioned?: boolean
+  /**
+   * Which cookies browsers drop first if they hold too many of one site: those of low priority. Not all browsers know it.
+   * @default no priority is sent, which browsers take for 'medium'
+   */
+  priority?: 'low' | 'medium' | 'high'
   /** Always true, because a script that can read the cookie can steal the session. */
   httpOnly?: true
 }
@@ -52,6 +57,7 @@ export interface Cookie {
   secure: boolean | 'auto'
   sameSite: 'lax' | 'strict' | 'none'
   partitioned: boolean
+  priority?: 'low' | 'medium' | 'high'
   httpOnly: true
   /** In production, the cookie must not be sent without Secure. */
   production: boolean
@@ -68,8 +74,8 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i
 const PATH = /^\/[\x20-\x3a\x3d-\x7e]*$/
 const RESPONSE_NAMES = ['secure', 'sameSite']
-const IDENTITY_NAMES = ['domain', 'path', 'partitioned']
-const NAMES = ['name', 'httpOnly', ...RESPONSE_NAMES, ...IDENTITY_NAMES]
+const IDENTITY_NAMES = ['name', 'domain', 'path', 'partitioned']
+const NAMES = [...IDENTITY_NAMES, ...RESPONSE_NAMES, 'priority', 'httpOnly']
 /** Other names that plugins pass to session.options(): @fastify/csrf-protection passes the options of its token. */
 const FOREIGN_NAMES = ['userInfo']
 
@@ -83,7 +89,7 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) refuseUnknown(name, NAMES)
   }
-  const { path = '/', secure = true, domain } = options
+  const { path = '/', secure = true, domain, priority } = options
   const hostOnly = domain === undefined && path === '/' && secure === true
   return checkCookie({
     name: options.name ?? (hostOnly ? `__Host-${baseName}` : baseName),
@@ -92,6 +98,7 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
     secure,
     sameSite: options.sameSite ?? 'lax',
     partitioned: options.partitioned ?? false,
+    ...(priority === undefined ? {} : { priority }),
     httpOnly: options.httpOnly ?? true,
     production
   })
@@ -116,7 +123,8 @@ export function withAttributes(cookie: Cookie, attributes: ResponseCookie): Cook
     else if (FOREIGN_NAMES.includes(name)) continue
     else if (!NAMES.includes(name)) refuseUnknown(name, RESPONSE_NAMES)
     else if (value !== cookie[name as keyof Cookie]) {
-      refuse(name, 'cannot differ in one response, since browsers would keep two cookies: set the option')
+      const why = IDENTITY_NAMES.includes(name) ? ', since browsers would keep two cookies' : ''
+      refuse(name, `cannot differ in one response${why}: set the option`)
     }
   }
   return checkCookie({ ...cookie, ...own })
@@ -141,7 +149,7 @@ export function hostOnlyVariant({ domain, ...rest }: Cookie): Cookie | undefined
 }
 
 function checkCookie(cookie: Cookie): Cookie {
-  const { name, domain, path, secure, sameSite, partitioned, httpOnly, production } = cookie
+  const { name, domain, path, secure, sameSite, partitioned, priority, httpOnly, production } = cookie
   if (typeof name !== 'string' || !TOKEN.test(name))
     refuse('name', 'must be a token (RFC 6265): use letters, digits, - and _')
   if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain)))
@@ -154,6 +162,8 @@ function checkCookie(cookie: Cookie): Cookie {
     refuse('secure', "must not be false in production: use 'auto' if some requests use plain http")
   if (!['lax', 'strict', 'none'].includes(sameSite)) refuse('sameSite', "must be 'lax', 'strict' or 'none'")
   if (typeof partitioned !== 'boolean') refuse('partitioned', 'must be true or false')
+  if (priority !== undefined && !['low', 'medium', 'high'].includes(priority))
+    refuse('priority', "must be 'low', 'medium' or 'high'")
   if (httpOnly !== true)
     refuse('httpOnly', 'must be true: leave it out, since no script needs to read a session id')
   if (sameSite === 'none' && secure === false)

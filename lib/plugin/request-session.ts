@@ -138,11 +138,12 @@ export class RequestSession implements Response, SessionHost {
 
   setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
     const request = this.#request
-    const { name, domain, path, partitioned, httpOnly } = cookie
+    const { name, domain, path, partitioned, priority, httpOnly } = cookie
     const attributes = attributesOn(request.protocol === 'https', cookie)
     if (attributes.secure && !cookie.production) warnOfPlainHttp(request)
     const header = this.#reply.server.serializeCookie(name, value, {
       ...(domain === undefined ? {} : { domain }),
+      ...(priority === undefined ? {} : { priority }),
       ...(maxAge === undefined ? {} : { maxAge }),
       ...(maxAge === 0 ? { expires: new Date(0) } : {}),
       path,

@@ -1,6 +1,6 @@
 // Loads the session of a request: finds its record, decodes it on first access, and reports problems.
 import type { Dictionary } from '../../serializers/serializer.js'
-import type { RequestCookies, SessionIds } from '../cookies/session-id.js'
+import type { RequestCookies } from '../cookies/session-id.js'
 import { PayloadError } from '../data/codec.js'
 import { UnavailableError, UndecodableError } from '../errors.js'
 import { report, reportAmbiguous, reportRollback, timed } from '../events.js'
@@ -8,13 +8,8 @@ import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import type { SessionRecord } from '../records/record.js'
 import { markDestroyed } from './commit.js'
-import { type Found, find, type LookupContext, lookUp } from './lookup.js'
+import { type Found, find, lookUp } from './lookup.js'
 import type { RequestParts } from './parts.js'
-
-export interface LoadContext extends LookupContext {
-  ids: SessionIds
-  onUndecodable: 'empty' | 'error'
-}
 
 /** @param onUnavailable If the store does not answer: an error, or an empty session. */
 export function load(

@@ -1,12 +1,13 @@
 // What the pieces of one request's transaction share.
 import type { Cookie } from '../cookies/cookie.js'
 import type { SessionCookie } from '../cookies/session-cookie.js'
+import type { SessionIds } from '../cookies/session-id.js'
 import type { Log } from '../events.js'
 import type { Records, RecordsOptions } from '../records/records.js'
 import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
-import type { LoadContext } from './load.js'
+import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
 import type { PlanContext } from './plan.js'
 import type { CommitQueue } from './queue.js'
@@ -14,12 +15,14 @@ import type { SealContext } from './seal.js'
 import type { SessionState } from './state.js'
 
 /** What all transactions of one registration share. */
-export interface Context extends RecordsOptions, LoadContext, PlanContext, SealContext {
+export interface Context extends RecordsOptions, LookupContext, PlanContext, SealContext {
   store: Store
   /** Milliseconds that a request may wait for its store in total. */
   timeout: number
   health: HealthRecord
   cookie: Cookie
+  ids: SessionIds
+  onUndecodable: 'empty' | 'error'
   queue: CommitQueue
   /** How many replicas a commit waits for. */
   replicas: number

@@ -17,7 +17,7 @@ export interface Plan {
   encoded: Encoded | undefined
   permanent: boolean
   /** The new id begins another session, which keeps nothing that is stored. */
-  beginsAnew: boolean
+  startsOver: boolean
   /** Set if the data to store also holds changes of other requests. */
   merged: Merged | undefined
 }
@@ -44,7 +44,7 @@ const NOTHING: Plan = {
   step: 'nothing',
   encoded: undefined,
   permanent: false,
-  beginsAnew: false,
+  startsOver: false,
   merged: undefined
 }
 
@@ -56,11 +56,11 @@ export function planOf(state: SessionState, mayTouch: boolean, context: PlanCont
   if (base === undefined || stored === undefined) {
     if (draft.isEmpty) return NOTHING
     const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag, keys: [] }
-    return { step: 'create', encoded, permanent, beginsAnew: false, merged: undefined }
+    return { step: 'create', encoded, permanent, startsOver: false, merged: undefined }
   }
   const plan: Plan =
     base === stored
-      ? { step: 'nothing', encoded: undefined, permanent, beginsAnew: draft.beginsAnew, merged: undefined }
+      ? { step: 'nothing', encoded: undefined, permanent, startsOver: draft.startsOver, merged: undefined }
       : mergedPlan(state, base, stored, context, budget ?? context.codec.newBudget())
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
@@ -162,7 +162,7 @@ function mergedPlan(
     step: 'nothing',
     encoded,
     permanent,
-    beginsAnew: draft.beginsAnew && Object.keys(theirs).length === 0,
+    startsOver: draft.startsOver && Object.keys(theirs).length === 0,
     merged: { data, mine: record, stored: () => codec.decode(written.tag, written.record.payload), tag }
   }
 }

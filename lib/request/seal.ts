@@ -16,7 +16,7 @@ export interface SealContext {
 }
 
 export function nextHeader(
-  { beginsAnew, permanent, step }: Plan,
+  { startsOver, permanent, step }: Plan,
   header: Header,
   draft: Draft,
   mayTouch: boolean,
@@ -28,7 +28,7 @@ export function nextHeader(
     isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
   if (step === 'touch' || step === 'nothing') return next
   // A new id alone does not make a session younger. If it keeps no data, it begins another session.
-  if (beginsAnew) next.createdAt = now
+  if (startsOver) next.createdAt = now
   return followed(next)
 }
 

@@ -22,7 +22,7 @@ export class Draft {
   #written = false
   #handedOut = false
   #keep: Keep | undefined
-  #beginsAnew = false
+  #startsOver = false
   #renewals = 0
   #changes = 0
   /** Touch the session at commit even if `touchAfter` has not passed. */
@@ -51,8 +51,8 @@ export class Draft {
   }
 
   /** Whether the session gets a new id and keeps no data, which makes it a new session. */
-  get beginsAnew(): boolean {
-    return this.#beginsAnew
+  get startsOver(): boolean {
+    return this.#startsOver
   }
 
   get permanent(): boolean {
@@ -115,7 +115,7 @@ export class Draft {
     if (changes === this.#changes) this.#written = false
     if (renewals === this.#renewals) {
       this.#keep = undefined
-      this.#beginsAnew = false
+      this.#startsOver = false
     }
     if (touch) this.touch = false
   }
@@ -180,7 +180,7 @@ export class Draft {
       this.#permanent = false
       // Even if there is nothing to drop here, the commit must drop keys that another request adds meanwhile.
       this.#change()
-      this.#beginsAnew ||= this.isEmpty
+      this.#startsOver ||= this.isEmpty
     }
     this.#keep = both(this.#keep ?? true, keep)
     this.#renewals++

@@ -1,25 +1,25 @@
-// A browser: a cookie jar with keep-alive connections to every process, and a memory of what was acknowledged to it.
+// A browser: a cookie jar, keep-alive connections to every process, and a record of its acknowledged writes.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange, HANG, type Response } from '../support/exchange.js'
 import { Jar } from '../support/jar.js'
 import type { Sight } from './service.js'
 
-/** What a program of the run counts, over all browsers. */
+/** Counters of one slice for all browsers. */
 export class Tally {
   requests = 0
-  /** The longest time that a request took, in milliseconds. */
+  /** Duration of the longest request in milliseconds. */
   longest = 0
   errors = new Map<string, number>()
-  /** When each request that failed had begun and had ended. */
+  /** The start and end of each failed request. */
   failures: { began: number; ended: number }[] = []
   hangs = 0
   logouts = 0
   acknowledged = 0
-  /** Requests of browsers that came for the first time, and the longest time that one of them took. */
+  /** Requests of new browsers, and the duration of the longest one in milliseconds. */
   visits = 0
   longestVisit = 0
-  /** What must never happen and did. */
+  /** Events that must never happen, with their numbers. */
   wrong = new Map<string, number>()
 }
 
@@ -27,7 +27,7 @@ export function count(map: Map<string, number>, what: string): void {
   map.set(what, (map.get(what) ?? 0) + 1)
 }
 
-/** As real browsers have it, for one host. */
+/** The limit of real browsers for one host. */
 const MOST_AT_ONCE = 6
 
 export class Browser {
@@ -41,7 +41,7 @@ export class Browser {
   #signedIn = false
   #isChangingId = false
   #writes = 0
-  /** Writes that were acknowledged, those of them that the service has said it has lost, and those refused. */
+  /** Writes that were acknowledged; those among them that the service reported as lost; and refused writes. */
   readonly #acknowledged = new Set<number>()
   readonly #noticed = new Set<number>()
   readonly #refused = new Set<number>()
@@ -53,11 +53,11 @@ export class Browser {
     this.#random = random
   }
 
-  /** Sends one request of those that a person would make, unless too many are under way. */
+  /** Sends a random request that a user would make, unless too many are in flight. */
   async act(): Promise<void> {
     if (this.#underWay >= MOST_AT_ONCE || this.#isChangingId) return
     if (!this.#signedIn) {
-      // The answers to what is under way are still those of the session that ended.
+      // Answers to requests in flight still belong to the session that ended.
       if (this.#underWay === 0) await this.#alone(() => this.signIn())
       return
     }
@@ -73,14 +73,14 @@ export class Browser {
     this.#signedIn = answer?.status === 200
   }
 
-  /** Compares what was acknowledged with what is there. */
+  /** Compares the acknowledged writes with the session's content. */
   async settle(): Promise<{ lost: number; silent: number }> {
     const there = new Set<number>()
     for (const address of this.#addresses) {
       for (const write of (await this.#lookAgain(address)).writes) there.add(write)
     }
     for (const write of this.#refused) {
-      if (there.has(write)) count(this.#tally.wrong, 'a write that was said to have failed is stored')
+      if (there.has(write)) count(this.#tally.wrong, 'a write is stored although it was refused')
     }
     const lost = [...this.#acknowledged].filter((write) => !there.has(write))
     return { lost: lost.length, silent: lost.filter((write) => !this.#noticed.has(write)).length }
@@ -93,7 +93,7 @@ export class Browser {
       if (sight !== undefined) return sight
       await sleep(50)
     }
-    throw new Error('there is no service any more')
+    throw new Error('the service does not answer after the fault')
   }
 
   close(): void {
@@ -148,7 +148,7 @@ export class Browser {
     return sight
   }
 
-  // A request that hangs has no answer, nor one whose connection breaks.
+  // Resolves to `undefined` if the request hangs or its connection breaks.
   async #send(method: string, path: string, address = this.#anyAddress()): Promise<Response | undefined> {
     const tally = this.#tally
     tally.requests++
@@ -184,7 +184,7 @@ export class Browser {
   }
 }
 
-/** A browser that comes for the first time, over a connection of its own, and only looks. */
+/** A new browser with its own connection reads a page. */
 export async function visit(url: string, tally: Tally): Promise<void> {
   tally.visits++
   const began = performance.now()
@@ -199,7 +199,7 @@ export async function visit(url: string, tally: Tally): Promise<void> {
   tally.longestVisit = Math.max(tally.longestVisit, performance.now() - began)
 }
 
-/** Why the session was not saved, if it was not: as it is after the commit. */
+/** Why the commit did not save the session, if it did not. */
 function detachedOf({ header }: Response): string | undefined {
   return header('session-detached')
 }

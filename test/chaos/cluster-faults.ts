@@ -1,4 +1,4 @@
-// What can happen to a cluster of three primaries with a replica each.
+// Faults of a cluster of three primaries with one replica each.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClusterNode, startCluster, type TestCluster } from '../support/cluster.js'
 import { lifetime } from '../support/lifetime.js'
@@ -7,7 +7,7 @@ import { becomesPrimary, holdBack, inSync, release } from './replicated.js'
 
 interface ClusterEngine extends Engine {
   cluster: TestCluster
-  /** Primaries and their replicas, as they are now. */
+  /** The current primaries and their replicas. */
   pairs: [primary: ClusterNode, replica: ClusterNode][]
 }
 
@@ -29,7 +29,7 @@ async function killPrimary({ cluster, pairs }: ClusterEngine): Promise<void> {
   await cluster.ready()
 }
 
-/** The same when the replica has not heard of the last writes. */
+/** Kills the primary when its replica has not received the last writes. */
 async function killAheadOfReplica(engine: ClusterEngine, ms: number): Promise<void> {
   const [[primary, replica]] = engine.pairs as [[ClusterNode, ClusterNode]]
   await holdBack(primary, [replica])
@@ -39,7 +39,7 @@ async function killAheadOfReplica(engine: ClusterEngine, ms: number): Promise<vo
   await over
 }
 
-/** The killed server comes back as the replica of the one that was its replica. */
+/** Restarts the killed server as a replica of its former replica. */
 async function restart({ pairs }: ClusterEngine): Promise<void> {
   const [[killed, promoted]] = pairs as [[ClusterNode, ClusterNode]]
   await killed.restart()
@@ -47,7 +47,7 @@ async function restart({ pairs }: ClusterEngine): Promise<void> {
   pairs[0] = [promoted, killed]
 }
 
-/** Slots that hold sessions go from one primary to another, one after the other. */
+/** Moves slots that hold sessions from one primary to another, one slot at a time. */
 async function moveSlots({ cluster, pairs }: ClusterEngine, ms: number): Promise<void> {
   const until = performance.now() + ms
   for (let round = 0; performance.now() < until; round++) {

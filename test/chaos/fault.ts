@@ -1,8 +1,8 @@
-// What a fault is, and a scenario: one Redis, one service, and all that is done to them.
+// The types of faults and scenarios.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceOptions } from './service.js'
 
-/** The Redis of a scenario, as the service finds it. */
+/** The Redis of a scenario. */
 export interface Engine {
   redis: ServiceOptions['redis']
   close(): Promise<void>
@@ -11,30 +11,30 @@ export interface Engine {
 export interface Fault<Struck extends Engine = Engine> {
   name: string
   /**
-   * Resolves when it is over and Redis serves again.
-   * @param ms How long it lasts, where it does not decide that itself.
+   * Resolves when the fault is over and Redis serves again.
+   * @param ms The duration in milliseconds, unless the fault sets its own.
    */
   strike(engine: Struck, ms: number): Promise<unknown>
-  /** Puts right what is still out of order when all has been seen. */
+  /** Repairs what is still broken after the result is known. */
   mend?(engine: Struck): Promise<unknown>
-  /** Milliseconds after which the service must be well again; not given: as soon as it can. */
+  /** Milliseconds after the fault within which requests must succeed again. Without it there is no limit. */
   recovery?: number
-  /** Whether most requests that fail do so at once. */
+  /** Whether most failed requests must fail at once. */
   failsFast?: boolean
-  /** Whether acknowledged writes may be gone, if each of them is noticed; sessions may be gone then too. */
+  /** Whether acknowledged writes and sessions may be lost, if the plugin reports each lost write. */
   mayLose?: boolean
 }
 
-/** One Redis and one service, with all that is done to them. */
+/** One Redis, one service, and the faults that hit them. */
 export interface Scenario<Struck extends Engine = Engine> {
   name: string
   session: ServiceOptions['session']
   open(): Promise<Struck>
-  /** The first is none. */
+  /** The first fault is `none`. */
   faults: Fault<Struck>[]
 }
 
-/** What the plugin is told everywhere. */
+/** Options of the plugin in all scenarios. */
 export const COMMON = { secret: 'a secret that is known to all who read this' }
 
 export const none: Fault = { name: 'none', strike: (_, ms) => sleep(ms), recovery: 0 }

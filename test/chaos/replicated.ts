@@ -1,15 +1,15 @@
-// What faults of replicated servers have in common.
+// Helpers for the faults of replicated servers.
 import type { Redis } from 'ioredis'
 import { until } from '../support/gate.js'
 import type { RedisServer } from '../support/redis-server.js'
 
-/** From now on these replicas hear nothing of their primary, which turns them away. */
+/** Cuts these replicas off from their primary, which then refuses their connections. */
 export async function holdBack(primary: RedisServer, replicas: readonly RedisServer[]): Promise<void> {
   await presentAs(replicas, 'nobody')
   await primary.client.call('CLIENT', 'KILL', 'TYPE', 'replica')
 }
 
-/** From now on they may hear of it again. */
+/** Lets these replicas connect to their primary again. */
 export function release(replicas: readonly RedisServer[]): Promise<void> {
   return presentAs(replicas, '')
 }
@@ -21,7 +21,7 @@ async function presentAs(replicas: readonly RedisServer[], user: string): Promis
   }
 }
 
-/** Waits until these replicas have what their primary has. */
+/** Waits until these replicas follow their primary again. */
 export async function inSync(replicas: readonly RedisServer[]): Promise<void> {
   for (const { client } of replicas) await until(() => says(client, 'master_link_status:up'))
 }

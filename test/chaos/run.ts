@@ -1,7 +1,7 @@
-// `npm run chaos`: Redis fails in the ways that production knows, under load, and what the browsers saw of it.
-//   --seconds 2   how long a fault lasts        --rate 150   requests in a second, of all browsers
-//   --only cut    faults whose name has that    --seed 1     of who asks for what when
-//   --write       into docs/chaos.md as well
+// `npm run chaos`: makes Redis fail under load as it does in production, and reports what the browsers notice.
+//   --seconds 2   how long a fault lasts        --rate 150   requests per second of all browsers
+//   --only cut    only faults with this name    --seed 1     seed of all random choices
+//   --write       writes docs/chaos.md as well
 // The exit code is 1 if a promise was broken.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false }
   }
 })
-/** Seconds after which the whole run is given up. */
+/** Seconds after which the run aborts. */
 const BOUND = 400
 const COLUMNS = [
   'fault',
@@ -37,10 +37,10 @@ const COLUMNS = [
   'heap, MB'
 ]
 
-/** Of the documentation. */
+/** The page of the documentation with these tables. */
 const PAGE = new URL('../../docs/chaos.md', import.meta.url)
 
-/** Where requests are to fail fast. */
+/** The additional column of scenarios in which requests must fail fast. */
 const FAST_COLUMN = 'failed at once, of all that failed'
 
 process.env.REDIS_SERVER = provideRedisServer()
@@ -52,7 +52,7 @@ const chosen = scenarios
     faults: scenario.faults.filter(({ name }) => `${scenario.name}: ${name}`.includes(values.only))
   }))
   .filter(({ faults }) => faults.length > 0)
-  // With what was seen when nothing happened the rest is compared.
+  // Every run includes the first fault, `none`: the limits of the others depend on its result.
   .map(({ scenario, faults }) => ({
     scenario,
     faults: [...new Set([...scenario.faults.slice(0, 1), ...faults])]
@@ -123,22 +123,23 @@ function line(cells: string[]): string {
   return `| ${cells.join(' | ')} |`
 }
 
-/** What the page says before its tables. */
+/** The text of the page before its tables. */
 function head(): string {
   const only = values.only === '' ? '' : ` --only '${values.only}'`
   return `# Failures of Redis under load
 
 Made by \`npm run chaos -- --seed ${values.seed}${only} --write\` on ${new Date().toISOString().slice(0, 10)}, Node ${process.version}.
-Each fault lasts ${values.seconds} s, if it does not decide that itself. Two processes serve ${values.rate} requests a second.
+Each fault lasts ${values.seconds} s, unless it sets its own duration. Two processes serve ${values.rate} requests per
+second.
 
-- *longest request (limit)*: the limit is the option \`timeout\` and a tenth of it, the longest request of the row *none*, and
-  the longest time for which a process did not run.
+- *longest request (limit)*: the limit is the option \`timeout\` plus 10 %, plus the longest request of the row *none*,
+  plus the longest time for which a process did not run.
 - *well again after*: from the end of the fault to the last failed answer to a request that began after it.
-- *commits*: acknowledged; of these, missing at the end; of those, missing without a rollback being reported.
-- *logged out*: browsers that lost their session. *hung*: requests without an answer in 10 s.`
+- *commits*: acknowledged; of these, missing at the end; of those, missing without a reported rollback.
+- *logged out*: browsers that lost their session. *hung*: requests without an answer within 10 s.`
 }
 
-// A log gets the results only; on a terminal they scroll above one line that is written again and again.
+// A log gets only the results. A terminal also shows the progress in its last line.
 function print(text: string): void {
   printed.push(text)
   if (!process.stdout.isTTY) {

@@ -1,10 +1,10 @@
-// One scenario: its Redis and its service are started, struck by one fault after the other, and stopped.
+// Runs one scenario: starts its Redis and its service, applies one fault after another, and stops both.
 import type { Fault, Scenario } from './fault.js'
 import { type Load, type Result, runSlice, startService } from './slice.js'
 
 /**
- * What was seen of each of these faults of the scenario.
- * @param ms How long a fault lasts.
+ * Yields each fault with its result.
+ * @param ms The duration of a fault in milliseconds.
  */
 export async function* runScenario(
   { open, session }: Scenario,

@@ -1,4 +1,4 @@
-// What can happen to a primary and its replica under Sentinel.
+// Faults of a primary and its replicas under Sentinel.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lifetime } from '../support/lifetime.js'
 import type { RedisServer } from '../support/redis-server.js'
@@ -8,13 +8,13 @@ import { holdBack, inSync, release } from './replicated.js'
 
 interface SentinelEngine extends Engine {
   sentinel: TestSentinel
-  /** The server that does not run. */
+  /** The server that a fault killed and nothing has restarted yet. */
   killed: RedisServer | undefined
 }
 
 async function open(): Promise<SentinelEngine> {
   const { test, end } = lifetime()
-  // With one replica only, a primary that was promoted would have none for its commits.
+  // With one replica only, a promoted primary would have none to acknowledge its commits.
   const sentinel = await startSentinel(test, { replicas: 2, downAfter: 1_000 })
   const { sentinels, name } = sentinel
   return { redis: { sentinels, name }, sentinel, killed: undefined, close: end }
@@ -33,7 +33,7 @@ async function killPrimary(engine: SentinelEngine): Promise<void> {
   await sentinel.promotion(primary)
 }
 
-/** The same when no replica has heard of the last writes. */
+/** Kills the primary when no replica has received the last writes. */
 async function killAheadOfReplicas(engine: SentinelEngine, ms: number): Promise<void> {
   const [primary, replicas] = await rolesOf(engine.sentinel)
   await holdBack(primary, replicas)
@@ -51,7 +51,7 @@ async function loseReplicas({ sentinel }: SentinelEngine, ms: number): Promise<v
   await inSync(replicas)
 }
 
-/** All servers are there again, as replicas of the primary; Sentinel would see to that some ten seconds later. */
+/** Makes all other servers replicas of the primary. Sentinel would do the same some ten seconds later. */
 async function replicate(engine: SentinelEngine): Promise<void> {
   const { sentinel } = engine
   await engine.killed?.restart()
@@ -80,8 +80,8 @@ export const sentinelReplicated: Scenario<SentinelEngine> = {
   faults: [none, { name: 'replicas lost', strike: loseReplicas }, killedAhead, { ...ordered, mayLose: true }]
 }
 
-// Where a failover is ordered, the old primary takes writes for another second or two, and the replica that was not
-// promoted still follows it: only who waits for all replicas has waited for the one that is primary afterwards.
+// After an ordered failover the old primary takes writes for another second or two, and the replica that was not
+// promoted still follows it. Only a commit that waits for all replicas has reached the new primary.
 export const sentinelFullyReplicated: Scenario<SentinelEngine> = {
   name: 'Sentinel, two replicas, replicas: 2',
   session: { ...COMMON, replicas: 2 },

@@ -1,18 +1,18 @@
-// One process of the service under chaos: a small application on loopback, which ends with its parent.
+// One process of the service that the faults hit: a small application on loopback. It ends with its parent.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Cluster, type ClusterNode } from 'ioredis'
 import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 
-/** What a process is started with, as JSON. */
+/** The options of a process, passed as JSON. */
 export interface ServiceOptions {
-  /** Where sessions are; nodes of a cluster become a client of the application's own, with the defaults of ioredis. */
+  /** The plugin's option `redis`. For a cluster the application makes a client with the defaults of ioredis. */
   redis: string | { cluster: ClusterNode[] } | { sentinels: { host: string; port: number }[]; name: string }
   session: Omit<RedisSessionOptions, 'redis' | 'store'>
 }
 
-/** What a request saw before it did anything. */
+/** The session as a request reads it before its own change. */
 export interface Sight {
   user: string | undefined
   writes: number[]
@@ -20,13 +20,13 @@ export interface Sight {
   rolledBack: boolean
 }
 
-/** How a process is. */
+/** The condition of a process. */
 export interface Condition {
   rss: number
   heap: number
-  /** Promises and errors that nobody handled, and warnings of Node. */
+  /** Unhandled rejections, uncaught exceptions and warnings of Node. */
   unhandled: string[]
-  /** The longest time in milliseconds for which the process did not get to its events, since it was last asked. */
+  /** The longest delay of the event loop in milliseconds since the last request for the condition. */
   stall: number
 }
 
@@ -49,18 +49,18 @@ await app.register(cookie)
 await app.register(redisSession, {
   ...session,
   redis: client ?? (redis as string),
-  // A key for each write, as long as it runs.
+  // Each write adds a key until the process ends.
   maxRecordBytes: 1_048_576,
   cookie: { secure: false }
 })
 
-// After the commit: where another request, or a failover, has ended the session meanwhile, nothing was stored.
+// This hook runs after the commit. `detached` says that the session had ended or moved, so nothing was stored.
 app.addHook('onSend', async (request, reply) => {
   const { detached } = request.session
   if (detached !== undefined) reply.header('session-detached', detached)
 })
 
-/** A session's user, and its writes by number, each a key of its own. */
+/** A session's data: its user, and one key for each write. */
 function dataOf({ session }: FastifyRequest): Record<string, unknown> {
   return session as unknown as Record<string, unknown>
 }
@@ -100,7 +100,7 @@ app.get('/condition', { config: { session: false } }, async (): Promise<Conditio
   const stall = delay.max / 1e6
   globalThis.gc?.()
   const { rss, heapUsed } = process.memoryUsage()
-  // What the collection took is not the service's.
+  // The garbage collection above must not count as a delay of the service.
   setImmediate(() => delay.reset())
   return { rss, heap: heapUsed, unhandled, stall }
 })

@@ -1,12 +1,12 @@
-// What can happen to a single server, and to the network in front of it.
+// Faults of a single server and of the network in front of it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type SingleServer, startSingle } from '../support/durable-server.js'
 import { Wire } from '../support/wire.js'
 import { COMMON, type Engine, type Fault, none, type Scenario } from './fault.js'
 
-/** Milliseconds after which it has to be of use again when it is back. */
+/** Milliseconds after a fault within which requests must succeed again. */
 const SOON = 1_000
-/** The plugin's option circuitBreaker.openFor: its default. */
+/** The default of the plugin's option `circuitBreaker.openFor`. */
 const OPEN_FOR = 1_000
 const MEGABYTE = 2 ** 20
 
@@ -56,7 +56,7 @@ function networkFault(name: string, strike: (wire: Wire) => void): Fault<Single>
 
 const silent = networkFault('connections silent', (wire) => wire.silence())
 
-/** Every packet takes so many milliseconds longer, in each direction. */
+/** Delays every packet by this many milliseconds in each direction. */
 function away(ms: number): Fault<Single> {
   return networkFault(`${ms} ms away`, (wire) => {
     wire.slowCommands = ms
@@ -64,7 +64,7 @@ function away(ms: number): Fault<Single> {
   })
 }
 
-/** Again and again, so that some fall between a script's loading and its use. */
+/** Repeats the flush, so that some flushes hit a script between its loading and its use. */
 async function flushScripts({ server }: Single, ms: number): Promise<void> {
   const until = performance.now() + ms
   while (performance.now() < until) {
@@ -73,7 +73,7 @@ async function flushScripts({ server }: Single, ms: number): Promise<void> {
   }
 }
 
-/** Another user of the server fills it, and nobody gives anything back. */
+/** Fills the server with keys of another application, which Redis may not evict. */
 async function fillMemory({ server: { client } }: Single, ms: number): Promise<void> {
   const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])
   await client.config('SET', 'maxmemory-policy', 'noeviction')
@@ -86,7 +86,7 @@ async function fillMemory({ server: { client } }: Single, ms: number): Promise<v
       await client.set(key, 'x'.repeat(MEGABYTE / 16))
     }
   } catch {
-    // What the commands themselves take comes and goes: without it, too, the memory is full from here on.
+    // Commands need some memory themselves. With a lower limit the server is full even without them.
     await client.config('SET', 'maxmemory', used + MEGABYTE)
   }
   await sleep(ms)
@@ -94,7 +94,7 @@ async function fillMemory({ server: { client } }: Single, ms: number): Promise<v
   await client.config('SET', 'maxmemory', 0)
 }
 
-/** As Redis itself does it for a moment before a failover: reads are answered, writes wait. */
+/** Delays writes but answers reads, as Redis itself does for a moment before a failover. */
 async function pauseWrites({ server: { client } }: Single, ms: number): Promise<void> {
   await client.call('CLIENT', 'PAUSE', ms, 'WRITE')
   await sleep(ms)
@@ -118,7 +118,7 @@ export const durable: Scenario<Single> = {
   ]
 }
 
-// The request by which it is found out that Redis is back comes so much later.
+// The probe that finds Redis again comes up to OPEN_FOR later.
 const probed = { recovery: SOON + OPEN_FOR, failsFast: true }
 export const guarded: Scenario<Single> = {
   name: 'one server, circuitBreaker',

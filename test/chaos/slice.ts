@@ -1,4 +1,4 @@
-// One slice of the run: two processes of a service under steady load, while one thing happens to their Redis.
+// One slice of the run: two processes of a service under steady load, while one fault hits their Redis.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { kill, launch } from '../support/service-process.js'
@@ -7,16 +7,16 @@ import type { Condition, ServiceOptions } from './service.js'
 
 const PROCESSES = 2
 const BROWSERS = 16
-/** One more request for so many of theirs is that of a browser that nobody knows. */
+/** A new browser sends one more request after this many requests of the others. */
 const KNOWN_TO_NEW = 10
-/** A request that fails within so many milliseconds has not waited for anything. */
+/** A request that fails within this many milliseconds did not wait for Redis. */
 const AT_ONCE = 100
 /** Milliseconds of load before and after the fault. */
 const BEFORE = 500
 const AFTER = 1_000
-/** So many milliseconds after a fault a slice ends, well or not. */
+/** Milliseconds after a fault at which a slice ends even if requests still fail. */
 export const PATIENCE = 8_000
-/** Well is the service when no request has failed for so many milliseconds. */
+/** The service has recovered when no request has failed for this many milliseconds. */
 const CALM = 1_000
 
 /** The processes of one service. */
@@ -41,27 +41,27 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-/** What was seen in one slice. */
+/** The result of one slice. */
 export interface Result {
   requests: number
   errors: Map<string, number>
   hangs: number
   longest: number
-  /** The longest time for which one of the processes involved, this one too, did not get to its events. */
+  /** The longest delay of an event loop in milliseconds, in the service or in this program. */
   stall: number
   /**
-   * Milliseconds from the end of the fault to the last failed answer of a request that had begun after it; infinite
-   * where there was no end of them.
+   * Milliseconds from the end of the fault to the last failed answer to a request that began after it. Infinite if
+   * requests never stopped failing.
    */
   recovery: number
-  /** Requests that failed or were anonymous, and those of them that did so at once. */
+  /** Requests that failed or were anonymous, and those among them that ended at once. */
   failed: number
   failedAtOnce: number
-  /** Browsers that came for the first time, and the longest time in milliseconds that one of them waited. */
+  /** Requests of new browsers, and the duration of the longest one in milliseconds. */
   visits: number
   longestVisit: number
   acknowledged: number
-  /** Acknowledged writes that are not there at the end, and those of them that no rollback was reported of. */
+  /** Acknowledged writes that are missing at the end, and those among them without a reported rollback. */
   lost: number
   silent: number
   logouts: number
@@ -71,12 +71,12 @@ export interface Result {
 }
 
 export interface Load {
-  /** Requests in a second, of all browsers together. */
+  /** Requests per second of all browsers. */
   rate: number
   random: () => number
 }
 
-/** @param strike What happens; it resolves when that is over and Redis serves again. */
+/** @param strike Runs the fault. It resolves when the fault is over and Redis serves again. */
 export async function runSlice(
   service: Service,
   { rate, random }: Load,
@@ -120,10 +120,10 @@ export async function runSlice(
     await Promise.all(running)
   }
   delay.disable()
-  // What is asked for to compare is no load.
+  // The requests of the comparison below are not part of the load.
   const { requests, longest, logouts } = tally
   const settled = await Promise.all(browsers.map((browser) => browser.settle())).catch((error) => {
-    // Then nobody can say what is lost, and what is known is bad enough.
+    // Without an answer the losses are unknown, and the failure itself breaks a promise.
     count(tally.wrong, error.message)
     return []
   })
@@ -155,7 +155,7 @@ export async function runSlice(
   }
 }
 
-/** Each process and each route that only looks, in turn. */
+/** The URL of the next visit: all processes and all reading routes take turns. */
 function placeOf(turn: number, { addresses }: Service): string {
   const path = turn % 2 === 0 ? '/read' : '/glance'
   return `${addresses[Math.floor(turn / 2) % addresses.length]}${path}`

@@ -1,4 +1,4 @@
-// A browser with several tabs, which share its cookie jar and its session and know nothing of each other.
+// A browser with several tabs. They share its cookie jar and its session, and act independently.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange, type Response } from '../support/exchange.js'
@@ -8,7 +8,7 @@ import type { Action, Answer, Attempt, Change, Content, Entry, Life } from './hi
 import { saidAtEnd } from './history.js'
 import type { How } from './service.js'
 
-/** Actions and how often each comes, in relation to the others. */
+/** Actions and their relative frequencies. */
 const HABITS: [Action, number][] = [
   ['append', 50],
   ['append, save, append', 12],
@@ -29,7 +29,7 @@ const HOW: Partial<Record<Action, How>> = {
   'append, new id': 'regenerate'
 }
 const COOKIE = 'session'
-/** How often something is tried again when the faults are over. */
+/** Number of attempts for each request after the faults. */
 const TRIES = 40
 
 export interface Habits {
@@ -37,18 +37,18 @@ export interface Habits {
   tabs: number
   /** The longest time in milliseconds between two requests of a tab, and between reading and changing. */
   pause: number
-  /** Actions that are left out. */
+  /** Actions that browsers never choose. */
   without: readonly Action[]
-  /** One that comes ten times as often. */
+  /** An action that browsers choose ten times as often. */
   often?: Action | undefined
 }
 
-/** One sign-in and all that follows until the session ends. */
+/** One sign-in and all requests until the session ends. */
 interface Stay {
   name: string
   jar: Jar
   entries: Entry[]
-  /** All ids that the browser has held: a cookie of each, and the number of the request that brought it. */
+  /** For each id that the browser has held: its cookie, and the number of the request that set it. */
   ids: Map<string, { cookie: string; number: number }>
   underWay: Set<Promise<unknown>>
   jarAtLogout?: Jar
@@ -61,12 +61,12 @@ export class Browser {
   readonly #clock: () => number
   readonly #agent = new Agent({ keepAlive: true })
   readonly #stays: Stay[] = []
-  /** Sign-ins that did not succeed. */
+  /** Sign-ins that failed. */
   readonly attempts: Attempt[] = []
   #isOpen = true
   #numbers = 0
   #signIns = 0
-  /** While one session has ended and the next has not begun, tabs wait. */
+  /** Tabs wait for this promise between the end of one session and the start of the next. */
   #begun: Promise<Stay | undefined>
 
   constructor(name: string, fleet: Fleet, habits: Habits, clock: () => number) {
@@ -77,7 +77,7 @@ export class Browser {
     this.#begun = this.#signIn()
   }
 
-  /** Resolves when the tabs have been closed and have heard all that they were to hear. */
+  /** Resolves when all tabs are closed and have received all their answers. */
   async browse(): Promise<void> {
     const tabs = Array.from({ length: this.#habits.tabs }, (_, index) => this.#use(`tab ${index + 1}`))
     await Promise.all(tabs)
@@ -88,7 +88,7 @@ export class Browser {
     this.#isOpen = false
   }
 
-  /** What was said and what is found, when the faults are over. */
+  /** Ends the browser after the faults, and returns the histories of its sessions with their content. */
   async settle(): Promise<Life[]> {
     const lives = await Promise.all(this.#stays.map((stay) => this.#settle(stay)))
     this.#agent.destroy()
@@ -108,7 +108,7 @@ export class Browser {
     const action = this.#choose()
     if (action === 'read') await this.#send(stay, tab, action, [])
     else if (action === 'log out') await this.#logOut(stay, tab)
-    // Somewhere else, and never used again.
+    // This session is separate, and no tab uses it.
     else if (action === 'sign in') await this.#tryToSignIn('private window')
     else await this.#change(stay, tab, action)
   }
@@ -139,13 +139,13 @@ export class Browser {
     return this.#send(stay, tab, action, changes)
   }
 
-  // Who is not told that it is done presses the button again, mostly.
+  // A user whose logout is not acknowledged usually tries again.
   async #logOut(stay: Stay, tab: string): Promise<void> {
     for (let tries = 0; tries < 4; tries++) {
       const jar = stay.jar.copy()
       const entry = await this.#send(stay, tab, 'log out', [])
       if (entry.id !== undefined && saidAtEnd(entry) === 'acknowledged') {
-        // Another tab may have done the same at the same time.
+        // Another tab may have signed out at the same time.
         if (stay.jarAtLogout === undefined) {
           stay.jarAtLogout = jar
           this.#begun = Promise.all(stay.underWay).then(() => this.#signIn())
@@ -165,9 +165,9 @@ export class Browser {
     return undefined
   }
 
-  /** In a cookie jar that is empty. */
+  /** Signs in with an empty cookie jar. */
   async #tryToSignIn(tab: string): Promise<Stay | undefined> {
-    // Of one length, so that no name is the beginning of another.
+    // All names have the same length, so that none is the beginning of another.
     const name = `${this.#name}.${String(++this.#signIns).padStart(3, '0')}`
     const stay: Stay = { name, jar: new Jar(), entries: [], ids: new Map(), underWay: new Set() }
     const entry = await this.#send(stay, tab, 'sign in', [])
@@ -182,7 +182,7 @@ export class Browser {
   async #settle(stay: Stay): Promise<Life> {
     const { name, entries, ids } = stay
     if (stay.jarAtLogout === undefined) {
-      // Whatever an unanswered request has left behind is put right by the next that succeeds.
+      // The next successful request repairs what an unanswered one left behind.
       for (let tries = 0; tries < TRIES; tries++) {
         const entry = await this.#change(stay, 'at the end', 'append')
         const status = entry.answer?.status ?? 503
@@ -204,7 +204,7 @@ export class Browser {
     return { name, entries, end: { browser: content, others, ...(atLogout && { atLogout }) } }
   }
 
-  /** What this jar leads to; nothing of that is part of the history. */
+  /** Reads the session of this jar. These requests are not part of the history. */
   async #look(jar: Jar): Promise<Content> {
     let failure: unknown
     for (let tries = 0; tries < TRIES; tries++) {
@@ -220,7 +220,7 @@ export class Browser {
       }
       await sleep(50)
     }
-    throw new Error('no session can be read though the faults are over', { cause: failure })
+    throw new Error('no session can be read although the faults are over', { cause: failure })
   }
 
   #send(stay: Stay, tab: string, action: Action, changes: Change[]): Promise<Entry> {
@@ -257,7 +257,7 @@ export class Browser {
     } catch (error) {
       entry.endedAt = this.#clock()
       const { code } = error as NodeJS.ErrnoException
-      // What is no fault of the connection is one of this program.
+      // An error without a code does not come from the connection: it is a bug in this program.
       if (code === undefined) throw error
       entry.failure = code
     }
@@ -287,13 +287,13 @@ export class Browser {
   ): Promise<Response> {
     const address = this.#fleet.addressOf(process)
     if (address === undefined) {
-      return Promise.reject(Object.assign(new Error('no process runs'), { code: 'ECONNREFUSED' }))
+      return Promise.reject(Object.assign(new Error('no process is running'), { code: 'ECONNREFUSED' }))
     }
     return exchange(this.#agent, method, address + path, cookie)
   }
 }
 
-/** What stands before the first dot: the rest is its signature, and what the browser is to remember beside it. */
+/** The id in the cookie, which ends at the first dot. The signature and the commit number follow. */
 function idIn(jar: Jar): string | undefined {
   return jar.get(COOKIE)?.split('.')[0]
 }

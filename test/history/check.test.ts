@@ -1,4 +1,4 @@
-// The verdicts of the checker, each on a short history written by hand.
+// The verdicts of the checker, each on a short hand-written history.
 import t from 'tap'
 import { check, checkAttempts, explain, type Kind } from './check.js'
 import type { Answer, Change, Content, Entry, Life } from './history.js'
@@ -9,13 +9,13 @@ const UNCERTAIN: Answer = { status: 503, code: 'FST_SESSION_UNCERTAIN' }
 const UNAVAILABLE: Answer = { status: 503, code: 'FST_SESSION_UNAVAILABLE' }
 const EMPTY: Content = { life: undefined, log: [], count: 0, tags: [] }
 
-/** What somebody finds who finds the session with these values. */
+/** The session with these values. */
 function content(...log: string[]): Content {
   return { life: 'a', log, count: log.length, tags: [...new Set(log)] }
 }
 
 let number = 0
-/** A request that appends this value and takes from one instant to another. */
+/** A request that appends this value, and the times of its start and end. */
 function append(value: string, answer: Answer | string, when: [number, number] = [0, 1000]): Entry {
   return request('append', [{ value, when: 'last' }], answer, when)
 }
@@ -34,13 +34,13 @@ function kinds(entries: Entry[], browser: Content, end: Partial<Life['end']> = {
   return check({ name: 'a', entries, end: { browser, others: [], ...end } }).map(({ kind }) => kind)
 }
 
-t.test('what was acknowledged is there once', async (t) => {
+t.test('check(): an acknowledged value is stored exactly once', async (t) => {
   t.same(kinds([append('v', OK)], content('v')), [])
   t.same(kinds([append('v', OK)], content()), ['lost'])
   t.same(kinds([append('v', OK)], content('v', 'v')), ['twice'])
 })
 
-t.test('what was refused is nowhere', async (t) => {
+t.test('check(): a refused value is not stored', async (t) => {
   const refusals: (Answer | string)[] = [
     UNAVAILABLE,
     { status: 503, code: 'FST_SESSION_STORE_FULL' },
@@ -62,7 +62,7 @@ t.test('what was refused is nowhere', async (t) => {
   t.same(kinds([request('append, reload, append', reload, OK)], content('v', 'w')), ['stored'])
 })
 
-t.test('what is uncertain is there at most once', async (t) => {
+t.test('check(): an uncertain value is stored at most once', async (t) => {
   for (const answer of [UNCERTAIN, { status: 503, code: 'FST_SESSION_NOT_REPLICATED' }, 'ECONNRESET']) {
     t.same(kinds([append('v', answer)], content()), [])
     t.same(kinds([append('v', answer)], content('v')), [])
@@ -70,7 +70,7 @@ t.test('what is uncertain is there at most once', async (t) => {
   }
 })
 
-t.test('what a save has stored stays, and what it has not may come with the commit', async (t) => {
+t.test('check(): what save() stored remains; the rest may follow at the commit', async (t) => {
   const changes: Change[] = [
     { value: 'v', when: 'before save' },
     { value: 'w', when: 'last' }
@@ -85,12 +85,12 @@ t.test('what a save has stored stays, and what it has not may come with the comm
   t.same(kinds([saving({ ...UNAVAILABLE, saved: 'FST_SESSION_UNCERTAIN' })], content('v', 'w')), ['stored'])
   t.same(kinds([saving({ ...UNAVAILABLE, saved: 'FST_SESSION_UNAVAILABLE' })], content('v')), ['stored'])
   t.same(kinds([saving({ ...UNCERTAIN, saved: 'FST_SESSION_UNAVAILABLE' })], content('v', 'w')), [])
-  t.same(kinds([saving({ ...UNAVAILABLE })], content('v')), ['stored'], 'it never came to the save')
+  t.same(kinds([saving({ ...UNAVAILABLE })], content('v')), ['stored'], 'the request failed before save()')
   t.same(kinds([saving({ ...UNCERTAIN })], content('v')), [])
   t.same(kinds([saving('ECONNRESET')], content('v')), [])
 })
 
-t.test('values stand in the order in which they were acknowledged', async (t) => {
+t.test('check(): values are stored in the order of their acknowledgements', async (t) => {
   const [first, beside, second] = [
     append('v', OK, [0, 10]),
     append('w', OK, [5, 25]),
@@ -101,7 +101,7 @@ t.test('values stand in the order in which they were acknowledged', async (t) =>
   for (const order of ['xvw', 'xwv', 'wxv']) t.same(kinds(entries, content(...order)), ['order'], order)
 })
 
-t.test('the counter and the set say what the list says', async (t) => {
+t.test('check(): the counter and the set agree with the list', async (t) => {
   const entries = [append('v', OK), append('w', UNCERTAIN)]
   t.same(kinds(entries, { ...content('v'), count: 2 }), ['counter'])
   t.same(kinds(entries, { ...content('v', 'w'), count: 1 }), ['counter'])
@@ -109,34 +109,42 @@ t.test('the counter and the set say what the list says', async (t) => {
   t.same(kinds(entries, { ...content('v'), tags: ['v', 'w'] }), ['counter'])
 })
 
-t.test('nobody is logged out without a logout', async (t) => {
+t.test('check(): no browser loses its session without a logout', async (t) => {
   const stranger = request('append', [], { status: 401 }, [10, 20])
   t.same(kinds([append('v', OK)], EMPTY), ['vanished'])
   t.same(kinds([stranger], content()), ['vanished'], 'for a while')
   t.same(kinds([request('read', [], { status: 401, detached: 'moved' })], content()), [], 'an old id')
   const unheard = request('append, new id', [{ value: 'v', when: 'last' }], 'ECONNRESET', [0, 5])
-  t.same(kinds([unheard, stranger], EMPTY), [], 'the answer with the new id was never heard')
-  t.same(kinds([stranger, { ...unheard, sentAt: 15 }], content()), ['vanished'], 'but that came later')
+  t.same(kinds([unheard, stranger], EMPTY), [], 'the answer with the new id never arrived')
+  t.same(
+    kinds([stranger, { ...unheard, sentAt: 15 }], content()),
+    ['vanished'],
+    'the answer was lost only later'
+  )
   for (const answer of [OK, UNCERTAIN, 'ECONNRESET']) {
     t.same(kinds([append('v', OK), request('log out', [], answer)], EMPTY), [])
   }
-  t.same(kinds([request('log out', [], UNAVAILABLE)], EMPTY), ['vanished'], 'a logout that was refused')
-  t.same(kinds([{ ...request('log out', [], OK), id: undefined }], EMPTY), ['vanished'], 'of no session')
+  t.same(kinds([request('log out', [], UNAVAILABLE)], EMPTY), ['vanished'], 'the logout was refused')
+  t.same(
+    kinds([{ ...request('log out', [], OK), id: undefined }], EMPTY),
+    ['vanished'],
+    'the logout had no session'
+  )
 })
 
-t.test('what was signed out is never alive again, whatever it held', async (t) => {
+t.test('check(): a session stays ended after a logout', async (t) => {
   const logout = request('log out', [], OK, [10, 20])
   t.same(kinds([append('v', OK), logout], EMPTY), [])
   t.same(kinds([logout], content()), ['resurrected'])
   t.same(kinds([logout], EMPTY, { atLogout: content() }), ['resurrected'])
   t.same(kinds([logout], EMPTY, { others: [{ cookie: 'an id', content: content() }] }), ['resurrected'])
-  t.same(kinds([logout, append('v', OK, [15, 25])], EMPTY), [], 'under way with it')
+  t.same(kinds([logout, append('v', OK, [15, 25])], EMPTY), [], 'in flight during the logout')
   t.same(kinds([logout, append('v', OK, [21, 25])], EMPTY), ['resurrected'])
   t.same(kinds([request('log out', [], UNCERTAIN), append('v', OK)], content('v')), [], 'uncertain')
   t.same(kinds([request('log out', [], UNCERTAIN), append('v', OK)], content()), ['lost'])
 })
 
-t.test('a browser has one session, and nobody is shown the session of another', async (t) => {
+t.test('check(): an old id leads nowhere, and no browser reads the session of another', async (t) => {
   const others = [{ cookie: 'an old id', content: content() }]
   t.same(kinds([append('v', OK)], content('v'), { others }), ['oldId'])
   t.same(kinds([append('v', OK)], content('v'), { others: [{ cookie: 'an old id', content: EMPTY }] }), [])
@@ -144,7 +152,7 @@ t.test('a browser has one session, and nobody is shown the session of another', 
   t.same(kinds([request('log out', [], UNCERTAIN)], { ...EMPTY, life: 'b' }), ['foreign'])
 })
 
-t.test('a request without an end is reported, and one beyond its time', async (t) => {
+t.test('check(): reports a request that never ends or takes too long', async (t) => {
   t.same(kinds([append('v', 'hang')], content()), ['hung'])
   const life = {
     name: 'a',
@@ -155,7 +163,7 @@ t.test('a request without an end is reported, and one beyond its time', async (t
   t.same(kindsOf(check(life, 501)), [])
 })
 
-t.test('a sign-in that was refused leaves no session', async (t) => {
+t.test('checkAttempts(): a refused sign-in leaves no session in the store', async (t) => {
   const attempt = (name: string, answer: Answer) => ({ name, entry: request('sign in', [], answer) })
   const attempts = [
     attempt('b1.001', UNAVAILABLE),
@@ -169,7 +177,7 @@ t.test('a sign-in that was refused leaves no session', async (t) => {
   )
 })
 
-t.test('a violation is explained by the requests that were under way with it', async (t) => {
+t.test('explain(): shows the requests in flight during a violation', async (t) => {
   const entries = [
     append('before', OK, [0, 5]),
     append('lost', OK, [10, 30]),
@@ -178,7 +186,7 @@ t.test('a violation is explained by the requests that were under way with it', a
   ]
   const [violation] = check({ name: 'a', entries, end: { browser: content('before'), others: [] } })
   const text = violation && explain(violation)
-  t.match(text, /^acknowledged and not there, session a: lost is not there\n/)
+  t.match(text, /^acknowledged but not stored, session a: lost is not stored\n/)
   t.match(text, /tab 1 at process 0: append lost \(id of #1\) -> 200\n/)
   t.match(text, /append beside \(id of #1\) -> 503 FST_SESSION_UNCERTAIN detached: moved save\(\): done$/)
   t.notMatch(text, /append before|append after/)

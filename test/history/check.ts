@@ -1,4 +1,4 @@
-// The checker: what must not be found in a history. It is pure; `check.test.ts` shows each verdict on short histories.
+// The checker finds violations in a history. It does no I/O; `check.test.ts` shows each verdict on short histories.
 import {
   type Attempt,
   type Change,
@@ -12,35 +12,35 @@ import {
 
 export type Kind = keyof typeof KINDS
 
-/** Everything that must never be seen. */
+/** All kinds of violations. */
 export const KINDS = {
-  lost: 'acknowledged and not there',
-  twice: 'there more than once',
+  lost: 'acknowledged but not stored',
+  twice: 'stored more than once',
   stored: 'stored although refused',
-  order: 'in another order than acknowledged',
+  order: 'not in the order of the acknowledgements',
   counter: 'a counter or a set that differs from the list',
-  vanished: 'logged out without a logout',
+  vanished: 'lost without a logout',
   resurrected: 'alive after a logout',
-  oldId: 'an old id leads to the session',
+  oldId: 'an old id still leads to the session',
   foreign: "another session's data",
-  hung: 'a request without an end',
-  late: 'a request beyond its time',
-  unhandled: 'an error that nobody handled'
+  hung: 'a request without an answer',
+  late: 'a request that took too long',
+  unhandled: 'an unhandled error'
 } as const
 
 export interface Violation {
   kind: Kind
   life: string
   text: string
-  /** The requests that it concerns, in the order in which they were sent. */
+  /** The requests concerned, in the order in which they were sent. */
   entries: Entry[]
 }
 
-/** So many lines of a history are shown with a violation. */
+/** Maximum number of requests that a violation shows. */
 const SHOWN = 14
 
 /**
- * What is wrong with this history.
+ * Finds the violations in this history.
  * @param limit Milliseconds that a request may take.
  */
 export function check(life: Life, limit = Number.POSITIVE_INFINITY): Violation[] {
@@ -51,10 +51,11 @@ export function check(life: Life, limit = Number.POSITIVE_INFINITY): Violation[]
 
   for (const entry of entries) {
     const seen = entry.answer?.life
-    if (seen !== undefined && seen !== name) report('foreign', `the session of ${seen} is shown`, [entry])
+    if (seen !== undefined && seen !== name)
+      report('foreign', `the request read the session ${seen}`, [entry])
     const took = Math.round(entry.answer?.took ?? 0)
     if (took > limit) report('late', `${took} ms, the limit is ${limit}`, [entry])
-    if (entry.failure === 'hang') report('hung', 'no answer at all', [entry])
+    if (entry.failure === 'hang') report('hung', 'no answer', [entry])
   }
   const logout = saidOfLogout(entries)
   if (logout === 'acknowledged') {
@@ -63,26 +64,26 @@ export function check(life: Life, limit = Number.POSITIVE_INFINITY): Violation[]
   }
   if (logout === 'refused') {
     for (const entry of entries.filter((entry) => isStranger(life, entry))) {
-      report('vanished', 'the session is not found', aroundAll(entries, [entry]))
+      report('vanished', 'the request found no session', aroundAll(entries, [entry]))
     }
   }
   const { browser } = end
   if (browser.life !== undefined && browser.life !== name)
-    report('foreign', `the browser ends in ${browser.life}`, [])
+    report('foreign', `the browser ends with the session ${browser.life}`, [])
   if (browser.life === name) {
     checkValues(life, report)
     for (const { cookie } of end.others.filter(({ content }) => content.life === name)) {
-      report('oldId', `${cookie} still leads to the session, which has another id now`, idChanges(entries))
+      report('oldId', `${cookie} still leads to the session, which now has another id`, idChanges(entries))
     }
   } else if (logout === 'refused' && !mayHaveMissedItsId(life)) {
-    report('vanished', 'the browser does not find its session at the end', idChanges(entries))
+    report('vanished', 'the browser has no session at the end', idChanges(entries))
   }
   return violations
 }
 
 /**
- * Sign-ins that were refused and have left a session that nobody knows.
- * @param records What the store holds.
+ * Finds sign-ins that were refused but left a session in the store.
+ * @param records All records of the store.
  */
 export function checkAttempts(attempts: readonly Attempt[], records: readonly Uint8Array[]): Violation[] {
   return attempts
@@ -91,12 +92,12 @@ export function checkAttempts(attempts: readonly Attempt[], records: readonly Ui
     .map(({ name, entry }) => ({
       kind: 'stored',
       life: name,
-      text: 'a sign-in that was refused has left a session',
+      text: 'a refused sign-in left a session',
       entries: [entry]
     }))
 }
 
-/** Whether an answer that never came may have held the id under which the session went on: no service can help that. */
+/** Whether an answer that was lost may have carried the session's new id. No service can prevent that. */
 export function mayHaveMissedItsId({ entries }: Life): boolean {
   return entries.some(({ action, answer }) => action === 'append, new id' && answer === undefined)
 }
@@ -108,7 +109,7 @@ function checkEnded({ name, entries, end }: Life, report: Report): void {
   const ended = logouts.filter((entry) => entry.id !== undefined && saidAtEnd(entry) === 'acknowledged')
   const endedAt = Math.min(...ended.map((entry) => entry.endedAt))
   const later = entries.filter(({ sentAt, answer }) => sentAt > endedAt && answer?.life === name)
-  for (const entry of later) report('resurrected', 'a request finds it again', [...logouts, entry])
+  for (const entry of later) report('resurrected', 'a later request read it', [...logouts, entry])
   const found = [
     { cookie: 'the browser', content: end.browser },
     ...(end.atLogout === undefined ? [] : [{ cookie: 'the cookie of the logout', content: end.atLogout }]),
@@ -135,19 +136,19 @@ function checkValues({ entries, end }: Life, say: Report): void {
       const said = saidOf(entry, change)
       const found = places.get(value) ?? []
       const context = () => aroundAll(entries, [entry])
-      if (found.length > 1) report('twice', `${value} (${said}) is there ${found.length} times`, context())
-      if (said === 'acknowledged' && found.length === 0) report('lost', `${value} is not there`, context())
+      if (found.length > 1) report('twice', `${value} (${said}) is stored ${found.length} times`, context())
+      if (said === 'acknowledged' && found.length === 0) report('lost', `${value} is not stored`, context())
       if (said === 'refused' && found.length > 0)
-        report('stored', `${value} is there, ${why(entry, change)}`, context())
+        report('stored', `${value} is stored, ${why(entry, change)}`, context())
       if (said === 'acknowledged' && found[0] !== undefined)
         acknowledged.push({ value, entry, place: found[0] })
     }
   }
   for (const [later, earlier] of outOfOrder(acknowledged)) {
-    const text = `${later.value} stands before ${earlier.value}, which was acknowledged before it was asked for`
+    const text = `${later.value} precedes ${earlier.value}, although its request was sent after that acknowledgement`
     report('order', text, [earlier.entry, later.entry])
   }
-  // What the list shows already is not said again of what changes with it.
+  // A wrong list makes the counter and the set wrong too: report it once.
   if (reported > 0) return
   if (count !== log.length) report('counter', `the counter is ${count}, the list holds ${log.length}`, [])
   if (tags.length !== places.size || tags.some((tag) => !places.has(tag))) {
@@ -155,8 +156,8 @@ function checkValues({ entries, end }: Life, say: Report): void {
   }
 }
 
-// Pairs of values, one of which was acknowledged before the other was asked for, and stands behind it all the same.
-// Only the last such pair for each value: one misplaced value is one violation.
+// Pairs of values in the wrong order: the later one was sent after the other was acknowledged, but precedes it.
+// Each value yields at most one pair, so that one misplaced value is one violation.
 function outOfOrder<T extends { entry: Entry; place: number }>(
   values: readonly T[]
 ): [later: T, earlier: T][] {
@@ -181,12 +182,12 @@ function outOfOrder<T extends { entry: Entry; place: number }>(
 function why(entry: Entry, { when }: Change): string {
   if (when === 'before reload') return 'although reload() dropped it'
   const { answer, failure } = entry
-  if (answer === undefined) return `although it was never sent (${failure})`
+  if (answer === undefined) return `although the request was never sent (${failure})`
   if (answer.status === 200) return `although the session was detached (${answer.detached})`
   return `although the answer was ${answer.status} ${answer.code ?? ''}`.trim()
 }
 
-// A request that finds no session, and was not told that its id is an old one or that the store is away.
+// A request that found no session, although its id was neither old nor the store unavailable.
 function isStranger(life: Life, { action, answer, sentAt }: Entry): boolean {
   if (action === 'sign in' || action === 'log out') return false
   const missed = life.entries.some(
@@ -195,7 +196,7 @@ function isStranger(life: Life, { action, answer, sentAt }: Entry): boolean {
   return answer?.status === 401 && answer.detached === undefined && !missed
 }
 
-/** These requests, and the last ones that gave the browser another id, took it away, or were to. */
+/** The chosen requests, and the last ones that changed or removed the browser's id or tried to. */
 function idChanges(entries: readonly Entry[], chosen: readonly Entry[] = []): Entry[] {
   const changes = entries.filter(
     (entry) => !chosen.includes(entry) && (entry.action === 'append, new id' || entry.newId !== undefined)
@@ -203,7 +204,7 @@ function idChanges(entries: readonly Entry[], chosen: readonly Entry[] = []): En
   return [...chosen, ...changes.slice(chosen.length - SHOWN)].sort((one, other) => one.sentAt - other.sentAt)
 }
 
-/** These requests and those that were under way with them, the closest first, in the order of time. */
+/** The chosen requests and requests in flight at the same time, in the order in which they were sent. */
 function aroundAll(entries: readonly Entry[], chosen: readonly Entry[]): Entry[] {
   const from = Math.min(...chosen.map(({ sentAt }) => sentAt))
   const to = Math.max(...chosen.map(({ endedAt }) => endedAt))
@@ -213,7 +214,7 @@ function aroundAll(entries: readonly Entry[], chosen: readonly Entry[]): Entry[]
   return [...chosen, ...beside].sort((one, other) => one.sentAt - other.sentAt)
 }
 
-/** A violation to read. */
+/** A violation as lines of text. */
 export function explain({ kind, life, text, entries }: Violation): string {
   return [`${KINDS[kind]}, session ${life}: ${text}`, ...entries.map(describe)].join('\n')
 }

@@ -1,4 +1,4 @@
-// The Redis of a history: a single server that keeps what it acknowledges, a primary with a replica, or a cluster.
+// The Redis of a round: a single server that keeps what it acknowledges, a primary with a replica, or a cluster.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { startCluster, type TestCluster } from '../support/cluster.js'
@@ -9,14 +9,14 @@ import { Wire } from '../support/wire.js'
 import type { ServiceOptions } from './service.js'
 
 export interface Engine {
-  /** Where one more process finds Redis, through proxies that are its own. */
+  /** Gives one more process an address of Redis behind its own proxies. */
   connect(): Promise<{ redis: ServiceOptions['redis']; proxies: Wire[] }>
-  /** All records that are stored now. */
+  /** All records in Redis. */
   records(): Promise<Buffer[]>
   close(): Promise<void>
 }
 
-/** One server, whose answers survive a SIGKILL. */
+/** One server. What it acknowledged survives a SIGKILL. */
 export class Single implements Engine {
   readonly server: SingleServer
 
@@ -42,11 +42,11 @@ export class Single implements Engine {
   }
 }
 
-/** A primary and a replica, which change places when they are told to. */
+/** A primary and a replica that exchange roles on command. */
 export class Pair implements Engine {
   primary: SingleServer
   replica: SingleServer
-  /** Between the two: the primary is its target. */
+  /** The proxy between the two; its target is the primary. */
   readonly between: Wire
   readonly #port: number
   readonly #proxies: Wire[] = []
@@ -75,8 +75,8 @@ export class Pair implements Engine {
   }
 
   /**
-   * The replica becomes the primary, and the primary its replica.
-   * @param unnoticed Milliseconds after which the service is led to the new primary.
+   * Makes the replica the primary, and the primary its replica.
+   * @param unnoticed Milliseconds until the service reaches the new primary.
    */
   async failOver(unnoticed: number): Promise<void> {
     const { primary: old, replica: next } = this
@@ -105,7 +105,7 @@ export class Pair implements Engine {
   }
 }
 
-/** Three primaries, between which slots move. */
+/** Three primaries between which slots move. */
 export class Nodes implements Engine {
   readonly cluster: TestCluster
   readonly close: () => Promise<void>
@@ -141,7 +141,7 @@ export class Nodes implements Engine {
     return (await Promise.all(this.cluster.primaries.map(({ client }) => recordsOf(client)))).flat()
   }
 
-  /** A slot that holds a session goes from one primary to the next, from another one each time. */
+  /** Moves a slot that holds a session to the next primary. Each call starts from another primary. */
   async moveSlot(): Promise<void> {
     const { primaries } = this.cluster
     const from = primaries[this.#moves++ % primaries.length]

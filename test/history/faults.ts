@@ -1,4 +1,4 @@
-// What happens to the service and its Redis while browsers use it. Every fault ends healed.
+// The faults that hit the service and its Redis while browsers use it. Each fault is undone at its end.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Fate } from '../support/wire.js'
@@ -6,31 +6,31 @@ import type { Nodes, Pair, Single } from './engine.js'
 import type { Fleet } from './fleet.js'
 import type { Action } from './history.js'
 
-/** So many keys take about a second to load. */
+/** Number of keys that Redis needs about a second to load. */
 const BALLAST = 400_000
 
 export interface Stage<Struck> {
   engine: Struck
   fleet: Fleet
   random: () => number
-  /** Milliseconds that it lasts. */
+  /** Duration of the fault in milliseconds. */
   ms: number
-  /** The plugin's option. */
+  /** The plugin's option `timeout`. */
   timeout: number
 }
 
 export interface Fault<Struck> {
   name: string
-  /** What browsers do more often than usual. */
+  /** An action that browsers choose more often during this fault. */
   often?: Action
-  /** Is over before the browsers come. */
+  /** Runs to its end before the browsers start. */
   prepare?(engine: Struck): Promise<unknown>
   strike(stage: Stage<Struck>): Promise<unknown>
 }
 
 const none: Fault<unknown> = { name: 'none', strike: ({ ms }) => sleep(ms) }
 
-/** One in so many writes meets this fate, at every process. */
+/** A fault that applies this fate to one in `oneIn` writes of every process. */
 function writes(name: string, oneIn: number, fateOf: (stage: Stage<unknown>) => Fate): Fault<unknown> {
   return {
     name,
@@ -40,7 +40,7 @@ function writes(name: string, oneIn: number, fateOf: (stage: Stage<unknown>) => 
   }
 }
 
-/** While this work is done, one in so many writes meets this fate, at every process. */
+/** Applies this fate to one in `oneIn` writes of every process until the work is done. */
 export async function withFate(
   { fleet, random, ...rest }: Stage<unknown>,
   oneIn: number,
@@ -55,7 +55,7 @@ export async function withFate(
   fleet.heal()
 }
 
-/** Milliseconds around the deadline of a request: some wait longer than it has, others do not. */
+/** A random time in milliseconds, below or above the deadline of a request. */
 function around({ random, timeout }: Stage<unknown>): number {
   return (0.2 + 1.4 * random()) * timeout
 }
@@ -64,7 +64,7 @@ const lost = writes('answers lost', 12, () => 'lose')
 const cut = writes('connections cut', 12, () => 'cut')
 const late = writes('answers late', 12, around)
 
-/** Strikes again and again until its time is over; one in `lostOneIn` answers is lost meanwhile. */
+/** Repeats the action until the fault's time is over; meanwhile one in `lostOneIn` answers is lost. */
 function repeated<Struck>(
   name: string,
   act: (stage: Stage<Struck>) => Promise<unknown>,
@@ -123,7 +123,7 @@ const loading: Fault<Single> = {
     await server.signal('SIGKILL')
     await server.restart()
   }),
-  // Who comes without a session waits for one command only.
+  // A request without a session waits for one command only.
   often: 'sign in',
   async prepare({ server: { client } }) {
     const fill = `for i = 1, ${BALLAST} do redis.call('SET', 'ballast:' .. i, i) end`
@@ -131,7 +131,7 @@ const loading: Fault<Single> = {
   }
 }
 
-/** On and off, with some answers lost. */
+/** Switches something on and off again; some answers are lost meanwhile. */
 function switched(
   name: string,
   on: (client: Redis) => Promise<unknown>,

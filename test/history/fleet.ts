@@ -1,4 +1,4 @@
-// The processes of the service, each with its own proxy to Redis, so that a fault can concern one of them alone.
+// The processes of the service. Each has its own proxy to Redis, so that a fault can hit a single process.
 import { once } from 'node:events'
 import { kill, launch, type ServiceProcess } from '../support/service-process.js'
 import type { Wire } from '../support/wire.js'
@@ -8,7 +8,7 @@ import type { Condition, Order, ServiceOptions } from './service.js'
 
 interface Place {
   options: ServiceOptions
-  /** Missing while it is replaced. */
+  /** Missing while a new process replaces it. */
   process?: ServiceProcess
 }
 
@@ -16,10 +16,10 @@ const PROGRAM = new URL('./service.ts', import.meta.url)
 
 export class Fleet {
   readonly #places: Place[] = []
-  /** All proxies, of all processes. */
+  /** The proxies of all processes. */
   readonly proxies: Wire[] = []
 
-  /** @param size How many processes it has. */
+  /** @param size Number of processes. */
   static async start(engine: Engine, size: number, service: Omit<ServiceOptions, 'redis'>): Promise<Fleet> {
     const fleet = new Fleet()
     await Promise.all(
@@ -37,17 +37,17 @@ export class Fleet {
     return this.#places.length
   }
 
-  /** The processes that run now. */
+  /** The indexes of the running processes. */
   running(): number[] {
     return [...this.#places.keys()].filter((index) => this.addressOf(index) !== undefined)
   }
 
-  /** Leads to a process while it runs. */
+  /** The URL of a process, if it is running. */
   addressOf(index: number): string | undefined {
     return this.#places[index]?.process?.address
   }
 
-  /** Kills this process as a crash would, and starts it again. */
+  /** Kills this process as a crash would, and starts another one. */
   async replace(index: number): Promise<void> {
     const place = this.#places[index]
     if (place?.process === undefined) return
@@ -61,7 +61,7 @@ export class Fleet {
     await this.#order({ plant: bug })
   }
 
-  /** How the processes are, since this was last asked. */
+  /** The condition of the processes since the last call. */
   condition(): Promise<Condition[]> {
     return this.#order({ condition: true })
   }
@@ -78,7 +78,7 @@ export class Fleet {
   #order(order: Order): Promise<Condition[]> {
     return Promise.all(
       this.#places.map(async ({ process }) => {
-        if (process === undefined) throw new Error('a process of the service does not run')
+        if (process === undefined) throw new Error('a process of the service is not running')
         const answer = once(process.child, 'message')
         process.child.send(order)
         return (await answer)[0]

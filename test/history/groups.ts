@@ -1,4 +1,4 @@
-// What rounds are run on: a Redis, a service with its options, and the faults that fit.
+// The groups of rounds: each has a Redis, a service with its options, and the faults that apply to both.
 import { type Engine, Nodes, Pair, Single } from './engine.js'
 import { ANYWHERE, type Fault, ON_CLUSTER, ON_PAIR, ON_SINGLE } from './faults.js'
 import type { ServiceOptions } from './service.js'

@@ -1,7 +1,7 @@
-// What browsers asked for and what they were told: the history of one session, which `check.ts` compares with what is
-// found at the end.
+// The history of one session: the requests of a browser and their answers. `check.ts` compares it with the session's
+// content at the end.
 
-/** What the service has said of a change. */
+/** The service's answer about a change. */
 export type Said = 'acknowledged' | 'refused' | 'uncertain'
 
 export type Action =
@@ -15,9 +15,9 @@ export type Action =
   | 'read'
   | 'log out'
 
-/** A session as a request finds it. */
+/** A session as a request reads it. */
 export interface Content {
-  /** Whose session it is; `undefined` if it is empty. */
+  /** The name that the sign-in gave the session; `undefined` if it is empty. */
   life: string | undefined
   log: string[]
   count: number
@@ -26,79 +26,79 @@ export interface Content {
 
 export interface Answer {
   status: number
-  /** The code of the error. */
+  /** The error's code. */
   code?: string
-  /** `session.detached` after the commit. */
+  /** The value of `session.detached` after the commit. */
   detached?: string
-  /** What the request's own `save()` came to: `'done'`, or the code of its error; absent if it called none. */
+  /** The result of the request's `save()`: `'done'` or the code of its error. Absent if it called none. */
   saved?: string
-  /** Whose session the request found. */
+  /** The name of the session that the request read. */
   life?: string
-  /** Milliseconds that the process took, without those for which it stood still. */
+  /** Milliseconds that the request took, without the time in which the process did not run. */
   took?: number
 }
 
-/** A value that a request appends, and when in the request: `dropped` values are taken back by its `reload()`. */
+/** A value that a request appends, and when: the request's `reload()` drops values `'before reload'`. */
 export interface Change {
   value: string
   when: 'before save' | 'before reload' | 'last'
 }
 
-/** One request. Instants are milliseconds since the history began. */
+/** One request. Times are milliseconds since the history began. */
 export interface Entry {
   number: number
   tab: string
   action: Action
-  /** Which process of the service it went to. */
+  /** The process of the service that received it. */
   process: number
   changes: Change[]
-  /** The session id that the browser sent, named by the request that brought it; `undefined`: none. */
+  /** The session id that the browser sent, as the number of the request that set it; `undefined` if it sent none. */
   id: number | undefined
-  /** The one that it holds after the answer, if that is another than just before the answer. */
+  /** The id that the browser holds after the answer, if the answer changed it. */
   newId?: number | 'none' | undefined
   sentAt: number
   endedAt: number
-  /** `undefined` if the connection broke or nothing was heard. */
+  /** `undefined` if the connection broke or no answer arrived. */
   answer?: Answer | undefined
   /** Why there is no answer. */
   failure?: string
 }
 
-/** What was found of a session when the faults were over. */
+/** The content of a session after the faults. */
 export interface End {
-  /** By the browser, with all of its cookies. */
+  /** Read with all of the browser's cookies. */
   browser: Content
-  /** By each of the other ids that the browser has held, alone, each named by when it came. */
+  /** Read with each other id that the browser has held; `cookie` names the request that set it. */
   others: { cookie: string; content: Content }[]
-  /** By the cookie jar as it was when the session was signed out. */
+  /** Read with the cookies that the browser held before the logout. */
   atLogout?: Content
 }
 
-/** A sign-in that did not succeed: nobody has this session. */
+/** A sign-in that failed: no browser uses this session. */
 export interface Attempt {
   name: string
   entry: Entry
 }
 
-/** The history of one session, from a sign-in to its end. */
+/** The history of one session, from its sign-in to its end. */
 export interface Life {
   name: string
   entries: Entry[]
   end: End
 }
 
-/** Not sent at all: nobody can have done anything. */
+/** The request was never sent, so it had no effect. */
 const NOT_SENT = 'ECONNREFUSED'
 const UNCERTAIN = ['FST_SESSION_UNCERTAIN', 'FST_SESSION_NOT_REPLICATED']
 
-/** What was said of what the request had made of its session at its end. */
+/** The answer about the changes that the request committed at its end. */
 export function saidAtEnd({ answer, failure }: Entry): Said {
   if (answer === undefined) return failure === NOT_SENT ? 'refused' : 'uncertain'
   if (answer.status === 200) return answer.detached === undefined ? 'acknowledged' : 'refused'
   return UNCERTAIN.includes(answer.code ?? '') ? 'uncertain' : 'refused'
 }
 
-/** What was said of one change. What a save has stored stays stored, whatever becomes of the request. */
+/** The answer about one change. What `save()` stored remains stored, even if the request fails later. */
 export function saidOf(entry: Entry, { when }: Change): Said {
   const atEnd = saidAtEnd(entry)
   if (when === 'last') return atEnd
@@ -110,14 +110,14 @@ export function saidOf(entry: Entry, { when }: Change): Said {
   return UNCERTAIN.includes(saved) ? 'uncertain' : atEnd
 }
 
-/** What was said of the end of the session: `'acknowledged'` if it was signed out. */
+/** The answer about the logout: `'acknowledged'` if the session has ended. */
 export function saidOfLogout(entries: readonly Entry[]): Said {
   const said = entries.filter(({ action, id }) => action === 'log out' && id !== undefined).map(saidAtEnd)
   if (said.includes('acknowledged')) return 'acknowledged'
   return said.includes('uncertain') ? 'uncertain' : 'refused'
 }
 
-/** Lines to read: who asked for what when, and what the answer was. */
+/** A request and its answer as a line of text. */
 export function describe(entry: Entry): string {
   const { number, tab, action, process, changes, id, newId, sentAt, endedAt, answer, failure } = entry
   const times = `${sentAt.toFixed(1).padStart(9)} to ${endedAt.toFixed(1).padStart(9)} ms`

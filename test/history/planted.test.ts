@@ -1,4 +1,4 @@
-// The checker finds bugs: those that are planted into the service of the test, and nothing where there are none.
+// The checker finds the bugs that this test plants into its service, and reports nothing without them.
 import t from 'tap'
 import { explain, type Kind } from './check.js'
 import { ANYWHERE } from './faults.js'
@@ -9,7 +9,7 @@ import { kindsOf, stageOf } from './stage.js'
 const ROUNDS = 10
 const PLANTED: readonly [Bug, Kind, fault: string][] = [
   ['unconditional update', 'lost', 'none'],
-  ['no mark', 'oldId', 'none'],
+  ['no tombstone', 'oldId', 'none'],
   ['uncertain called unavailable', 'stored', 'answers lost'],
   ['sent twice', 'twice', 'none']
 ]
@@ -20,12 +20,12 @@ function fault(name: string): (typeof ANYWHERE)[number] {
   return found
 }
 
-t.test('planted bugs are found', async (t) => {
+t.test('check(): finds every planted bug, and nothing without one', async (t) => {
   const session = { serializer: 'json', timeout: 5_000 } as const
   const stage = await stageOf(t, { client: 'planted', session }, ['append, keep me signed in'])
 
   const { violations } = await runRound(fault('none'), stage)
-  t.same(violations.map(explain), [], 'nothing is found where nothing is planted')
+  t.same(violations.map(explain), [], 'nothing is found without a planted bug')
 
   for (const [bug, kind, name] of PLANTED) {
     await stage.fleet.plant(bug)

@@ -1,13 +1,18 @@
-// Bugs planted into the service of the checker, and nowhere else, to see that the checker finds them.
+// Bugs that the tests of the checker plant into its service, to show that the checker finds them.
 import { UnavailableError } from '../../lib/errors.js'
 import { type Outcome, REVISION, type Store } from '../../lib/index.js'
 
-export const BUGS = ['unconditional update', 'no mark', 'uncertain called unavailable', 'sent twice'] as const
+export const BUGS = [
+  'unconditional update',
+  'no tombstone',
+  'uncertain called unavailable',
+  'sent twice'
+] as const
 export type Bug = (typeof BUGS)[number]
 
 /**
- * This store, with the bug that is planted when an operation begins.
- * @param planted Which one that is; `'sent twice'` is planted in the routes.
+ * Wraps the store. Every operation shows the bug that is planted when it starts.
+ * @param planted The bug; the routes implement `'sent twice'`.
  */
 export function withBugs(store: Store, planted: () => Bug | undefined): Store {
   return new Proxy(store, {
@@ -20,12 +25,12 @@ export function withBugs(store: Store, planted: () => Bug | undefined): Store {
         if (bug === 'unconditional update' && name === 'update') {
           return overwrite(store, ...(args as Parameters<Store['update']>))
         }
-        if (bug === 'no mark' && name === 'update' && isMark(args[2] as Uint8Array)) {
+        if (bug === 'no tombstone' && name === 'update' && isTombstone(args[2] as Uint8Array)) {
           return Promise.resolve<Outcome>('done')
         }
         const answer = method(...args)
-        const isCalledSo = bug === 'uncertain called unavailable' && answer instanceof Promise
-        return isCalledSo ? answer.catch(callItUnavailable) : answer
+        const isHidden = bug === 'uncertain called unavailable' && answer instanceof Promise
+        return isHidden ? answer.catch(callItUnavailable) : answer
       }
     }
   })
@@ -42,8 +47,8 @@ async function overwrite(store: Store, ...args: Parameters<Store['update']>): Pr
   }
 }
 
-// The flag of a record without data that says that the session went on under a new id.
-function isMark(record: Uint8Array): boolean {
+// Tests the flag of a record without data whose session continues under a new id.
+function isTombstone(record: Uint8Array): boolean {
   return record[0] === 0xf5 && ((record[3] ?? 0) & 2) !== 0
 }
 

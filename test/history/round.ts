@@ -1,4 +1,4 @@
-// One round: browsers use the service while one fault is struck; then all is healed, looked at and compared.
+// One round: browsers use the service during one fault. Afterwards the checker compares the history with the sessions.
 import { Browser, type Habits } from './browser.js'
 import { check, checkAttempts, mayHaveMissedItsId, type Violation } from './check.js'
 import type { Engine } from './engine.js'
@@ -8,7 +8,7 @@ import { type Life, saidAtEnd, saidOf, saidOfLogout } from './history.js'
 export interface RoundOptions<Struck> extends Stage<Struck> {
   browsers: number
   habits: Omit<Habits, 'random'>
-  /** Whether requests are measured: not in tests, where the machine may be busy. */
+  /** Whether to check how long requests take. Tests do not, since the machine may be busy. */
   isTimed: boolean
 }
 
@@ -25,13 +25,13 @@ export interface Counts {
   uncertain: number
   sessions: number
   loggedOut: number
-  /** Sessions that cannot be looked at, since the answer with their new id was never heard. */
+  /** Sessions that the browser lost because the answer with the new id never arrived. */
   missed: number
 }
 
-/** Milliseconds that the machine and the handlers may add to the deadline of a request. */
+/** Milliseconds that the machine and the handlers may add to a request's deadline. */
 const SLACK = 50
-/** So many have been run: sessions of different rounds have different names. */
+/** Number of rounds so far. It makes the names of sessions unique. */
 let rounds = 0
 
 export async function runRound<Struck extends Engine>(
@@ -66,8 +66,8 @@ export async function runRound<Struck extends Engine>(
     for (const text of unhandled) violations.push({ kind: 'unhandled', life: '', text, entries: [] })
   }
   const counts = countsOf(lives)
-  // Where nothing was said there is nothing that could be wrong, and nothing that is right.
-  if (counts.acknowledged === 0) throw new Error('nothing was acknowledged in this round')
+  // Without an acknowledgement the checker would find no lost change: the round would prove nothing.
+  if (counts.acknowledged === 0) throw new Error('this round proves nothing: no change was acknowledged')
   return { lives, violations, counts }
 }
 

@@ -1,8 +1,8 @@
-// `npm run test:history`: rounds of faults under parallel requests, whose history is compared with what is found.
-//   --seed 1      of what happens when            --minutes 10   for how long
-//   --only lost   rounds whose name has that      --rounds 0     so many rounds in all; 0: as many as there is time for
-//   --seconds 4   how long a fault lasts          --shown 3      so many histories of each kind are printed
-// The exit code is 1 if anything was found that must not be.
+// `npm run test:history`: rounds of parallel requests with faults. Each round compares its history with the result.
+//   --seed 1      seed of all random choices      --minutes 10   how long to run
+//   --only lost   only rounds with this name      --rounds 0     maximum number of rounds; 0: no maximum
+//   --seconds 4   how long a fault lasts          --shown 3      how many histories of each kind to print
+// The exit code is 1 if a round found a violation.
 import { parseArgs } from 'node:util'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { generator } from '../support/random.js'
@@ -48,7 +48,7 @@ const chosen = groups
     faults: group.faults.filter(({ name }) => `${group.name}: ${name}`.includes(values.only))
   }))
   .filter(({ faults }) => faults.length > 0)
-if (chosen.length === 0) throw new Error(`no round has "${values.only}" in its name`)
+if (chosen.length === 0) throw new Error(`no round has "${values.only}" in its name; change --only`)
 
 while (performance.now() < over && rounds < maxRounds) {
   for (const group of chosen) {

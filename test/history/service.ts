@@ -1,4 +1,4 @@
-// One process of the service under the checker: a small application on loopback, which ends with its parent.
+// One process of the service that the checker tests: a small application on loopback. It ends with its parent.
 import { setTimeout as sleep } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyRequest } from 'fastify'
@@ -13,10 +13,10 @@ import redisSession, {
 import type { Content } from './history.js'
 import { type Bug, withBugs } from './planted.js'
 
-/** What a process is started with, as JSON. */
+/** The options of a process, passed as JSON. */
 export interface ServiceOptions {
   redis: { port: number } | { nodes: ClusterNode[]; natMap: NatMap }
-  /** Who makes the client: the plugin; the application, as ioredis comes; or the application for a store with bugs. */
+  /** Who makes the client: the plugin, the application with ioredis' defaults, or the store with planted bugs. */
   client: 'plugin' | 'application' | 'planted'
   session: Pick<
     RedisSessionOptions,
@@ -27,12 +27,12 @@ export interface ServiceOptions {
 /** How a change is made. */
 export type How = 'append' | 'permanent' | 'save' | 'reload' | 'fail' | 'regenerate'
 
-/** What the parent asks a process for. */
+/** A message from the parent. */
 export type Order = { condition: true } | { plant: Bug | undefined }
 
-/** How a process is. */
+/** The answer to every message. */
 export interface Condition {
-  /** Promises and errors that nobody handled, since it was last asked. */
+  /** Unhandled rejections and exceptions since the last message. */
   unhandled: string[]
 }
 
@@ -49,12 +49,12 @@ process.on('message', (order: Order) => {
   process.send?.(condition)
 })
 
-/** Milliseconds between two looks at the clock. */
+/** Milliseconds between two measurements of the lag. */
 const TICK = 5
 let stoodStill = 0
 let lookedAt = performance.now()
 
-/** For how many milliseconds this process has not run although it had something to do, all in all. */
+/** The total time in milliseconds in which this process was ready but did not run. */
 function lag(): number {
   return stoodStill + Math.max(0, performance.now() - lookedAt - TICK)
 }
@@ -64,7 +64,7 @@ setInterval(() => {
   lookedAt = performance.now()
 }, TICK).unref()
 
-/** Every session of the service holds each value in a list and in a set, and counts them. */
+/** A session holds each value in a list and in a set, and counts the values. */
 interface Data {
   life?: string
   log?: string[]
@@ -95,7 +95,7 @@ function whereFrom(): { store: Store } | { redis: string | Redis | Cluster } {
     port: redis.port,
     host: '127.0.0.1',
     retryStrategy: () => 50,
-    // A store with bugs is to know early that an answer is lost.
+    // The store with planted bugs has to learn early that an answer was lost.
     ...(clientKind === 'planted' ? { maxRetriesPerRequest: 0 } : {})
   })
   own.on('error', () => {})
@@ -105,7 +105,7 @@ function whereFrom(): { store: Store } | { redis: string | Redis | Cluster } {
 }
 
 const app = Fastify()
-/** When a request has come, less what the process had stood still by then. */
+/** The arrival of a request, less the process's lag until then. */
 const arrivals = new WeakMap<FastifyRequest, number>()
 app.addHook('onRequest', async (request) => {
   arrivals.set(request, performance.now() - lag())
@@ -119,10 +119,10 @@ await app.register(redisSession, {
   merge: { log: mergeRules.append, count: mergeRules.sum, tags: mergeRules.union }
 })
 
-/** What the request's own `save()` came to. */
+/** The result of the request's `save()`. */
 const saves = new WeakMap<FastifyRequest, string>()
 
-// After the commit: if the session has ended or moved meanwhile, nothing was stored.
+// This hook runs after the commit. `detached` says that the session had ended or moved, so nothing was stored.
 app.addHook('onSend', async (request, reply) => {
   const { detached } = request.session
   const saved = saves.get(request)
@@ -187,7 +187,7 @@ app.post('/logout', async ({ session }) => {
   return { life }
 })
 
-// A request that something in front of the service repeats although it was answered.
+// The planted bug 'sent twice': a proxy before the service repeats a request that was answered.
 const REPEATED = 'repeated'
 app.addHook('onResponse', async ({ method, url, headers }, { statusCode }) => {
   if (planted !== 'sent twice' || statusCode !== 200 || headers[REPEATED] !== undefined) return

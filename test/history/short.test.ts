@@ -1,4 +1,4 @@
-// The part of `npm run test:history` that is small enough for every run of the tests.
+// The part of `npm run test:history` that is short enough for `npm test`.
 import t from 'tap'
 import { until } from '../support/gate.js'
 import { explain } from './check.js'
@@ -6,7 +6,7 @@ import { withFate } from './faults.js'
 import { runRound } from './round.js'
 import { stageOf } from './stage.js'
 
-t.test('what was acknowledged, refused or uncertain is exactly that', async (t) => {
+t.test('commit: stores acknowledged changes once, refused changes never', async (t) => {
   const session = { serializer: 'msgpack', touchAfter: 1 } as const
   const stage = await stageOf(t, { client: 'plugin', session })
   const { fleet } = stage

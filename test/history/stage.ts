@@ -1,4 +1,4 @@
-// What the tests of the checker share: a small service on one server, which ends with the test.
+// A small service on one Redis for the tests of the checker. It ends with the test.
 import type { Test } from 'tap'
 import { generator } from '../support/random.js'
 import type { Kind } from './check.js'
@@ -11,7 +11,7 @@ import type { ServiceOptions } from './service.js'
 
 const PROCESSES = 2
 
-/** Options for rounds of a fixed seed, in which no clock is asked. */
+/** Options for rounds with a fixed seed that do not measure time. */
 export async function stageOf(
   t: Test,
   service: Omit<ServiceOptions, 'redis'>,

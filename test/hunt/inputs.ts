@@ -1,4 +1,4 @@
-// What a hunt feeds: data as no application has it, and bytes that were damaged or made to harm.
+// The inputs of a hunt: unusual data, damaged bytes, and bytes made to harm.
 import { Buffer } from 'node:buffer'
 import type { Codec } from '../../lib/data/codec.js'
 import type { Dictionary } from '../../serializers/serializer.js'
@@ -8,7 +8,7 @@ import type { Random } from './random.js'
 
 export const LIMIT = 65_536
 
-/** Whole numbers whose hashes collide in the Sets and Maps of V8 as it is in Node 20. */
+/** Integers whose hashes collide in the Sets and Maps of V8 in Node 20. */
 export const colliding = collisions(4_000)
 
 function collisions(count: number): number[] {
@@ -45,7 +45,7 @@ const KEYS = [
 ]
 const TEXTS = ['', 'x', 'text', '0', '__proto__', 'NaN', '\ud800', 'é', '\0', '2026-01-01', 'x'.repeat(100)]
 
-/** Any value; few are deep, and one in 3,000 is as large as a record. */
+/** A random value. Few are deep, and one in 3,000 fills a record. */
 export function anyValue(random: Random, depth = 4): unknown {
   if (depth === 4 && random.once(3_000)) return largeOf(random)
   if (depth === 0 || random.once(3)) return leafOf(random)
@@ -101,7 +101,7 @@ function leafOf(random: Random): unknown {
   }
 }
 
-// As much of one kind as a record holds, or a little more.
+// Values of one kind that fill a record or slightly more.
 function largeOf(random: Random): unknown {
   const length = random.below(random.pick([100, 4_200, 20_000, LIMIT]))
   const list = (create: (n: number) => unknown): unknown[] => Array.from({ length }, (_, n) => create(n))
@@ -135,7 +135,7 @@ function largeOf(random: Random): unknown {
   }
 }
 
-/** Whole data of a session. */
+/** The data of a session. */
 export function dataOf(random: Random): Dictionary {
   return Object.fromEntries(
     Array.from({ length: 1 + random.below(4) }, () => [random.pick(KEYS), anyValue(random)])
@@ -144,7 +144,7 @@ export function dataOf(random: Random): Dictionary {
 
 const attacks = [...foreign, ...hostile].map(({ bytes }) => Buffer.from(bytes.subarray(0, LIMIT - 32)))
 
-/** Bytes in place of a payload of this tag. */
+/** Random bytes that a decoder takes as a payload of this tag. */
 export function payloadOf(random: Random, codec: Codec, tag: number): Buffer {
   switch (random.below(10)) {
     case 0:
@@ -191,7 +191,7 @@ export function damaged(random: Random, original: Buffer): Buffer {
   return bytes
 }
 
-// A part of it over and over: one time in 300 until the record is full.
+// Repeats a part of these bytes, in one case of 300 until the record is full.
 function repeated(random: Random, bytes: Buffer): Buffer {
   const from = random.below(bytes.length + 1)
   const part = bytes.subarray(from, from + 1 + random.below(20))
@@ -200,7 +200,7 @@ function repeated(random: Random, bytes: Buffer): Buffer {
   return Buffer.concat([bytes.subarray(0, from), Buffer.alloc(room, part), bytes.subarray(from)])
 }
 
-// An object of msgpack whose values are tokens by chance, with lengths that are right now and then.
+// A msgpack object whose values are random tokens. Some of their lengths are right.
 function msgpackOf(random: Random): Buffer {
   return Buffer.concat([Buffer.of(0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61), msgpackValue(random, 6)])
 }
@@ -267,7 +267,7 @@ const TYPES = [
   'class'
 ]
 
-// A document of JSON, for superjson with types and equalities at paths that are there now and then.
+// A JSON document; for superjson with types and equalities at random paths, some of which exist.
 function jsonOf(random: Random, tag: number): string {
   const json = { a: jsonValue(random, 4), b: jsonValue(random, 4) }
   if (tag === 1) return JSON.stringify(json)

@@ -1,16 +1,16 @@
-// Time and memory of one step.
+// Measures the time and memory of one step.
 import type { Step } from './targets.js'
 
-/** Microseconds of CPU that one step may take. */
+/** Limit of CPU time for one step in microseconds. */
 const CPU = 50_000
 /** The exceptions that SECURITY.md names: superjson visits each value several times, and `encodeLike` encodes twice. */
 export const EXCEPTIONS: Record<string, number> = { 'encode superjson': 150_000, 'encode like': 150_000 }
-/** Bytes by which one step may let the process grow. */
+/** Limit in bytes by which one step may grow the process. */
 const MEMORY = 50e6
 
 export const plain: Step = (_name, work) => work()
 
-/** A step that is measured, and which one has gone beyond its bounds, if any. */
+/** Returns a step that measures its work, and a function that names the worst step beyond its limits. */
 export function measured(): { step: Step; exceeded: () => string | undefined } {
   let worst: string | undefined
   let most = 0

@@ -1,7 +1,7 @@
-// `npm run test:hunt`, or this file alone: the model with random plans in random orders.
-//   --seed 1    where to begin; a random one if it is not named
-//   --runs 20000    how many plans
-// A failure names a seed and a path: with both (`--path`) it happens again, and is made smaller, which takes minutes.
+// Part of `npm run test:hunt`, or run alone: the model with random plans in random orders.
+//   --seed 1        seed of the plans; random by default
+//   --runs 20000    number of plans
+// A failure names a seed and a path. A run with both (`--seed`, `--path`) repeats and shrinks it, which takes minutes.
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'

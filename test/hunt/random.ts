@@ -1,4 +1,4 @@
-// Numbers that are the same again for the same seed.
+// A generator of random numbers that repeats them for the same seed.
 
 export class Random {
   #state: number
@@ -7,7 +7,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** A whole number from 0 to below this. */
+  /** An integer from 0 to `limit - 1`. */
   below(limit: number): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let t = this.#state
@@ -16,7 +16,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) % limit
   }
 
-  /** True once in so many times. */
+  /** True with a probability of one in `times`. */
   once(times: number): boolean {
     return this.below(times) === 0
   }

@@ -1,6 +1,7 @@
-// `npm run test:hunt -- --seed 1 --inputs 1000000`: hostile and damaged inputs by the million, the same for one seed, and
-// then random plans for the model (`--plans 0` leaves them out).
-// Ends with 1 if one took more than 50 ms of CPU or 50 MB, gave an error without a code, or left something behind.
+// `npm run test:hunt -- --seed 1 --inputs 1000000`: feeds hostile and damaged inputs, which depend only on the seed.
+// Random plans for the model follow; `--plans 0` skips them.
+// The exit code is 1 if an input took more than 50 ms of CPU or 50 MB, threw an error without a code or had side
+// effects.
 import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -20,9 +21,9 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(inputs) || inputs < 1) 
   process.exit(2)
 }
 
-/** Inputs that are worked through before their time and memory are looked at. */
+/** Number of inputs whose time and memory are measured together. */
 const BATCH = 50
-/** Milliseconds after which a batch counts as one that never ends. */
+/** Milliseconds after which a batch counts as endless. */
 const PATIENCE = 60_000
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
@@ -39,7 +40,7 @@ for (const [target, name] of names.entries()) {
     child.send(batch)
     const answer = (await answerOf(child)) as Finding[] | undefined
     if (answer === undefined) {
-      report({ target: name, input: from, what: 'this batch takes for ever, or has ended the process' })
+      report({ target: name, input: from, what: 'this batch does not end, or it ended the process' })
       child.kill('SIGKILL')
       child = start()
       await answerOf(child)
@@ -70,7 +71,7 @@ function report(finding: Finding): void {
   console.log(`FOUND ${finding.target} #${finding.input}: ${finding.what}`)
 }
 
-/** What the process says next; `undefined` if it has ended, or says nothing for too long. */
+/** The next message of the process; `undefined` if it ends or stays silent too long. */
 function answerOf(process: ChildProcess): Promise<unknown> {
   return new Promise((resolve) => {
     const end = (answer?: unknown): void => {

@@ -1,4 +1,4 @@
-// What a hunt feeds its inputs to, and what must hold for each of them whatever it is.
+// The targets that a hunt feeds with inputs, and what must hold for every input.
 import { Buffer } from 'node:buffer'
 import { isDeepStrictEqual } from 'node:util'
 import { SessionIds } from '../../lib/cookies/session-id.js'
@@ -14,7 +14,7 @@ import { Random } from './random.js'
 
 /** Runs one piece of work, whose time and memory may be measured. */
 export type Step = <T>(name: string, work: () => T) => T
-/** Does something with an input, and says what is wrong with what came of it. */
+/** Processes one input, and returns what is wrong with the result. */
 export type Target = (random: Random, step: Step) => string | undefined
 
 const all = Object.values(serializers)
@@ -37,7 +37,7 @@ export async function createTargets(): Promise<Record<string, Target>> {
   }
 }
 
-/** What an error that reaches nobody but the package itself, or a user by its code, is. */
+/** Whether the package handles this error itself or gives it to the application with a code. */
 function isCoded(error: unknown): boolean {
   if (error instanceof PayloadError || error instanceof NotARecordError || error instanceof MergeConflict)
     return true
@@ -53,7 +53,7 @@ function attempt<T>(work: () => T): T | undefined {
   }
 }
 
-// Twice, since a record is read by many requests; and stored again, perhaps by another serializer.
+// Decodes twice, since many requests read a record, and stores the data again with every serializer.
 function decode(random: Random, step: Step, codec: Codec, tag: number): string | undefined {
   const bytes = payloadOf(random, codec, tag)
   const data = step('decode', () => attempt(() => codec.decode(tag, bytes)))
@@ -69,10 +69,10 @@ function encode(random: Random, step: Step, codec: Codec): string | undefined {
   const data = dataOf(random)
   const { name, tag } = random.pick(all)
   const stored = step(`encode ${name}`, () => attempt(() => codec.encode(data, tag)))
-  // It throws if it cannot be decoded.
+  // Decoding throws if it fails.
   const back = stored && step('decode', () => codec.decode(tag, stored.payload))
   const again = back && attempt(() => codec.encode(back, tag))
-  if (back !== undefined && again === undefined) return 'what was stored cannot be stored again'
+  if (back !== undefined && again === undefined) return 'decoded data cannot be encoded again'
   return undefined
 }
 
@@ -97,10 +97,10 @@ function record(random: Random, step: Step, codec: Codec): string | undefined {
   return undefined
 }
 
-// `async` rejects: nobody may notice.
+// The rule of `async` rejects: that must not end the process.
 const RULES: MergeRules = {
   ...{ a: append, b: union, list: append, set: union, n: sum, '0': larger, '1': 'conflict' },
-  async: (async () => Promise.reject(new Error('nobody waits'))) as never
+  async: (async () => Promise.reject(new Error('an asynchronous rule'))) as never
 }
 
 function merge(random: Random, step: Step, codec: Codec): string | undefined {
@@ -118,7 +118,7 @@ function merge(random: Random, step: Step, codec: Codec): string | undefined {
   return undefined
 }
 
-// Long lists and Sets that three requests have put into different orders.
+// Merges long lists and Sets in three different orders.
 function lists(random: Random, step: Step, codec: Codec): string | undefined {
   const kind = random.below(ITEMS.length)
   const length = random.once(20) ? random.below(12_000) : random.below(100)
@@ -198,7 +198,7 @@ function cookie(random: Random, step: Step): string | undefined {
 
 const BUILT_IN = [Object, Array, Map, Set, Error, Date, RegExp, Promise, Function, Buffer, Uint8Array, URL]
 
-/** What all sessions of a process have in common; two of them differ if an input has changed that. */
+/** The state that all sessions of a process share. Two results differ if an input changed that state. */
 export async function surroundings(): Promise<unknown> {
   const codec = new Codec(serializers.json, all, LIMIT)
   for (const tag of tags) await codec.load(tag)

@@ -1,8 +1,8 @@
-// A process of its own that works through inputs, so that one that never ends can be ended.
+// Runs inputs in a separate process, so that the parent can kill it if an input never ends.
 import { measured, plain } from './measure.js'
 import { areSame, createTargets, randomOf, surroundings, type Target } from './targets.js'
 
-/** Inputs from here to there, of this target. */
+/** A range of inputs for one target. */
 export interface Batch {
   seed: number
   target: number
@@ -36,7 +36,7 @@ function hunt(
   }
 }
 
-// Alone, and again if it was slow: the machine may have been busy.
+// Measures one input alone, and again if it was slow, since the machine may have been busy.
 function weigh(
   name: string,
   target: Target,
@@ -68,7 +68,7 @@ async function work(batch: Batch): Promise<Finding[]> {
   if (rejections > 0)
     findings.push({ ...general, what: `${rejections} unhandled rejections in or after this batch` })
   if (!areSame(await surroundings(), before))
-    findings.push({ ...general, what: 'this batch has changed what sessions share' })
+    findings.push({ ...general, what: 'this batch changed state that sessions share' })
   rejections = 0
   return findings.filter((finding) => finding !== undefined)
 }

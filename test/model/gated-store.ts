@@ -1,22 +1,22 @@
-// A store whose every operation waits for the scheduler: before it takes place, and before its answer arrives.
+// A store whose operations wait for the scheduler twice: before they run, and before their answers arrive.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Outcome, Store } from '../../lib/index.js'
 
-/** One operation, as the ledger books it. */
+/** One operation, as the ledger records it. */
 export type Operation =
   | { name: 'read'; key: string }
   | { name: 'create' | 'update'; key: string; record: Uint8Array }
   | { name: 'touch' | 'destroy'; key: string }
 
-/** Who calls the store. */
+/** The request that calls the store. */
 export interface Caller {
   perform<T>(operation: Operation, act: (store: Store) => Promise<T>): Promise<T>
 }
 
 export const caller = new AsyncLocalStorage<Caller>()
 
-/** Hands each operation to the request that wants it. */
+/** Passes each operation to the request that calls it. */
 export class GatedStore implements Store {
   read(key: string): Promise<Buffer | undefined> {
     return perform({ name: 'read', key }, (store) => store.read(key))

@@ -1,8 +1,8 @@
-// What one request means to change, in the words of the application: what a commit must add to whatever is there.
+// The changes that one request intends. A commit must apply them to the session that the store holds by then.
 import { isDeepStrictEqual } from 'node:util'
 import type { Dictionary } from '../../serializers/serializer.js'
 
-/** What a store holds of a session at one instant. */
+/** The content of a session in the store. */
 export interface Content {
   data: Dictionary
   permanent: boolean
@@ -11,10 +11,10 @@ export interface Content {
 export const EMPTY: Content = { data: {}, permanent: false }
 
 export class Intent {
-  /** The keys that stay, where a regenerate drops the others. */
+  /** The keys to keep if `regenerate()` drops the others. */
   keep: readonly string[] | undefined
   regenerate = false
-  /** Keys without a rule, and the one whose rule is `'conflict'`; `undefined` deletes. */
+  /** New values of keys without a merge rule and of the key with the rule `'conflict'`; `undefined` deletes the key. */
   readonly assigned = new Map<string, unknown>()
   count = 0
   readonly log: string[] = []
@@ -22,11 +22,11 @@ export class Intent {
   best: number | undefined
   permanent: boolean | undefined
 
-  /** @param base What the request has read. */
+  /** @param base The content that the request read. */
   constructor(readonly base: Content = EMPTY) {}
 
   assign(key: string, value: unknown): void {
-    // To set what is there already is no change.
+    // Setting a key to its current value is no change.
     if (isDeepStrictEqual(this.kept(this.base.data)[key], value)) this.assigned.delete(key)
     else this.assigned.set(key, value)
   }
@@ -40,12 +40,12 @@ export class Intent {
     if (!keep.includes('best')) this.best = undefined
   }
 
-  /** Whoever drops data decides for itself; otherwise what is there already is no change. */
+  /** Setting the current value is no change, unless the request drops data. */
   remember(permanent: boolean): void {
     this.permanent = permanent === this.base.permanent && this.keep === undefined ? undefined : permanent
   }
 
-  /** What is there after this request, if this is there before it. */
+  /** The content after this request, given the content before it. */
   applyTo({ data, permanent }: Content): Content {
     const after = { ...this.kept(data) }
     for (const [key, value] of this.assigned) {
@@ -60,7 +60,7 @@ export class Intent {
     return { data: after, permanent: this.permanent ?? permanent }
   }
 
-  /** Whether a content shows all changes; one of a counter or list never does without a write, nor a new id. */
+  /** Whether a content already includes all changes. Counters, lists and new ids always need a write. */
   isShownBy({ data, permanent }: Content): boolean {
     return (
       this.count === 0 &&

@@ -1,63 +1,63 @@
-// The model: what the store must hold after every operation, and what a response may say. Operations take place one
-// at a time, so their order is known; the ledger replays what each request meant to change and compares.
+// The model: what the store must hold after every operation, and what a response may say. Operations run one at a
+// time, so their order is known. The ledger applies each request's changes in that order and compares the results.
 import { isDeepStrictEqual } from 'node:util'
 import type { Operation } from './gated-store.js'
 import { type Content, EMPTY, Intent } from './intent.js'
-import { contentOf, isBare, isMark } from './internals.js'
+import { contentOf, isBare, isTombstone } from './internals.js'
 import type { Fate, Step, Visit } from './plan.js'
 
 interface Version {
   from: number
-  /** The instant at which another version took its place, or nothing. */
+  /** When another version replaced it or the session ended. */
   until: number
   content: Content
 }
 
-/** All that was ever kept under one key. */
+/** The history of one key. */
 interface Entry {
-  /** Sessions that came from each other by `regenerate()` are one lineage. */
+  /** Sessions connected by `regenerate()` have the same lineage. */
   lineage: number
   versions: Version[]
   end: 'moved' | 'gone' | undefined
-  /** A response has named it in a cookie, or could not. */
+  /** A response has set a cookie for it, or the response was lost. */
   isKnown: boolean
   maker: Account
-  /** It was made to take the session of another key. */
+  /** `regenerate()` created it for the session of another key. */
   isHeir: boolean
-  /** Its maker does not know of it, since an answer was lost, and could not remove it: it leads nobody anywhere. */
+  /** Its request does not know of it, because an answer was lost, or could not remove it. No cookie leads to it. */
   isOrphan: boolean
-  /** What was written last, as it was sent. */
+  /** The bytes of the last write. */
   bytes: Uint8Array | undefined
 }
 
-/** What the ledger knows of one request. */
+/** The ledger's account of one request. */
 export class Account {
   readonly startedAt: number
   intent = new Intent()
-  /** When `intent.base` was read or written. */
+  /** The time of the read or write that produced `intent.base`. */
   baseAt = 0
-  /** The key of the session it works with. */
+  /** The key of its session. */
   key: string | undefined
-  /** The key it came with. */
+  /** The key of its cookie. */
   cameWith: string | undefined
-  /** The key of the record that is to take its session, while it moves. */
+  /** The key of the record for the new id, until the tombstone is written. */
   heir: string | undefined
-  /** The step that the handler is at; none in the commit. */
+  /** The handler's current step; `undefined` during the commit. */
   step: Step['do'] | undefined
-  /** Writes of this step, or of the commit; those undone again not counted. */
+  /** Writes of this step or of the commit, except those that were undone. */
   writes = 0
-  /** How often one commit has met a conflict. */
+  /** Number of conflicts of the current commit. */
   conflicts = 0
-  /** Operations other than touches that were refused, or whose answer was lost. */
+  /** Operations that were refused, or whose answer was lost, except touches. */
   refused = 0
   lost = 0
-  /** A write of its own took place, and it has not heard so. */
+  /** One of its writes took effect, but the answer was lost. */
   isUnheard = false
-  /** It has a session that is stored, as far as it knows. */
+  /** As far as it knows, the store holds its session. */
   isLoaded = false
-  /** It ended its session itself. */
+  /** It ended its session. */
   hasEnded = false
-  /** It deleted keys that have rules: what a merge makes of them is not judged. */
+  /** It deleted keys that have merge rules. The model does not check the result of such a merge. */
   isLoose = false
 
   constructor(
@@ -80,25 +80,25 @@ export class Account {
   }
 }
 
-/** What a response said. */
+/** The parts of a response that the ledger checks. */
 export interface Answer {
   status: number
   code: string | undefined
   detached: string | undefined
   destroyed: boolean
-  /** The key of the session that its cookie names; `null` where it clears the cookie. */
+  /** The key for the session cookie; `null` if the response clears it. */
   cookie: string | null | undefined
-  /** The keys that its other cookies name, if they name one. */
+  /** The keys for its other cookies. */
   offered: string[]
 }
 
 export class Ledger {
-  /** Counts the operations. */
+  /** Number of operations so far. */
   clock = 0
   readonly violations: string[] = []
   readonly seen = {
     conflicts: 0,
-    /** Commits with two conflicts or more. */
+    /** Commits with at least two conflicts. */
     twice: 0,
     moved: 0,
     vanished: 0,
@@ -110,7 +110,7 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>()
   readonly #dead = new Set<number>()
 
-  /** The keys under which there is something, a mark included. */
+  /** The keys that hold a session or a tombstone. */
   get keys(): string[] {
     return [...this.#entries].filter(([, { end }]) => end !== 'gone').map(([key]) => key)
   }
@@ -122,7 +122,7 @@ export class Ledger {
 
   // ------------------------------------------------------------- operations
 
-  /** An operation that has taken place. Its request may not hear of it. */
+  /** Records an operation that took effect. Its answer may be lost. */
   book(account: Account, operation: Operation, outcome: unknown, fate: Fate): void {
     this.clock++
     const { key } = operation
@@ -131,7 +131,7 @@ export class Ledger {
     if (fate === 'lose') account.isUnheard ||= outcome === 'done' || outcome === true
     else account.isUnheard = false
     if (isWrite(operation) && entry !== undefined && (outcome === 'done' || outcome === true)) {
-      // The same bytes once more change nothing: an earlier answer was lost, or the client has sent them twice.
+      // Writing the same bytes again changes nothing: an earlier answer was lost, or the client sent them twice.
       if (entry.bytes !== undefined && Buffer.compare(entry.bytes, operation.record) === 0) {
         if (fate !== 'lose') this.#find(account, key, entry)
         return
@@ -144,39 +144,39 @@ export class Ledger {
       if (outcome === true) this.#bookCreate(account, key, operation.record, fate === 'lose')
     } else if (outcome === 'missing') {
       this.seen.vanished++
-      this.#claim(account, entry?.end === 'gone', `finds nothing under ${key}, where there is a session`)
+      this.#claim(account, entry?.end === 'gone', `finds nothing under ${key}, which holds a session`)
     } else if (outcome !== 'done') {
       this.seen.conflicts++
       account.conflicts++
       if (account.conflicts === 2) this.seen.twice++
     } else if (entry === undefined || entry.end === 'gone') {
-      this.#fail(account, `${operation.name} of a session that is gone took place`)
+      this.#fail(account, `succeeds with ${operation.name} on a session that is gone`)
     } else if (operation.name === 'destroy') this.#bookDestroy(account, key, entry)
     else if (operation.name === 'update') this.#bookUpdate(account, key, entry, operation.record)
-    else this.#claim(account, entry.end === undefined, 'touched a mark')
+    else this.#claim(account, entry.end === undefined, 'touched a tombstone')
   }
 
-  /** An operation that the store has refused: it did not take place. */
+  /** Records an operation that the store refused. It had no effect. */
   bookRefusal(account: Account, operation: Operation): void {
     this.clock++
     this.#bookFault(account, operation, 'refuse')
     const { heir } = account
     if (operation.name !== 'destroy' || operation.key !== heir || heir === undefined) return
-    // What should have been undone stays.
+    // The record that the request tried to remove remains.
     const entry = this.#entries.get(heir)
     if (entry !== undefined) entry.isOrphan = true
     account.heir = undefined
     account.writes--
   }
 
-  // A request that only looks is not to fail because of a touch.
+  // A read must not fail because of a touch.
   #bookFault(account: Account, { name }: Operation, fate: Fate): void {
     if (name === 'touch') return
     if (fate === 'refuse' || name === 'read') account.refused++
     else account.lost++
   }
 
-  /** Somebody else ended this session. */
+  /** Records the end of a session that no request caused. */
   bookExpiry(key: string): void {
     this.clock++
     this.#end(key, 'gone')
@@ -189,16 +189,16 @@ export class Ledger {
       this.#claim(
         account,
         entry === undefined || entry.end === 'gone',
-        'reads nothing where there is a session'
+        'reads nothing from a key that holds a session'
       )
-    } else if (isMark(record)) {
-      this.#claim(account, entry?.end === 'moved', 'reads a mark where there is none')
-      this.#claim(account, isBare(record), 'reads a mark with data')
+    } else if (isTombstone(record)) {
+      this.#claim(account, entry?.end === 'moved', 'reads a tombstone that no request wrote')
+      this.#claim(account, isBare(record), 'reads a tombstone with data')
     } else {
       this.#claim(
         account,
         isDeepStrictEqual(contentOf(record), content),
-        'reads something else than was written'
+        'reads other content than was written'
       )
     }
     if (entry?.maker === account && account.step !== 'reload') {
@@ -211,7 +211,7 @@ export class Ledger {
     account.begin(content ?? EMPTY, this)
   }
 
-  // A request looks whether a record of its own is there.
+  // A request found its own record, whose answer it had lost.
   #find(account: Account, key: string, entry: Entry): void {
     if (!entry.isOrphan) return
     entry.isOrphan = false
@@ -252,14 +252,14 @@ export class Ledger {
 
   #bookUpdate(account: Account, key: string, entry: Entry, record: Uint8Array): void {
     if (key === account.heir) {
-      // Others have changed the session meanwhile: its heir gets that, too.
+      // Other requests changed the session meanwhile, so the record for the new id gets their changes too.
       entry.versions.push({ from: this.clock, until: Number.POSITIVE_INFINITY, content: contentOf(record) })
       return
     }
-    this.#claim(account, key === account.key, 'wrote to a session that is not its own')
-    this.#claim(account, entry.end === undefined, 'wrote over a mark')
+    this.#claim(account, key === account.key, 'wrote to the session of another request')
+    this.#claim(account, entry.end === undefined, 'overwrote a tombstone')
     account.writes++
-    if (isMark(record)) {
+    if (isTombstone(record)) {
       this.#bookMove(account, key)
       return
     }
@@ -278,7 +278,7 @@ export class Ledger {
     const after = heir === undefined ? undefined : this.contentOf(heir)
     this.#end(key, 'moved')
     if (heir === undefined || before === undefined || after === undefined) {
-      this.#fail(account, 'left a mark without a record that takes its place')
+      this.#fail(account, 'left a tombstone without a record for the new id')
       return
     }
     this.#compare(account, after, before)
@@ -295,19 +295,19 @@ export class Ledger {
       return
     }
     if (key !== account.key && account.step === 'destroy') {
-      // A logout ends all that the cookies of its request lead to.
+      // A logout ends every session that the cookies of its request lead to.
       this.#end(key, 'gone')
       this.#dead.add(entry.lineage)
       return
     }
-    this.#claim(account, key === account.key, 'ended a session that is not its own')
+    this.#claim(account, key === account.key, 'ended the session of another request')
     account.writes++
     if (account.step !== 'destroy') {
       const { data } = account.intent.applyTo(this.contentOf(key) ?? EMPTY)
       const isEmpty = Object.keys(data).length === 0
       this.#claim(account, account.isLoose || isEmpty, 'ended a session that has keys')
     }
-    this.#claim(account, entry.end === undefined, 'ended a mark')
+    this.#claim(account, entry.end === undefined, 'ended a tombstone')
     this.#end(key, 'gone')
     this.#dead.add(entry.lineage)
     account.hasEnded = true
@@ -323,14 +323,14 @@ export class Ledger {
     entry.end = end
   }
 
-  /** Called for a session that expired or that a store was told to forget. */
+  /** Records that a session expired or was removed from the store directly. */
   bury(key: string): void {
     const entry = this.#entries.get(key)
     if (entry?.end === undefined && entry !== undefined) this.#dead.add(entry.lineage)
     this.bookExpiry(key)
   }
 
-  // What was written is what was there, and this request's changes.
+  // Claims that the written content is the earlier content with this request's changes.
   #compare(account: Account, written: Content, before: Content): void {
     const { intent, isLoose } = account
     if (isLoose) return
@@ -339,7 +339,7 @@ export class Ledger {
       this.#claim(
         account,
         isDeepStrictEqual(intent.kept(before.data).guard, base),
-        'wrote over a change of the key whose rule is conflict'
+        'overwrote a change of the key with the rule conflict'
       )
     }
     const expected = intent.applyTo(before)
@@ -356,14 +356,13 @@ export class Ledger {
     )
   }
 
-  // Without a write of its own: at one instant since the request read it, the session was as this request would have
-  // left it.
+  // Whether the session has ever included this request's changes since the request read it.
   #isShown(account: Account): boolean {
     const { intent } = account
     return intent.isShownBy(intent.base) || this.#wasSeen(account, (content) => intent.isShownBy(content))
   }
 
-  // Whether the session has been like this at any time since the request read it.
+  // Whether any version of the session since the request read it passes the test.
   #wasSeen(account: Account, test: (content: Content) => boolean): boolean {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     return (
@@ -375,32 +374,32 @@ export class Ledger {
 
   // ------------------------------------------------------------- steps and responses
 
-  /** The session as a handler sees it: what the store held when the request read it, and its own changes. */
+  /** Checks a handler's view: the content that the request read, with its own changes. */
   checkView(account: Account, data: unknown): void {
     if (account.isLoose) return
     const expected = account.intent.applyTo(account.intent.base).data
     this.#claim(account, isDeepStrictEqual(data, expected), `sees ${show(data)} instead of ${show(expected)}`)
   }
 
-  /** `save()` has resolved: the session goes on from what the store held at an instant since it was read. */
+  /** Checks a resolved `save()`: the session continues from a version that the store held since it was read. */
   checkSaved(account: Account, data: unknown, permanent: boolean): void {
     account.isLoose = false
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     if (!account.isLoaded || entry === undefined) {
-      // An emptied session is gone, and what is set next begins one that is as permanent as this one says.
+      // An emptied session is gone. The next change begins a new one, which keeps `permanent`.
       account.intent.permanent = permanent
       return
     }
     const seen = entry.versions.filter(({ until }) => until >= account.baseAt)
     const now = seen.findLast(({ content }) => isDeepStrictEqual(content, { data, permanent }))
-    this.#claim(account, now !== undefined, `goes on from ${show(data)}, which was never there`)
+    this.#claim(account, now !== undefined, `continues from ${show(data)}, which the store never held`)
     if (now === undefined) return
-    this.#claim(account, this.#isShown(account), 'saved, and its changes are lost')
+    this.#claim(account, this.#isShown(account), 'saved, but its changes are lost')
     account.intent = new Intent(now.content)
     account.baseAt = Math.max(account.baseAt, now.from)
   }
 
-  /** `destroy()` has resolved: the session that this request had is no more, under any id. */
+  /** Checks a resolved `destroy()`: the request's session is gone under every id. */
   checkDestroyed(account: Account): void {
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     account.hasEnded = true
@@ -408,28 +407,32 @@ export class Ledger {
     account.isLoose = false
     account.begin(EMPTY, this)
     if (entry === undefined) return
-    this.#claim(account, entry.end === 'gone', 'seemed to end a session that lives')
-    this.#claim(account, this.#dead.has(entry.lineage), 'seemed to end a session that had moved')
+    this.#claim(account, entry.end === 'gone', 'reported the end of a session that still exists')
+    this.#claim(
+      account,
+      this.#dead.has(entry.lineage),
+      'reported the end of a session that continues under a new id'
+    )
   }
 
-  /** What a request asked for in its handler was refused, or may have been. */
+  /** Checks the error of a call in the handler. */
   checkFailure(account: Account, code: string | undefined): void {
     if (code === 'FST_SESSION_UNAVAILABLE') {
       this.seen.refused++
       this.#claim(account, account.refused > 0, 'was refused without a reason')
       const isTrue = account.writes === 0 && !account.isUnheard
-      this.#claim(account, isTrue, 'was told that nothing was stored, and left a trace')
+      this.#claim(account, isTrue, 'reported that nothing was stored, but a write took effect')
     } else if (code === 'FST_SESSION_UNCERTAIN') {
       this.seen.uncertain++
-      this.#claim(account, account.lost > 0, 'was told that an answer was lost')
+      this.#claim(account, account.lost > 0, 'reported a lost answer, but none was lost')
     }
   }
 
   checkAnswer(account: Account, answer: Answer | undefined): void {
     const heir = account.heir === undefined ? undefined : this.#entries.get(account.heir)
-    // The browser is offered its id, which counts only if a mark leads to it.
+    // The browser is offered this id, which is valid only if a tombstone leads to it.
     if (heir !== undefined && answer?.code === 'FST_SESSION_UNCERTAIN') heir.isOrphan = true
-    else this.#claim(account, heir === undefined, 'left a record behind that nobody knows')
+    else this.#claim(account, heir === undefined, 'left a record that no cookie leads to')
     if (answer === undefined) {
       this.#announce(account.key)
       return
@@ -440,13 +443,14 @@ export class Ledger {
     else if (status === 409) this.#checkConflict(account, code)
     else if (status === 503) {
       this.checkFailure(account, code)
-      // Perhaps it has a new id that it could not be told of.
+      // The session may have a new id that the response could not carry.
       if (code === 'FST_SESSION_UNCERTAIN') this.#announce(account.key)
       else this.#claim(account, code === 'FST_SESSION_UNAVAILABLE', `answered 503 ${code}`)
     } else if (status === 500) {
-      const isMeant = code === 'MEANT' || (code === 'FST_SESSION_DETACHED' && answer.detached !== undefined)
-      this.#claim(account, isMeant, `failed with ${code}`)
-      this.#claim(account, account.writes === 0, 'failed, and left a trace')
+      const isPlanned =
+        code === 'PLANNED' || (code === 'FST_SESSION_DETACHED' && answer.detached !== undefined)
+      this.#claim(account, isPlanned, `failed with ${code}`)
+      this.#claim(account, account.writes === 0, 'failed, but a write took effect')
     } else this.#fail(account, `answered ${status} ${code}`)
     this.#checkCookie(account, cookie)
   }
@@ -464,13 +468,13 @@ export class Ledger {
       this.#claim(
         account,
         destroyed === (detached === 'destroyed'),
-        'was not told that its session was ended'
+        'did not report that its session was ended'
       )
-      this.#claim(account, !cookie, 'sent a cookie with a session that it does not have')
+      this.#claim(account, !cookie, 'sent a cookie although it has no session')
       this.#claim(
         account,
         account.writes === 0 || detached !== 'moved',
-        'said that its changes are lost, and has stored them'
+        'reported lost changes, but stored them'
       )
       return
     }
@@ -479,9 +483,9 @@ export class Ledger {
     const isKept = account.isLoaded
       ? this.#isShown(account)
       : Object.keys(intent.applyTo(EMPTY).data).length === 0
-    this.#claim(account, isKept, `succeeded, and its changes are lost: ${show([...intent.assigned])}`)
+    this.#claim(account, isKept, `succeeded, but its changes are lost: ${show([...intent.assigned])}`)
     if (account.writes > 0 && entry?.end === undefined && account.key !== account.cameWith) {
-      this.#claim(account, cookie === account.key, 'has a new id, and sends no cookie for it')
+      this.#claim(account, cookie === account.key, 'has a new id, but sends no cookie for it')
     }
   }
 
@@ -490,7 +494,7 @@ export class Ledger {
     const { intent } = account
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     this.#claim(account, code === 'FST_SESSION_CONFLICT', `answered 409 ${code}`)
-    this.#claim(account, account.writes === 0, 'was refused, and left a trace')
+    this.#claim(account, account.writes === 0, 'was refused, but a write took effect')
     const hasMoved = entry?.end === 'moved' && account.visit.steps.some(needsTheSession)
     const isGuarded =
       intent.assigned.has('guard') &&
@@ -503,13 +507,17 @@ export class Ledger {
     if (cookie === null) {
       const { cameWith, hasEnded } = account
       const isGone = cameWith !== undefined && this.#entries.get(cameWith)?.end !== undefined
-      this.#claim(account, hasEnded || isGone, 'cleared the cookie of a session that goes on')
+      this.#claim(account, hasEnded || isGone, 'cleared the cookie of a session that still exists')
       return
     }
     const entry = this.#entries.get(cookie)
     const last = entry?.versions.at(-1)
-    this.#claim(account, last !== undefined && last.until > account.startedAt, 'sent a cookie for nothing')
-    this.#claim(account, cookie === account.key, 'sent a cookie for a session that is not its own')
+    this.#claim(
+      account,
+      last !== undefined && last.until > account.startedAt,
+      'sent a cookie that leads to no session'
+    )
+    this.#claim(account, cookie === account.key, 'sent a cookie for the session of another request')
     this.#announce(cookie)
   }
 
@@ -518,26 +526,27 @@ export class Ledger {
     if (entry !== undefined) entry.isKnown = true
   }
 
-  /** When all requests are done: what the store holds is what the ledger says. */
+  /** Compares the store with the ledger after the last request. */
   checkEnd(stored: ReadonlyMap<string, Uint8Array>): void {
     for (const [key, record] of stored) {
       const entry = this.#entries.get(key)
       if (entry === undefined || entry.end === 'gone')
-        this.violations.push('in the end: a record that should be gone')
-      else if (isMark(record) !== (entry.end === 'moved')) this.violations.push('in the end: a mark, or none')
+        this.violations.push('at the end: a record that should be gone')
+      else if (isTombstone(record) !== (entry.end === 'moved'))
+        this.violations.push('at the end: an unexpected tombstone, or a missing one')
       else if (entry.end === undefined && !isDeepStrictEqual(contentOf(record), this.contentOf(key)))
-        this.violations.push('in the end: other contents')
+        this.violations.push('at the end: the content differs')
     }
     const heirs = new Map<number, number>()
     for (const [key, { lineage, end, isKnown, isOrphan }] of this.#entries) {
-      if (end !== 'gone' && !stored.has(key)) this.violations.push('in the end: a session is missing')
+      if (end !== 'gone' && !stored.has(key)) this.violations.push('at the end: a session is missing')
       if (end !== undefined || isOrphan) continue
-      if (!isKnown) this.violations.push('in the end: a session that no browser was told of')
-      if (this.#dead.has(lineage)) this.violations.push('in the end: a session that was ended lives')
+      if (!isKnown) this.violations.push('at the end: a session whose cookie no browser got')
+      if (this.#dead.has(lineage)) this.violations.push('at the end: an ended session still exists')
       heirs.set(lineage, (heirs.get(lineage) ?? 0) + 1)
     }
     if ([...heirs.values()].some((count) => count > 1))
-      this.violations.push('in the end: a session lives twice')
+      this.violations.push('at the end: a session exists under two ids')
   }
 
   #claim(account: Account, holds: boolean, otherwise: string): void {
@@ -553,7 +562,7 @@ function isWrite(operation: Operation): operation is Extract<Operation, { record
   return operation.name === 'create' || operation.name === 'update'
 }
 
-// What must not seem to have been done to a session that went on under another id.
+// Steps that must fail if the session already has another id.
 function needsTheSession(step: Step): boolean {
   return step.do === 'destroy' || step.do === 'regenerate' || step.do === 'login'
 }

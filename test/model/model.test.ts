@@ -1,5 +1,5 @@
-// Parallel requests against the model: histories that failed once, and some that fast-check finds, the same ones each
-// time. `npm run test:hunt` looks for others.
+// Compares parallel requests with the model: histories that failed once, and random ones from a fixed seed.
+// `npm run test:hunt` tries other seeds.
 import t from 'tap'
 import fc from '../support/properties.js'
 import { Model } from './model.js'
@@ -9,7 +9,7 @@ import { regressions } from './regressions.js'
 
 const RUNS = 200
 
-t.test('whatever the order, what parallel requests leave is what they together made', async (t) => {
+t.test('parallel requests: the session ends with the changes of all, in any order', async (t) => {
   const model = await Model.open(t)
   for (const { what, plan, order } of regressions) {
     t.strictSame(await model.judge(plan, new WrittenOrder(order)), [], what)
@@ -18,9 +18,9 @@ t.test('whatever the order, what parallel requests leave is what they together m
     const violations = await model.judge(plan, foundBy(scheduler))
     if (violations.length > 0) throw new Error(violations.join('\n'))
   })
-  // To make a failure smaller takes minutes: `npx tsx test/hunt/model.ts` does, with the seed and the path that are named.
+  // Shrinking a failure takes minutes: run `npx tsx test/hunt/model.ts` with the seed and path of the message.
   const parameters = { numRuns: RUNS, includeErrorInReport: true, endOnFailure: true }
   await t.resolves(fc.assert(property, parameters), `${RUNS} runs`)
-  // What a run is about must have come up in one of them.
+  // The runs must have covered every case that the ledger counts.
   for (const [what, count] of Object.entries(model.seen)) t.ok(count > 0, what)
 })

@@ -1,4 +1,4 @@
-// The model, ready to judge: a Redis and a memory store, and processes that serve all runs.
+// The model with its stores, Redis and memory, and the Fastify instances that serve all runs.
 import type { Test } from 'tap'
 import { MemoryStore, RedisStore } from '../../lib/index.js'
 import { type RedisServer, startRedis } from '../support/redis-server.js'
@@ -23,7 +23,7 @@ export class Model {
     return model
   }
 
-  /** What this plan in this order has broken. */
+  /** Runs this plan in this order, and returns the violations. */
   async judge(plan: Plan, order: Order): Promise<string[]> {
     const { violations, operations, seen } = await carryOut(
       plan,
@@ -59,7 +59,7 @@ function inMemory(): Backend {
   const store = new MemoryStore()
   return {
     store,
-    // Ids are never used twice: what earlier runs left is in nobody's way.
+    // No id is used twice, so records of earlier runs do no harm.
     clear: async () => {},
     async dump(keys) {
       const found = new Map<string, Uint8Array>()

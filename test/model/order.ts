@@ -1,16 +1,16 @@
-// In which order operations take place that wait at the same time.
+// The order of waiting operations.
 import type { Scheduler } from 'fast-check'
 
 export interface Order {
-  /** Waits for its turn. */
+  /** Resolves when it is this operation's turn. */
   schedule(label: string): Promise<void>
-  /** How many wait. */
+  /** Number of waiting operations. */
   count(): number
-  /** Gives one of them its turn. */
+  /** Lets one waiting operation run. */
   next(): Promise<void>
 }
 
-/** An order that fast-check finds. */
+/** An order that fast-check generates. */
 export function foundBy(scheduler: Scheduler): Order {
   return {
     schedule: (label) => scheduler.schedule(Promise.resolve(), label),
@@ -20,14 +20,14 @@ export function foundBy(scheduler: Scheduler): Order {
 }
 
 /**
- * An order that is written down. What it names and never comes is left out, what it does not name comes in the order of
- * asking: so it goes on to mean something when the package asks its store for more or for less.
+ * A written order. It skips labels that never occur and runs other operations in the order of their calls. It thus
+ * stays valid when the package needs more or fewer operations.
  */
 export class WrittenOrder implements Order {
   readonly #labels: string[]
   readonly #waiting: { label: string; go(): void }[] = []
 
-  /** @param labels A line each; `0.1: update` is the update of request 1 of tab 0. */
+  /** @param labels One label per line; `0.1: update` is the update of request 1 of tab 0. */
   constructor(labels: string) {
     this.#labels = labels
       .split('\n')

@@ -1,10 +1,10 @@
-// Histories that failed once, written out: a change of what is generated does not change them.
+// Histories that failed once. They are written out, so that a change of the generated plans does not affect them.
 import type { Fate, Lane, Plan, Step, Visit } from './plan.js'
 
 interface Regression {
   what: string
   plan: Plan
-  /** What takes place one after the other; see `WrittenOrder`. */
+  /** The order of operations; see `WrittenOrder`. */
   order: string
 }
 
@@ -27,7 +27,7 @@ function plan(serializers: Plan['serializers'], ...lanes: Lane[]): Plan {
 
 export const regressions: readonly Regression[] = [
   {
-    what: 'a new id keeps nothing that another request has added',
+    what: 'regenerate(keys): the new id keeps no key that another request added',
     plan: plan(
       ['msgpack', 'json'],
       tab(visit(1, [{ do: 'regenerate', keep: 'some' }])),
@@ -57,7 +57,7 @@ export const regressions: readonly Regression[] = [
 0.0: answer of destroy`
   },
   {
-    what: 'a cookie of save() does not overwrite that of the new id',
+    what: 'save(): its cookie does not overwrite the cookie of the new id',
     plan: plan(
       ['msgpack', 'msgpack'],
       tab(
@@ -130,7 +130,7 @@ export const regressions: readonly Regression[] = [
 0.1: answer of destroy`
   },
   {
-    what: 'a turn does not leave the record of another id behind',
+    what: 'regenerate() in a queue of commits: leaves no record under another id',
     plan: plan(
       ['msgpack', 'json'],
       tab(visit(3, ['save', { do: 'delete', key: 'a' }, { do: 'toggle', value: 1 }, 'guard'])),
@@ -196,7 +196,7 @@ export const regressions: readonly Regression[] = [
 2.1: answer of update`
   },
   {
-    what: 'a change that meets two conflicts is not lost',
+    what: 'a commit with two conflicts loses no change',
     plan: plan(
       ['json', 'json', 'json'],
       tab(
@@ -227,7 +227,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'a list that grows grows once, also if its answer is lost and another request comes in between',
+    what: 'append: a value is stored once, even if its answer is lost and another request commits before the retry',
     plan: plan(
       ['json', 'json'],
       tab(visit(0, ['append'], 'ok', 'pass', 'resend')),
@@ -248,7 +248,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'what save() may have stored is not stored again by the commit',
+    what: 'save(): the commit does not repeat a change whose save() was uncertain',
     plan: plan(
       ['json', 'json'],
       tab(visit(0, ['append', 'try to save'], 'ok', 'pass', 'lose')),
@@ -268,7 +268,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'a first try that was stored is not reported as refused because of the second',
+    what: 'save(): a stored first try is not reported as refused if the second is refused',
     plan: plan(
       ['json', 'json'],
       tab(visit(0, ['append', 'try to save'], 'ok', 'pass', 'lose', 'refuse')),
@@ -277,7 +277,7 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
-    what: 'a change that is in a session under its new id is not reported as lost',
+    what: 'regenerate() in another request: a change that the new id carries is not reported as lost',
     plan: plan(['json', 'json'], tab(visit(0, ['append'], 'ok', 'pass', 'resend')), tab(visit(1, ['login']))),
     order: `
       0.0 begins
@@ -295,7 +295,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'what others appended is not appended again by a request that found its own change there already',
+    what: "a request that finds its own change in the store does not repeat another request's append",
     plan: plan(
       ['json', 'json'],
       tab(visit(0, [{ do: 'toggle', value: 1 }, 'save', { do: 'set', key: 'a' }])),
@@ -314,7 +314,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'a new id whose answers were lost is still this session when a command is sent twice after that',
+    what: 'regenerate(): after lost answers the session continues, even if a later command is sent twice',
     plan: plan(
       ['json'],
       tab(
@@ -329,7 +329,7 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
-    what: 'a session that was ended while it got a new id does not live on under that, whatever answers are lost',
+    what: 'destroy() during regenerate(): the session does not continue under the new id, even if answers are lost',
     plan: plan(
       ['json', 'json'],
       tab(
@@ -356,7 +356,7 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
-    what: 'a touch that is refused is no failure of a request that only looks',
+    what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
   }

@@ -1,4 +1,4 @@
-// Carries out one plan: real Fastify instances, a real store, and a scheduler that decides what happens next.
+// Runs one plan with real Fastify instances, a real store, and a scheduler that decides the order of operations.
 import { setImmediate as turn } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
@@ -8,14 +8,15 @@ import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
 import { EMPTY } from './intent.js'
-import { isMark, keyOf, revisionOf, UnavailableError, UncertainError } from './internals.js'
+import { isTombstone, keyOf, revisionOf, UnavailableError, UncertainError } from './internals.js'
 import { Account, Ledger } from './ledger.js'
 import { type Order, WrittenOrder } from './order.js'
 import { type Fate, KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
 const COOKIE = '__Host-session'
-/** Milliseconds. No request here is late, however busy the machine; what hangs ends the run. */
+/** The plugin's `timeout` in milliseconds: no request is late, even on a busy machine. */
 const NEVER = 3_600_000
+/** Milliseconds after which a run without progress fails. */
 const STUCK_AFTER = 120_000
 const FIRST_VISIT: Visit = {
   app: 0,
@@ -30,14 +31,14 @@ export interface Outcome {
   seen: Ledger['seen']
 }
 
-/** The store that all processes share, and a look into it beside them. */
+/** The store that all processes share, and direct access to its records. */
 export interface Backend {
   store: Store
   clear(): Promise<void>
   dump(keys: string[]): Promise<Map<string, Uint8Array>>
 }
 
-/** Processes that are built once and serve all runs. */
+/** Fastify instances that serve all runs. */
 export class Fleet {
   readonly #apps = new Map<string, Promise<FastifyInstance>>()
 
@@ -69,7 +70,7 @@ async function createProcess(options: {
   await app.register(redisSession, { store, merge, timeout: NEVER, ...options })
   await Promise.all(Object.values(serializers).map((serializer: Serializer) => serializer.load?.()))
   const current = () => caller.getStore() as Request
-  // After that of the plugin, which waits for the commit.
+  // Runs after the plugin's hook, which waits for the commit.
   app.addHook('onSend', async () => {
     current().isCommitted = true
   })
@@ -80,18 +81,18 @@ async function createProcess(options: {
   return app
 }
 
-/** One request on its way. */
+/** One request in flight. */
 class Request implements Caller {
   readonly account: Account
   readonly app: FastifyInstance
   isWaiting = false
-  /** The client is gone. */
+  /** The client has closed the connection. */
   isAbandoned = false
-  /** The operation that it stands before or behind. */
+  /** The operation that has not started or not answered yet. */
   operation: Operation | undefined
   session: Session | undefined
   isAnswered = false
-  /** Its commit is done, or none was tried. */
+  /** Its commit is done, or it needed none. */
   isCommitted = false
   /** Its handler or its commit has failed. */
   hasFailed = false
@@ -143,20 +144,20 @@ class Request implements Caller {
     this.isWaiting = false
   }
 
-  /** It goes on without the scheduler, or waits for its turn. */
+  /** Whether it still makes progress without the scheduler. */
   get isRunning(): boolean {
     if (this.isWaiting) return false
     const isOver = this.isAnswered || this.isCommitted || this.#reply?.raw.writableEnded === true
     return this.operation !== undefined || !isOver
   }
 
-  /** The client is gone, and Fastify does not call its handler, or has nobody to answer. */
+  /** Whether its client is gone and Fastify will neither call its handler nor send an answer. */
   get isLost(): boolean {
     if (this.operation !== undefined) return false
     return this.isAbandoned && (this.session === undefined || this.isCommitted || this.hasFailed)
   }
 
-  /** Whether another request of the same process has its turn, which this one may be waiting for. */
+  /** Whether this request may wait for another one of the same process and session. */
   mayWaitFor(other: Request): boolean {
     return (
       this.operation === undefined &&
@@ -164,7 +165,7 @@ class Request implements Caller {
       other.app === this.app &&
       other.account.cameWith === this.account.cameWith &&
       other.isWaiting &&
-      // It loads its session before it has a turn.
+      // Requests load their sessions in parallel and wait only with their commits.
       (other.operation?.name !== 'read' || other.session !== undefined)
     )
   }
@@ -184,7 +185,7 @@ class Request implements Caller {
     } finally {
       this.account.begins(undefined)
     }
-    if (visit.end === 'fail') throw Object.assign(new Error('as the plan says'), { code: 'MEANT' })
+    if (visit.end === 'fail') throw Object.assign(new Error('planned failure'), { code: 'PLANNED' })
     if (visit.end === 'refuse') reply.code(400)
     return {}
   }
@@ -284,7 +285,7 @@ class Request implements Caller {
         const { keep, regenerate } = account.intent
         await session.reload()
         if (!isStored) account.begin(EMPTY, ledger)
-        // A new id that was asked for stays asked for, with what it drops.
+        // The session still gets the new id that the handler requested, and drops the same keys.
         else if (regenerate && !session.isNew) {
           account.intent.regenerate = true
           if (keep !== undefined) {
@@ -342,7 +343,7 @@ class Run {
   async carryOut(): Promise<Outcome> {
     await this.backend.clear()
     this.#apps = await Promise.all(this.plan.serializers.map((_, index) => this.fleet.get(this.plan, index)))
-    // One session that all tabs of the first browser share from the beginning.
+    // All tabs of the first browser share one session from the start.
     await this.#together([{ browser: 0, visits: [FIRST_VISIT] }])
     this.#order = this.order
     await this.#together(this.plan.lanes)
@@ -367,7 +368,7 @@ class Run {
     }
   }
 
-  // Until every request waits for the scheduler, or for one that does.
+  // Resolves when every request waits for the scheduler or for another request that does.
   async #settle(failed: () => unknown): Promise<void> {
     const giveUpAt = Date.now() + STUCK_AFTER
     for (let quiet = 0; quiet < 4; ) {
@@ -376,7 +377,7 @@ class Run {
       const isQuiet =
         !this.#isExpiring &&
         active.every((request) => request.isLost || this.#requests.some((other) => request.mayWaitFor(other)))
-      // A lane that is between two requests is about to ask for the next.
+      // A lane between two requests starts the next one within a few turns of the event loop.
       quiet = isQuiet ? quiet + 1 : 0
       if (failed() !== undefined) return
       if (Date.now() > giveUpAt)
@@ -400,7 +401,7 @@ class Run {
     const { store } = this.backend
     const key = keyOf(this.#jars[browser]?.get(COOKIE) ?? '')
     const record = await store.read(key)
-    if (record === undefined || isMark(record)) return
+    if (record === undefined || isTombstone(record)) return
     await store.destroy(key, revisionOf(record))
     this.ledger.bury(key)
   }

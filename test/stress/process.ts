@@ -1,17 +1,17 @@
-// One process of the service under stress: a small application on loopback, which ends with its parent.
+// One process of the service under stress: a small application on loopback. It ends with its parent.
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { append, sum } from '../../lib/data/merge-rules.js'
 import redisSession, { RedisStore, type Session, type Store } from '../../lib/index.js'
 
-/** What a process counted, sent to the parent when it asks. */
+/** The counters of a process, which the parent asks for. */
 export interface Counts {
-  /** Calls of the update script, those that wrote, and those that came to nothing since the session was gone. */
+  /** Calls of the update script; those that wrote; and those without effect because the session was gone. */
   updates: number
   written: number
   missing: number
-  /** Milliseconds that each commit took, from the end of the handler to the response. */
+  /** Duration of each commit in milliseconds, from the end of the handler to the response. */
   commits: number[]
 }
 
@@ -41,7 +41,7 @@ await app.register(redisSession, {
   store,
   serializer,
   cookie: { secure: false },
-  // Its lists and keys grow as long as it runs.
+  // The lists and keys of a session grow until the process ends.
   maxRecordBytes: 1_048_576,
   merge: { count: sum, log: append }
 })

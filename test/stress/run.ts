@@ -1,5 +1,5 @@
-// `npm run stress`: many browsers, several processes, one Redis, and a known number of changes. In the end every
-// change is there and nothing that was ended is back, or the exit code is 1.
+// `npm run stress`: many browsers, several processes, one Redis, and a known number of changes.
+// The exit code is 1 if a change is lost or an ended session is back.
 //   --processes 4 --parallel 200 --changes 10000 --browsers 20 --serializer json --seed 1 --seconds 120
 import { once } from 'node:events'
 import { Agent } from 'node:http'
@@ -35,7 +35,7 @@ process.env.REDIS_SERVER = provideRedisServer()
 const { test, end } = lifetime()
 const { port, client: redis } = await startRedis(test)
 const deadline = setTimeout(() => {
-  console.error(`\nnot done after ${values.seconds} s`)
+  console.error(`\nnot done after ${values.seconds} s; --seconds sets the limit`)
   process.exit(1)
 }, Number(values.seconds) * 1000)
 const PROGRAM = new URL('./process.ts', import.meta.url)
@@ -55,9 +55,9 @@ try {
 for (const what of broken) console.error(`BROKEN: ${what}`)
 process.exitCode = broken.length > 0 ? 1 : 0
 
-// ------------------------------------------------------------- what is done
+// ------------------------------------------------------------- the load
 
-/** All on one session. */
+/** All requests change one session. */
 async function incrementOneSession(): Promise<void> {
   const cookie = await begin()
   const statuses = await inParallel('increments of one session', CHANGES, PARALLEL, () =>
@@ -68,10 +68,10 @@ async function incrementOneSession(): Promise<void> {
     statuses.every(({ status }) => status === 200),
     `${failures(statuses)} of ${CHANGES} increments failed`
   )
-  expect(count === CHANGES, `${count} of ${CHANGES} increments are there`)
+  expect(count === CHANGES, `${count} of ${CHANGES} increments are stored`)
 }
 
-/** Different keys, counters and lists of several sessions at once. */
+/** Requests change keys, counters and lists of several sessions. */
 async function mixedBrowsers(): Promise<void> {
   const each = Math.floor(CHANGES / BROWSERS / 4)
   const browsers = await Promise.all(
@@ -106,18 +106,18 @@ async function mixedBrowsers(): Promise<void> {
   )
   for (const { cookie, increments, keys, entries } of browsers) {
     const data = await look(cookie)
-    expect(data.count === increments, `${data.count} of ${increments} increments are there`)
-    expect(new Set(data.log as string[]).size === entries, `${data.log} of ${entries} entries are there`)
+    expect(data.count === increments, `${data.count} of ${increments} increments are stored`)
+    expect(new Set(data.log as string[]).size === entries, `${data.log} of ${entries} entries are stored`)
     const found = Object.keys(data).filter((key) => key.startsWith('k')).length
-    expect(found === keys, `${found} of ${keys} inserted keys are there`)
+    expect(found === keys, `${found} of ${keys} inserted keys are stored`)
   }
 }
 
-/** Each session is ended while its changes are on their way. */
+/** A logout ends each session while its changes are in flight. */
 async function logoutsInMidFlight(): Promise<void> {
   const before = await redis.dbsize()
   const rounds = BROWSERS * 5
-  await inParallel('sessions ended in mid-flight', rounds, 5, async () => {
+  await inParallel('sessions ended with changes in flight', rounds, 5, async () => {
     const cookie = await begin()
     const ended: Promise<Response>[] = []
     const changes = Array.from({ length: 20 }, async (_, index) => {
@@ -129,21 +129,21 @@ async function logoutsInMidFlight(): Promise<void> {
     expect(logout?.status === 200, `a logout answered ${logout?.status}`)
     expect(
       answers.every((answer) => !cookieOf(answer)),
-      'a cookie for a session that was ended'
+      'a response sets a cookie for an ended session'
     )
     const late = await send('/look', cookie)
-    expect(Object.keys(late.body).length === 0, 'a session that was ended has data')
+    expect(Object.keys(late.body).length === 0, 'an ended session has data')
     return late
   })
   const after = await redis.dbsize()
-  expect(after === before, `${after - before} sessions came back after their end`)
+  expect(after === before, `${after - before} ended sessions came back`)
 }
 
-// ------------------------------------------------------------- how
+// ------------------------------------------------------------- requests and reports
 
 async function begin(): Promise<string> {
   const cookie = cookieOf(await send('/begin', ''))
-  if (!cookie) throw new Error('no cookie for a new session')
+  if (!cookie) throw new Error('the response sets no cookie for a new session')
   return cookie
 }
 
@@ -151,13 +151,13 @@ async function look(cookie: string): Promise<Record<string, unknown>> {
   return (await send('/look', cookie)).body
 }
 
-/** To any of the processes. */
+/** Sends a request to a random process. */
 function send(path: string, cookie: string): Promise<Response> {
   const { address } = processes[Math.floor(random() * PROCESSES)] as ServiceProcess
   return exchange(agent, 'GET', address + path, cookie)
 }
 
-/** The session cookie that a response sets; empty if it clears it. */
+/** The session cookie that a response sets; empty if the response clears it. */
 function cookieOf({ cookies: [line] }: Response): string | undefined {
   const pair = line?.split(';')[0]
   return pair?.endsWith('=') ? '' : pair
@@ -184,7 +184,7 @@ async function inParallel(
   return answers
 }
 
-// One line that a terminal rewrites; a log gets the results only.
+// A terminal shows the progress in one line; a log gets only the results.
 function showProgress(what: string, done: number, total: number): void {
   if (!process.stdout.isTTY || done % 50 !== 0) return
   const filled = Math.round((30 * done) / total)
@@ -204,7 +204,7 @@ async function collect(): Promise<Counts> {
   return total
 }
 
-/** As Redis counts them. */
+/** The number of script calls by Redis' own count. */
 async function scriptCalls(): Promise<number> {
   const stats = await redis.info('commandstats')
   const calls = [...stats.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)].map(([, count]) => Number(count))
@@ -216,15 +216,15 @@ function report({ updates, written, missing, commits }: Counts, scripts: number)
   const at = (share: number) => (commits[Math.floor(share * (commits.length - 1))] ?? 0).toFixed(1)
   const conflicts = updates - written - missing
   console.log(
-    `processes ${PROCESSES}, ${PARALLEL} requests at once, serializer ${values.serializer}, seed ${values.seed}`
+    `processes ${PROCESSES}, ${PARALLEL} parallel requests, serializer ${values.serializer}, seed ${values.seed}`
   )
   console.log(
-    `committed ${written}, conflicts and retries ${conflicts}, came too late for an ended session ${missing}`
+    `committed ${written}, conflicts and retries ${conflicts}, too late for an ended session ${missing}`
   )
   console.log(
-    `round trips for each committed change ${((updates - missing) / written).toFixed(3)}, beside the read`
+    `round trips per committed change ${((updates - missing) / written).toFixed(3)}, without the read`
   )
-  console.log(`scripts that Redis has run, those of logouts included: ${scripts}`)
+  console.log(`scripts that Redis ran, including logouts: ${scripts}`)
   console.log(`commit: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`)
 }
 

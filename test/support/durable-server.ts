@@ -1,20 +1,13 @@
 // One Redis server that can be killed and frozen, and keeps what it has acknowledged where it is told to.
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
+import { halt, spawnWithLifeline } from './lifeline.js'
 import { freePort } from './redis-server.js'
-
-// Unlike the servers of the tests this one leaves its folder behind when it is killed, for the next start. The shell
-// ends with its input, which is the end of this process: the server is killed then, and the folder goes.
-const LIFELINE = `exec 3<&0
-"$@" 3<&- & server=$!
-{ read -r _ <&3; rm -rf "$0"; kill -9 $server; } 2>/dev/null & lifeline=$!
-wait $server
-kill $lifeline`
 
 export interface SingleServer {
   port: number
@@ -38,10 +31,8 @@ export async function startSingle(isDurable: boolean): Promise<SingleServer> {
   let pid: number
 
   const start = async (): Promise<void> => {
-    child = spawn('sh', ['-c', LIFELINE, folder, binary, ...settings], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true
-    })
+    // Its folder is for the next start.
+    child = spawnWithLifeline(folder, binary, settings, true)
     const ended = once(child, 'exit').then(() => {
       throw new Error(`${binary} did not start`)
     })
@@ -59,9 +50,7 @@ export async function startSingle(isDurable: boolean): Promise<SingleServer> {
     restart: start,
     async stop() {
       client.disconnect()
-      const exit = once(child, 'exit')
-      child.stdin?.end()
-      await exit
+      await halt(child)
     }
   }
 }

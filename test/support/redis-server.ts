@@ -1,5 +1,5 @@
 // A Redis server of a test's own: free port, loopback, nothing persisted, a folder of its own.
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Test } from 'tap'
 import { findRedisServer } from '../../scripts/redis-binary.js'
+import { halt, spawnWithLifeline } from './lifeline.js'
 
 export interface RedisServer {
   port: number
@@ -76,15 +77,6 @@ async function commandCounts(client: Redis): Promise<Record<string, number>> {
   return Object.fromEntries(lines.map(([, name, calls]) => [name, Number(calls)]))
 }
 
-// The server runs beside a shell that waits for the end of its input, which is the end of this process, however it
-// ends: then the server is killed. Its folder goes when it has ended.
-const LIFELINE = `exec 3<&0
-"$@" 3<&- & server=$!
-{ read -r _ <&3; kill -9 $server; } 2>/dev/null & lifeline=$!
-wait $server
-kill $lifeline
-rm -rf "$0"`
-
 async function launch(binary: string, port: number, args: string[]): Promise<ChildProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'session-redis-'))
   const settings = [
@@ -93,11 +85,7 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
     '--save',
     ''
   ].flat()
-  // In a process group of its own: Ctrl-C is for this process, which may still need the server.
-  const child = spawn('sh', ['-c', LIFELINE, folder, binary, ...settings, ...args], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true
-  })
+  const child = spawnWithLifeline(folder, binary, [...settings, ...args])
   const probe = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
   probe.on('error', () => {})
   const failed = async (work: Promise<unknown>, why: string): Promise<never> => {
@@ -120,13 +108,6 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
     probe.disconnect()
   }
   return child
-}
-
-async function halt(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.stdin?.end()
-  await exit
 }
 
 /** A port on loopback that was free a moment ago. */

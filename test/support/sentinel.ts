@@ -1,5 +1,4 @@
 // A primary with replicas under Sentinel, a test's own, on loopback.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +7,7 @@ import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { findRedisServer } from '../../scripts/redis-binary.js'
 import { until } from './gate.js'
+import { halt, spawnWithLifeline } from './lifeline.js'
 import { freePort, type RedisServer, startRedis } from './redis-server.js'
 
 export interface SentinelOptions {
@@ -97,36 +97,18 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
   }
 }
 
-// As in redis-server.ts: the sentinel ends with the input of its shell, which is the end of this process.
-const LIFELINE = `exec 3<&0
-"$@" 3<&- & server=$!
-{ read -r _ <&3; kill -9 $server; } 2>/dev/null & lifeline=$!
-wait $server
-kill $lifeline
-rm -rf "$0"`
-
 async function startOne(t: Test, settings: string[]): Promise<Redis> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'session-sentinel-'))
   const file = join(folder, 'sentinel.conf')
   const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...settings]
   writeFileSync(file, `${lines.join('\n')}\n`)
-  const child = spawn(
-    'sh',
-    ['-c', LIFELINE, folder, findRedisServer() ?? 'redis-server', file, '--sentinel'],
-    {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true
-    }
-  )
+  const child = spawnWithLifeline(folder, findRedisServer() ?? 'redis-server', [file, '--sentinel'])
   const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
   client.on('error', () => {})
   t.teardown(async () => {
     client.disconnect()
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const exit = once(child, 'exit')
-    child.stdin.end()
-    await exit
+    await halt(child)
   })
   await Promise.race([
     client.ping(),

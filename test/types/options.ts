@@ -77,7 +77,7 @@ export function theRest(): void {
   options({
     prefix: 'app:',
     secret: ['newest', new Uint8Array(32)],
-    cookie: { name: 'sid', secure: 'auto', sameSite: 'strict', httpOnly: true },
+    cookie: { name: 'sid', secure: 'auto', sameSite: 'strict', priority: 'high', httpOnly: true },
     idleTimeout: 60,
     permanentLifetime: 60,
     absoluteTimeout: 60,
@@ -92,6 +92,8 @@ export function theRest(): void {
   })
   // @ts-expect-error: it follows from the lifetime of the session
   options({ cookie: { maxAge: 1 } })
+  // @ts-expect-error: no such priority
+  options({ cookie: { priority: 'highest' } })
   // @ts-expect-error: no script needs to read it
   options({ cookie: { httpOnly: false } })
   // @ts-expect-error: not a rule
