@@ -1,5 +1,5 @@
-// The near cache: records in the memory of this process, in front of Redis, which says when one was written. A record that
-// was replaced or removed is served for at most `maxStale` after that was answered; a commit still compares revisions.
+// The near cache: records in the memory of this process, in front of Redis, which reports every write. A record that was
+// replaced or removed is served for at most `maxStale` after that write was answered. Commits compare revisions as ever.
 import { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'

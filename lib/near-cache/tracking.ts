@@ -1,6 +1,7 @@
-// Redis names the keys that were written on a connection of their own (client-side caching in broadcast mode). Between two
-// connections nothing is promised, but on this one all invalidations of what was answered before a PING come before its
-// answer: so each answered PING is a lease. https://redis.io/docs/latest/develop/reference/client-side-caching/
+// The tracking connection: Redis reports the written keys on it (client-side caching in broadcast mode). Nothing orders
+// messages of two connections. On this one, the invalidations of all writes that were answered before a PING was sent
+// arrive before the answer to that PING. So each answered PING is a lease.
+// https://redis.io/docs/latest/develop/reference/client-side-caching/
 import type { Redis, RedisOptions } from 'ioredis'
 import { clearInterval, now, setInterval, setTimeout } from '../clock.js'
 import type { Log } from '../events.js'
@@ -12,18 +13,18 @@ const CHANNEL = '__redis__:invalidate'
 const PINGS_PER_LEASE = 4
 /** Milliseconds until the next attempt after one that failed. */
 const RETRY_AFTER = 1_000
-/** Redis will say the same next time: it does not know the command, or the user may not use it. */
+/** Trying again is useless: Redis does not know the command, or the user may not use it. */
 const REFUSED = /^(ERR|NOPERM)\b/
 const NOT_THE_SAME = 'INFO does not show that its connections lead to one server'
 
 const SETTINGS = {
-  // ioredis drops the pushes of RESP3. It would subscribe again by itself, but not turn the tracking on again.
+  // ioredis drops the pushes of RESP3. After a reconnect it would subscribe again, but not turn tracking on again.
   protocol: 2,
   autoResubscribe: false,
   keyPrefix: '',
   lazyConnect: false,
   enableAutoPipelining: false,
-  // What a lost connection has not answered fails at once.
+  // Commands that a lost connection has not answered fail at once.
   autoResendUnfulfilledCommands: false,
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
@@ -56,7 +57,7 @@ export class Tracking {
   /** When the last PING that was answered was sent, as `now()`. */
   #leasedAt = Number.NEGATIVE_INFINITY
 
-  /** @param onWritten Called with each key that was written; without one if any key may have been. */
+  /** @param onWritten Called with each key that was written, and with `undefined` if any key may have been. */
   constructor(client: Redis, options: TrackingOptions, onWritten: (key: string | undefined) => void) {
     const { maxStale } = options
     this.#client = client
@@ -69,7 +70,7 @@ export class Tracking {
     this.#subscriber.on('ready', () => this.#arm())
     this.#subscriber.on('close', this.#disarm)
     this.#subscriber.on('error', this.#disarm)
-    // A client ends for good if it is disconnected while it connects, as a failover does.
+    // ioredis gives up for good if it is disconnected while it connects, as in a failover.
     this.#subscriber.on('end', () => setTimeout(() => this.#reconnect(), RETRY_AFTER).unref())
     this.#subscriber.on('messageBuffer', (_channel, keys: Buffer[] | null) => this.#pass(keys))
     this.#pinging = setInterval(() => this.#renew(), maxStale / PINGS_PER_LEASE).unref()
@@ -103,14 +104,14 @@ export class Tracking {
       const isSame = server !== undefined && server === runId(await this.#client.info('server'))
       if (!isSame) throw new Error(NOT_THE_SAME)
       await this.#ping()
-      // Unless a connection was lost meanwhile.
+      // Not if a connection was lost meanwhile.
       if (attempt === this.#attempt) this.#isArmed = true
     } catch (error) {
       if (attempt === this.#attempt) this.#fail(error as Error, attempt)
     }
   }
 
-  // An arrow: it is added to the client, and removed.
+  // An arrow function, so that it can be removed from the client again.
   readonly #disarm = (): void => {
     this.#attempt = undefined
     this.#isArmed = false
