@@ -148,8 +148,7 @@ async function readOne(slot: number): Promise<void> {
   // What has ended may not come back.
   const generation = (generations[slot] ?? 1) - (Math.random() < 0.05 ? 1 : 0)
   const version = await serve(keyOf(slot, generation))
-  // Its owner begins another one also when it does not know that this one was stored.
-  if (version !== ENDED && Math.random() > 0.02) return
+  if (version !== ENDED) return
   if ((await serve(keyOf(slot, generation + 1))) !== ENDED) generations[slot] = generation + 1
 }
 
@@ -226,12 +225,15 @@ async function change(session: Owned): Promise<void> {
 }
 
 async function begin(session: Owned): Promise<void> {
-  // Also after a creation that was not answered: nobody else takes its key.
-  session.generation++
   const record = recordOf({ ...newHeader(false, LIFETIMES, Date.now()), tag: 1 })
-  const key = keyOf(session.slot, session.generation)
-  if (!(await near.create(key, record.bytes, later()))) throw new Error(`${key} is there`)
-  session.record = record
+  const key = keyOf(session.slot, session.generation + 1)
+  if (await near.create(key, record.bytes, later())) session.record = record
+  else {
+    // An earlier creation was not answered.
+    const there = await near.read(key)
+    session.record = there && openRecord(there)
+  }
+  session.generation++
   note(key, 1, task.process)
 }
 
