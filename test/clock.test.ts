@@ -1,4 +1,4 @@
-// Fake timers of a test stop neither reads nor deadlines.
+// Fake timers in an application's tests must stop neither reads nor deadlines.
 
 import { mock } from 'node:test'
 import t from 'tap'
@@ -9,7 +9,7 @@ import { startRedis } from './support/redis-server.js'
 
 type Timers = Pick<typeof globalThis, 'setImmediate' | 'setInterval' | 'setTimeout' | 'performance'>
 
-// What sinon and vitest do, by hand.
+// Does by hand what sinon and vitest do.
 function replaceTimers(): () => void {
   const names = ['setImmediate', 'setInterval', 'setTimeout', 'performance'] as const
   const real = Object.fromEntries(names.map((name) => [name, globalThis[name]])) as unknown as Timers
@@ -28,11 +28,11 @@ const FAKES: Record<string, () => () => void> = {
     mock.timers.enable({ apis: ['setImmediate', 'setInterval', 'setTimeout'] })
     return () => mock.timers.reset()
   },
-  'timers replaced by hand': replaceTimers
+  'a hand-written replacement': replaceTimers
 }
 
 for (const [name, fake] of Object.entries(FAKES)) {
-  t.test(`sessions are read and written with the fake timers of ${name}`, async (t) => {
+  t.test(`fake timers (${name}): sessions are read and written`, async (t) => {
     const redis = await startRedis(t)
     const app = await createApp(t, { redis: redis.url })
     app.get('/count', async ({ session }) => {
@@ -52,7 +52,7 @@ for (const [name, fake] of Object.entries(FAKES)) {
     }
   })
 
-  t.test(`a store that does not answer is given up with the fake timers of ${name}`, async (t) => {
+  t.test(`fake timers (${name}): timeout still applies to a store that does not answer`, async (t) => {
     const memory = new MemoryStore()
     t.teardown(() => memory.close())
     const store = {

@@ -19,7 +19,7 @@ async function codecFor(serializer: Serializer, limit = 1_048_576): Promise<Code
   return codec
 }
 
-/** Two references to one object, level by level: a few hundred bytes in memory, 2^levels in most encodings. */
+/** Two references to one object at each level: a few hundred bytes in memory, 2^levels in most encodings. */
 function graph(levels: number): unknown {
   let value: unknown = { text: 'leaf' }
   for (let level = 0; level < levels; level++) value = { left: value, right: value }
@@ -29,7 +29,7 @@ function graph(levels: number): unknown {
 for (const serializer of all) {
   const { name } = serializer
 
-  t.test(`${name}: a session may be as large as maxRecordBytes, and no larger`, async (t) => {
+  t.test(`maxRecordBytes with ${name}: a session may be exactly that large, and no larger`, async (t) => {
     const data = { text: 'x'.repeat(500), list: [1, 2, 3] }
     const { payload } = (await codecFor(serializer)).encode(data)
     const exact = await codecFor(serializer, recordBytes(payload.length))
@@ -46,7 +46,7 @@ for (const serializer of all) {
     })
   })
 
-  t.test(`${name}: a graph of shared objects is refused before it is encoded`, async (t) => {
+  t.test(`encode() with ${name}: a graph of shared objects is refused before it is encoded`, async (t) => {
     const codec = await codecFor(serializer)
     for (const levels of [24, 64, 1_000]) {
       t.throws(() => codec.encode({ small: 1, graph: graph(levels) }), {
@@ -58,21 +58,24 @@ for (const serializer of all) {
     t.same(codec.decode(serializer.tag, codec.encode({ graph: graph(8) }).payload), { graph: graph(8) })
   })
 
-  t.test(`${name}: 1,000 levels are stored, 10,000 are refused by key and type`, async (t) => {
-    const codec = await codecFor(serializer)
-    const data = { deep: nest(1_000) }
-    t.ok(
-      codec
-        .encode(codec.decode(serializer.tag, codec.encode(data).payload))
-        .payload.equals(codec.encode(data).payload)
-    )
-    t.throws(() => codec.encode({ fine: 1, deep: nest(10_000) }), {
-      code: 'FST_SESSION_ENCODE',
-      message: `serializer ${name} cannot encode deep (Array)`
-    })
-  })
+  t.test(
+    `encode() with ${name}: 1,000 levels are stored; 10,000 are refused with key and type`,
+    async (t) => {
+      const codec = await codecFor(serializer)
+      const data = { deep: nest(1_000) }
+      t.ok(
+        codec
+          .encode(codec.decode(serializer.tag, codec.encode(data).payload))
+          .payload.equals(codec.encode(data).payload)
+      )
+      t.throws(() => codec.encode({ fine: 1, deep: nest(10_000) }), {
+        code: 'FST_SESSION_ENCODE',
+        message: `serializer ${name} cannot encode deep (Array)`
+      })
+    }
+  )
 
-  t.test(`${name}: an object inside itself`, async (t) => {
+  t.test(`encode() with ${name}: an object inside itself is refused or restored`, async (t) => {
     const codec = await codecFor(serializer)
     const tree: Dictionary = { name: 'root', children: [] }
     ;(tree.children as unknown[]).push({ parent: tree })
@@ -90,7 +93,7 @@ for (const serializer of all) {
   })
 }
 
-t.test('the limit counts binary data before it is encoded', async (t) => {
+t.test('maxRecordBytes: binary data counts before it is encoded', async (t) => {
   const codec = await codecFor(superjson, 1_000)
   const sizes = { bytes: new Uint8Array(2_000), buffer: new ArrayBuffer(2_000), text: 'x'.repeat(2_000) }
   for (const [key, value] of Object.entries({
@@ -105,7 +108,7 @@ t.test('the limit counts binary data before it is encoded', async (t) => {
   }
 })
 
-t.test('a list with gaps counts as long as it is', async (t) => {
+t.test('maxRecordBytes: a sparse list counts with its full length', async (t) => {
   const gaps: number[] = []
   gaps[2 ** 32 - 2] = 1
   for (const serializer of all) {
@@ -114,13 +117,13 @@ t.test('a list with gaps counts as long as it is', async (t) => {
   }
 })
 
-/** Data beyond one of the bounds, within a record of 64 KB. */
+/** Data that exceeds one of the limits but fits into a record of 64 KB. */
 const tooMuch: Record<string, () => unknown> = {
   '16384 values': () => Array(16_384).fill(1),
   '8192 objects': () => Array.from({ length: 8_192 }, () => []),
-  '8192 objects, of what JSON has no word for': () => Array.from({ length: 8_192 }, () => undefined),
+  '8192 objects, for values that JSON lacks': () => Array.from({ length: 8_192 }, () => undefined),
   '2048 entries of Maps and Sets': () => new Set(Array.from({ length: 2_048 }, (_, n) => n)),
-  '2048 entries of Maps and Sets, all in all': () =>
+  '2048 entries of Maps and Sets, in total': () =>
     Array.from(
       { length: 683 },
       () =>
@@ -129,7 +132,7 @@ const tooMuch: Record<string, () => unknown> = {
           [3, 4]
         ])
     ),
-  '2048 entries of Maps and Sets, empty ones too': () => Array.from({ length: 2_049 }, () => new Set()),
+  '2048 entries of Maps and Sets, counting empty ones': () => Array.from({ length: 2_049 }, () => new Set()),
   '1024 Errors, RegExps and URLs': () =>
     Array.from({ length: 1_025 }, (_, n) => [new Error('x'), /x/, new URL('http://a')][n % 3]),
   '262144 characters of keys': () => {
@@ -141,7 +144,7 @@ const tooMuch: Record<string, () => unknown> = {
   '65536 bytes, in digits': () => Array(20).fill(1n << 40_000n)
 }
 
-t.test('a session holds no more than is cheap to decode, to compare and to encode', async (t) => {
+t.test('encode(): data that is expensive to decode, compare or encode is refused', async (t) => {
   for (const serializer of [superjson, msgpack, v8]) {
     const codec = await codecFor(serializer, 65_536)
     for (const [name, create] of Object.entries(tooMuch)) {
@@ -163,7 +166,7 @@ t.test('a session holds no more than is cheap to decode, to compare and to encod
   }
 })
 
-t.test('what an error was caused by is weighed as well', async (t) => {
+t.test('encode(): the cause of an Error counts too', async (t) => {
   for (const serializer of all) {
     const codec = await codecFor(serializer, 65_536)
     t.throws(() => codec.encode({ error: new Error('x', { cause: graph(40) }) }), {
@@ -172,7 +175,7 @@ t.test('what an error was caused by is weighed as well', async (t) => {
   }
 })
 
-t.test('what decodes to more than may be stored is refused before anybody looks at it', async (t) => {
+t.test('decode(): data beyond the limits is refused before anyone reads it', async (t) => {
   for (const [name, create] of Object.entries(tooMuch)) {
     const codec = await codecFor({ ...v8, decode: () => ({ big: create() }) }, 65_536)
     const [what] = name.split(',')
@@ -186,14 +189,14 @@ t.test('what decodes to more than may be stored is refused before anybody looks 
   t.throws(() => codec.decode(v8.tag, Buffer.alloc(1)), { message: 'it decodes to more than 1024 levels' })
 })
 
-t.test('a value that says of itself that it is too much is refused by its key', async (t) => {
+t.test('encode(): a toJSON() that returns too many levels is refused by key', async (t) => {
   const codec = await codecFor(json)
   t.throws(() => codec.encode({ fine: 1, odd: { toJSON: () => nest(5_000) } }), {
     message: 'serializer json cannot encode odd (Object)'
   })
 })
 
-t.test('a function that occurs twice leaves no record that cannot be decoded', async (t) => {
+t.test('encode(): a function that occurs twice never leaves a record that cannot be decoded', async (t) => {
   const run = (): number => 1
   for (const serializer of all) {
     const codec = await codecFor(serializer)
@@ -206,7 +209,7 @@ t.test('a function that occurs twice leaves no record that cannot be decoded', a
   }
 })
 
-t.test('msgpack is not asked for what lies inside itself', async (t) => {
+t.test('encode(): msgpack is not called for an object inside itself', async (t) => {
   let calls = 0
   const encode = (data: Dictionary) => {
     if (Array.isArray(data.tree)) calls++
@@ -221,7 +224,7 @@ t.test('msgpack is not asked for what lies inside itself', async (t) => {
   t.equal(calls, 0)
 })
 
-t.test('messages about keys stay short and cheap, whatever the number of keys', async (t) => {
+t.test('encode(): error messages stay short and cheap, however many keys there are', async (t) => {
   const codec = await codecFor(json, 65_536)
   const shared = Array.from({ length: 1_000 }, (_, n) => ({ n }))
   const many = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`k${n}`, n % 7 ? 1 : shared]))
@@ -242,14 +245,14 @@ t.test('messages about keys stay short and cheap, whatever the number of keys', 
   t.ok(calls < 1_000, `${calls} calls`)
 })
 
-t.test('three keys are named, the largest first', async (t) => {
+t.test('encode(): a session that is too large names its three largest keys, largest first', async (t) => {
   const codec = await codecFor(json, 100)
   const data = { a: 'x'.repeat(10), b: 'x'.repeat(30), c: 'x'.repeat(20), d: 'x'.repeat(20) }
   t.throws(() => codec.encode(data), { message: /largest keys: b \(38\), c \(28\), d \(28\)$/ })
 })
 
 t.test(
-  'a key that the serializer refuses is named by its weight where the session is too large',
+  'encode(): a key that the serializer refuses is listed by size when the session is too large',
   async (t) => {
     const codec = await codecFor(json, 100)
     t.throws(() => codec.encode({ a: 'x'.repeat(60), big: 1n, c: 'x'.repeat(50) }), {
@@ -259,13 +262,13 @@ t.test(
   }
 )
 
-t.test('a value that says itself how it is encoded is not weighed by what is in it', async (t) => {
+t.test('encode(): a value with toJSON() counts by what toJSON() returns', async (t) => {
   const codec = await codecFor(json, 100)
   const big = { text: 'x'.repeat(1_000), toJSON: () => 'small' }
   t.same(codec.decode(json.tag, codec.encode({ big }).payload), { big: 'small' })
 })
 
-t.test('a serializer may answer with a text, and use the same bytes again for the next call', async (t) => {
+t.test('encode(): a serializer may return a string, or reuse its buffer in the next call', async (t) => {
   const scratch = Buffer.alloc(100)
   for (const encode of [
     (data: Dictionary) => JSON.stringify(data),
@@ -278,12 +281,12 @@ t.test('a serializer may answer with a text, and use the same bytes again for th
   }
 })
 
-t.test('a serializer that answers with neither bytes nor text is refused by the key', async (t) => {
+t.test('encode(): a serializer that returns neither bytes nor a string is refused by key', async (t) => {
   const codec = await codecFor({ ...json, encode: (() => undefined) as unknown as Serializer['encode'] })
   t.throws(() => codec.encode({ userId: 1 }), { message: 'serializer json cannot encode userId (number)' })
 })
 
-t.test('every key that is refused is named, and no other', async (t) => {
+t.test('encode(): an error names every refused key and no other', async (t) => {
   const codec = await codecFor(json)
   t.throws(() => codec.encode({ fine: 1, big: 1n, list: [1n] }), {
     message: 'serializer json cannot encode big (bigint), list (Array)'
@@ -301,14 +304,14 @@ t.test('every key that is refused is named, and no other', async (t) => {
   })
 })
 
-t.test('a payload of an unknown serializer is refused by its tag', async (t) => {
+t.test('decode(): a payload of an unknown serializer is refused by its tag', async (t) => {
   const codec = await codecFor(json)
-  t.ok(codec.isReady(77), 'there is nothing to load')
+  t.ok(codec.isReady(77), 'nothing to load')
   await codec.load(77)
   t.throws(() => codec.decode(77, Buffer.from('{}')), { message: 'no serializer has its tag 77' })
 })
 
-t.test('each serializer reads what it wrote, whichever one writes now', async (t) => {
+t.test('decode(): each serializer reads what it wrote, whichever one writes now', async (t) => {
   const codec = await codecFor(json)
   for (const { tag } of all) {
     await codec.load(tag)
@@ -319,7 +322,7 @@ t.test('each serializer reads what it wrote, whichever one writes now', async (t
   t.equal(codec.encode({ userId: 1 }, 77).payload.toString(), '{"userId":1}', 'an unknown tag')
 })
 
-t.test('what a serializer needs is loaded once, when it is needed', async (t) => {
+t.test('load(): a serializer is loaded once, when it is first needed', async (t) => {
   let loads = 0
   const slow: Serializer = {
     ...v8,
@@ -332,14 +335,14 @@ t.test('what a serializer needs is loaded once, when it is needed', async (t) =>
   t.equal(loads, 0)
   t.notOk(codec.isReady(slow.tag))
   const both = Promise.all([codec.load(slow.tag), codec.load(slow.tag)])
-  t.notOk(codec.isReady(slow.tag), 'not before it is done')
+  t.notOk(codec.isReady(slow.tag), 'not before load() has finished')
   await both
   await codec.load(slow.tag)
   t.ok(codec.isReady(slow.tag))
   t.equal(loads, 1)
 })
 
-t.test('only an object is a session', async (t) => {
+t.test('decode(): only a plain object is accepted as a session', async (t) => {
   const results = [undefined, null, 5, 'text', [], new Map(), new Date(), () => {}, new (class Session {})()]
   for (const result of results) {
     const codec = await codecFor({ ...v8, decode: () => result as unknown as Dictionary })
@@ -353,7 +356,7 @@ t.test('only an object is a session', async (t) => {
   t.same(Object.keys(codec.decode(v8.tag, Buffer.alloc(1))), [])
 })
 
-t.test('of two serializers with one tag the later one reads, and the writer before all', async (t) => {
+t.test('decode(): if two serializers share a tag, the writer reads, then the later one', async (t) => {
   const named = (name: string): Serializer => ({ ...v8, name, decode: () => ({ name }) })
   const codec = new Codec(json, [named('first'), named('second')], 1_000)
   t.same(codec.decode(v8.tag, Buffer.alloc(1)), { name: 'second' })
@@ -361,7 +364,7 @@ t.test('of two serializers with one tag the later one reads, and the writer befo
   t.same(writing.decode(v8.tag, Buffer.alloc(1)), { name: 'writer' })
 })
 
-t.test('an error of a serializer does not show through', async (t) => {
+t.test('decode(): an error of a serializer does not leak into ours', async (t) => {
   const codec = await codecFor({
     ...v8,
     decode() {
@@ -377,7 +380,7 @@ t.test('an error of a serializer does not show through', async (t) => {
   }
 })
 
-t.test('types have the names that people call them by, and no name that is data', async (t) => {
+t.test('typeName(): values have the names of their classes, and never data', async (t) => {
   class Money {}
   class Invoice {
     readonly total = 1
@@ -406,7 +409,7 @@ t.test('types have the names that people call them by, and no name that is data'
   t.equal(typeName(Object.create({ constructor: 'canary' })), 'object')
 })
 
-t.test('a value that resists is named all the same', (t) => {
+t.test('typeName(): a value that throws when inspected still gets a name', (t) => {
   const { proxy, revoke } = Proxy.revocable({}, {})
   revoke()
   class Sly {
@@ -439,36 +442,42 @@ async function codecOf(writer: Serializer): Promise<Codec> {
   return codec
 }
 
-t.test('a process that writes with another serializer loses nothing of what a record holds', async (t) => {
-  const some = samples.filter(({ name }) => !name.startsWith('10,000'))
-  for (const before of all) {
-    const old = await codecOf(before)
-    for (const after of all) {
-      const young = await codecOf(after)
-      for (const { name, value } of some) {
-        let record: Buffer
-        try {
-          record = old.encode({ value }).payload
-        } catch {
-          continue
+t.test(
+  'encodeLike(): a process that writes with another serializer loses nothing from a record',
+  async (t) => {
+    const some = samples.filter(({ name }) => !name.startsWith('10,000'))
+    for (const before of all) {
+      const old = await codecOf(before)
+      for (const after of all) {
+        const young = await codecOf(after)
+        for (const { name, value } of some) {
+          let record: Buffer
+          try {
+            record = old.encode({ value }).payload
+          } catch {
+            continue
+          }
+          // The original record, then a change by the new process, by the old one, and by the new one again.
+          const held = old.decode(before.tag, record)
+          let tag = before.tag
+          for (const [n, codec] of [young, old, young].entries()) {
+            const written = codec.encodeLike({ ...codec.decode(tag, record), [`change${n}`]: n }, tag)
+            ;({ tag } = written)
+            record = written.record.payload
+          }
+          const { value: back, ...changes } = old.decode(tag, record)
+          t.ok(
+            isEqual(back, held.value, new Budget()),
+            `${name} in ${before.name}, changed with ${after.name}`
+          )
+          t.same(changes, { change0: 0, change1: 1, change2: 2 })
         }
-        // What it holds, then a change by the new process, by the old one, and by the new one again.
-        const held = old.decode(before.tag, record)
-        let tag = before.tag
-        for (const [n, codec] of [young, old, young].entries()) {
-          const written = codec.encodeLike({ ...codec.decode(tag, record), [`change${n}`]: n }, tag)
-          ;({ tag } = written)
-          record = written.record.payload
-        }
-        const { value: back, ...changes } = old.decode(tag, record)
-        t.ok(isEqual(back, held.value, new Budget()), `${name} in ${before.name}, changed with ${after.name}`)
-        t.same(changes, { change0: 0, change1: 1, change2: 2 })
       }
     }
   }
-})
+)
 
-t.test('whatever a record holds, it is the same after a deployment and back', async (t) => {
+t.test('encodeLike(): any record is the same after a deployment and its rollback', async (t) => {
   const pairs = all.flatMap((before) => all.map((after) => [before, after] as const))
   const codecs = new Map<Serializer, Codec>()
   for (const serializer of all) codecs.set(serializer, await codecOf(serializer))
@@ -502,29 +511,32 @@ t.test('whatever a record holds, it is the same after a deployment and back', as
   )
 })
 
-t.test('a record moves to the serializer of the writer as soon as that keeps all of it', async (t) => {
-  const codec = await codecOf(json)
-  const { tag } = msgpack
-  t.match(codec.encodeLike({ n: 1 }, tag), { tag: json.tag, keys: [] })
-  t.match(codec.encodeLike({ n: 1, at: new Date(0) }, tag), { tag, keys: ['at'] })
-  t.match(codec.encodeLike({ n: 1, big: 1n }, tag), { tag, keys: ['big'] })
-  t.match(codec.encodeLike({ n: 1 }, 77), { tag: json.tag, keys: [] }, 'of an unknown one')
-  t.match(codec.encodeLike({ n: 1 }, json.tag), { tag: json.tag, keys: [] }, 'of its own')
-})
+t.test(
+  'encodeLike(): a record moves to the serializer of the writer once that one keeps everything',
+  async (t) => {
+    const codec = await codecOf(json)
+    const { tag } = msgpack
+    t.match(codec.encodeLike({ n: 1 }, tag), { tag: json.tag, keys: [] })
+    t.match(codec.encodeLike({ n: 1, at: new Date(0) }, tag), { tag, keys: ['at'] })
+    t.match(codec.encodeLike({ n: 1, big: 1n }, tag), { tag, keys: ['big'] })
+    t.match(codec.encodeLike({ n: 1 }, 77), { tag: json.tag, keys: [] }, 'unknown serializer')
+    t.match(codec.encodeLike({ n: 1 }, json.tag), { tag: json.tag, keys: [] }, 'same serializer')
+  }
+)
 
-t.test('what is too much to compare stays with its serializer', async (t) => {
+t.test('encodeLike(): data that is too large to compare stays with its serializer', async (t) => {
   const codec = await codecOf(msgpack)
   const list = Array.from({ length: 1_000 }, (_, n) => ({ n: [[n]] }))
   const data = { set: new Set(structuredClone(list).reverse()), n: 1 }
   t.match(codec.encodeLike(data, v8.tag), { tag: msgpack.tag, keys: [] })
-  // In another order, which a Set does not mind.
+  // The order differs, which does not matter for a Set.
   const odd = { ...msgpack, decode: () => ({ set: new Set(structuredClone(list).reverse()) }) }
   const both = new Codec(odd, [v8], 65_536)
   await both.load(odd.tag)
   t.match(both.encodeLike({ set: new Set(list) }, v8.tag), { tag: v8.tag, keys: ['set'] })
 })
 
-t.test('what the old serializer never kept does not hold a record back', async (t) => {
+t.test('encodeLike(): values that the old serializer never kept do not hold a record back', async (t) => {
   const codec = await codecOf(msgpack)
   const { tag } = json
   t.match(codec.encodeLike({ at: new Date(0), big: 1n }, tag), { tag: msgpack.tag, keys: [] })
@@ -532,13 +544,13 @@ t.test('what the old serializer never kept does not hold a record back', async (
   t.throws(() => codec.encodeLike({ symbol: Symbol('s'), big: 1n }, tag), { code: 'FST_SESSION_ENCODE' })
 })
 
-t.test('a key __proto__ of the session itself is refused, whoever wrote it', async (t) => {
+t.test('decode(): a session with the key __proto__ is refused, whichever serializer wrote it', async (t) => {
   const codec = new Codec(serializers.json, Object.values(serializers), 65_536)
   const payload = Buffer.from('{"__proto__":{"admin":true},"n":1}')
   t.throws(() => codec.decode(serializers.json.tag, payload), { message: 'it has the key __proto__' })
 })
 
-t.test('an encode() that is async is an error, and leaves no rejection behind', async (t) => {
+t.test('encode(): an async encode() is an error and leaves no unhandled rejection', async (t) => {
   const later = {
     name: 'later',
     tag: 99,

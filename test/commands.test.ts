@@ -1,11 +1,11 @@
-// What requests cost, counted by Redis itself.
+// The Redis commands that requests cost, counted by Redis.
 import t from 'tap'
 import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { startRedis } from './support/redis-server.js'
 
 for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
-  t.test(`requests with ${serializer} cost these Redis commands and no more`, async (t) => {
+  t.test(`requests with ${serializer} cost exactly these Redis commands`, async (t) => {
     const redis = await startRedis(t)
     const app = await createApp(t, { redis: redis.url, serializer })
     app.get('/unused', async () => ({}))
@@ -38,14 +38,14 @@ for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
       return redis.commands()
     }
     await redis.commands()
-    t.same(await costOf('/unused'), {}, 'no cookie, session not looked at')
-    t.same(await costOf('/look'), {}, 'no cookie, session looked at')
+    t.same(await costOf('/unused'), {}, 'no cookie, session not read')
+    t.same(await costOf('/look'), {}, 'no cookie, session read')
     t.same(await costOf('/login'), { set: 1 }, 'a new session')
-    t.same(await costOf('/unused'), { get: 1 }, 'a session, not looked at')
+    t.same(await costOf('/unused'), { get: 1 }, 'existing session, not read')
     t.same(await costOf('/look'), { get: 1 }, 'a read; no touch is due')
-    t.same(await costOf('/objects'), { get: 1 }, 'objects handed out and left alone')
-    t.same(await costOf('/same'), { get: 1 }, 'a key set to what it was')
-    t.same(await costOf('/there-and-back'), { get: 1 }, 'a change undone')
+    t.same(await costOf('/objects'), { get: 1 }, 'objects read and not changed')
+    t.same(await costOf('/same'), { get: 1 }, 'a key set to the same value')
+    t.same(await costOf('/there-and-back'), { get: 1 }, 'a change that was undone')
     t.same(
       await costOf('/add'),
       { get: 1, evalsha: 1, getrange: 1, set: 1 },
@@ -56,13 +56,13 @@ for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
       { get: 1, evalsha: 1, getrange: 1, set: 1 },
       'a modification: one read, one script'
     )
-    t.same(await costOf('/empty'), { get: 1, evalsha: 1, getrange: 1, del: 1 }, 'the last key deleted')
-    t.equal(browser.cookies.size, 0, 'and the cookie is gone')
-    t.equal(await redis.client.dbsize(), 0, 'and the record')
+    t.same(await costOf('/empty'), { get: 1, evalsha: 1, getrange: 1, del: 1 }, 'last key deleted')
+    t.equal(browser.cookies.size, 0, 'the cookie is cleared')
+    t.equal(await redis.client.dbsize(), 0, 'the record is deleted')
   })
 }
 
-t.test('nothing is sent to the browser that it has already', async (t) => {
+t.test('Set-Cookie: the browser gets no cookie that it already has', async (t) => {
   const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url })
   app.get('/login', async ({ session }) => session.set('userId', 1))

@@ -1,4 +1,4 @@
-// What a commit makes of a record that others have changed since the request read it.
+// What a commit does with a record that others have changed since the request read it.
 import t from 'tap'
 import { MemoryStore } from '../lib/index.js'
 import { followed, openRecord, UnsealedRecord } from '../lib/records/record.js'
@@ -24,7 +24,7 @@ class BusyStore extends MemoryStore {
   }
 }
 
-t.test('a commit that is never fast enough ends with 409', async (t) => {
+t.test('commit: 409 if other writers are always faster', async (t) => {
   const store = new BusyStore()
   t.teardown(() => store.close())
   const app = await createApp(t, { store })
@@ -40,40 +40,43 @@ t.test('a commit that is never fast enough ends with 409', async (t) => {
   t.equal(store.tries, 200)
 })
 
-t.test('a change during save() that contradicts what others stored fails the next commit', async (t) => {
-  const memory = new MemoryStore()
-  t.teardown(() => memory.close())
-  const held = new HeldStore(memory)
-  const slow = await createApp(t, { store: held.store, merge: { count: 'conflict' } })
-  slow.get('/', async ({ session }) => {
-    session.name = 'Ada'
-    const saved = session.save()
-    const refused = await held.hold('update', 'after')
-    const stored = held.hold('update', 'after')
-    refused()
-    const release = await stored
-    session.count = 3
+t.test(
+  'save(): a change during save() that conflicts with a newer commit fails the next commit',
+  async (t) => {
+    const memory = new MemoryStore()
+    t.teardown(() => memory.close())
+    const held = new HeldStore(memory)
+    const slow = await createApp(t, { store: held.store, merge: { count: 'conflict' } })
+    slow.get('/', async ({ session }) => {
+      session.name = 'Ada'
+      const saved = session.save()
+      const refused = await held.hold('update', 'after')
+      const stored = held.hold('update', 'after')
+      refused()
+      const release = await stored
+      session.count = 3
+      release()
+      return saved
+    })
+    const other = await createApp(t, { store: memory })
+    other.get<{ Params: { count: number } }>('/:count', async ({ params, session }) => {
+      session.count = Number(params.count)
+      return {}
+    })
+    other.get('/', async ({ session }) => session.data())
+    const browser = new Browser(other)
+    await browser.request('/1')
+    const stopped = held.hold('update')
+    const answer = browser.visit(slow).request('/')
+    const release = await stopped
+    await browser.visit(other).request('/2')
     release()
-    return saved
-  })
-  const other = await createApp(t, { store: memory })
-  other.get<{ Params: { count: number } }>('/:count', async ({ params, session }) => {
-    session.count = Number(params.count)
-    return {}
-  })
-  other.get('/', async ({ session }) => session.data())
-  const browser = new Browser(other)
-  await browser.request('/1')
-  const stopped = held.hold('update')
-  const answer = browser.visit(slow).request('/')
-  const release = await stopped
-  await browser.visit(other).request('/2')
-  release()
-  t.match((await answer).json(), { code: 'FST_SESSION_CONFLICT' })
-  t.same(await browser.visit(other).json('/'), { name: 'Ada', count: 2 }, 'what was saved is kept')
-})
+    t.match((await answer).json(), { code: 'FST_SESSION_CONFLICT' })
+    t.same(await browser.visit(other).json('/'), { name: 'Ada', count: 2 }, 'the saved change is kept')
+  }
+)
 
-t.test('a commit that finds its own lost write waits for the replicas', async (t) => {
+t.test('replicas: a commit that finds its own lost write waits for the replicas', async (t) => {
   const primary = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const replica = await startRedis(t, '--replicaof', '127.0.0.1', String(primary.port))
   await until(async () => (await replica.client.info('replication')).includes('master_link_status:up'))
@@ -103,24 +106,27 @@ t.test('a commit that finds its own lost write waits for the replicas', async (t
   t.match(await primary.commands(), { wait: 1 })
 })
 
-t.test('an old id and the companion of a later one lead on through two tombstones', async (t) => {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  const app = await createApp(t, { store })
-  app.get('/login', async ({ session }) => {
-    session.permanent = true
-    session.name = 'Ada'
-    return {}
-  })
-  app.get('/new-id', async ({ session }) => session.regenerate())
-  app.get('/', async ({ session }) => session.data())
-  const browser = new Browser(app)
-  await browser.request('/login')
-  const first = browser.cookies.get('__Host-session') as string
-  await browser.request('/new-id')
-  await browser.request('/new-id')
-  // As a late answer to a request with the first id does.
-  browser.cookies.set('__Host-session', first)
-  t.same(await browser.json('/'), { name: 'Ada' })
-  t.not(browser.cookies.get('__Host-session'), first)
-})
+t.test(
+  'regenerate() twice: an old id with its companion cookie leads to the session through two tombstones',
+  async (t) => {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    const app = await createApp(t, { store })
+    app.get('/login', async ({ session }) => {
+      session.permanent = true
+      session.name = 'Ada'
+      return {}
+    })
+    app.get('/new-id', async ({ session }) => session.regenerate())
+    app.get('/', async ({ session }) => session.data())
+    const browser = new Browser(app)
+    await browser.request('/login')
+    const first = browser.cookies.get('__Host-session') as string
+    await browser.request('/new-id')
+    await browser.request('/new-id')
+    // A late response to a request with the first id does the same.
+    browser.cookies.set('__Host-session', first)
+    t.same(await browser.json('/'), { name: 'Ada' })
+    t.not(browser.cookies.get('__Host-session'), first)
+  }
+)

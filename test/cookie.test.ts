@@ -15,7 +15,7 @@ import fc from './support/properties.js'
 
 const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false, httpOnly: true }
 
-t.test('the name has the prefix __Host- where the attributes allow it', (t) => {
+t.test('cookie.name: the prefix is __Host- if the attributes allow it', (t) => {
   t.same(resolveCookie({}, 'session', true), { name: '__Host-session', ...defaults, production: true })
   const names: [CookieOptions, string][] = [
     [{ domain: 'example.com' }, 'session'],
@@ -30,7 +30,7 @@ t.test('the name has the prefix __Host- where the attributes allow it', (t) => {
   t.end()
 })
 
-t.test('what browsers reject or OWASP forbids is refused by name', (t) => {
+t.test('cookie options: what browsers reject or OWASP forbids is refused by name', (t) => {
   const refused: [object, string][] = [
     [{ sameSite: 'none', secure: false }, 'sameSite'],
     [{ sameSite: true }, 'sameSite'],
@@ -77,20 +77,20 @@ t.test('a priority is kept as it is, and is not there by default', (t) => {
   t.end()
 })
 
-t.test('a cookie without Secure is refused in production, one that follows the connection is not', (t) => {
+t.test('cookie.secure: false is refused in production, auto is not', (t) => {
   t.throws(() => resolveCookie({ secure: false }, 'session', true), { message: /cookie\.secure: .*'auto'/ })
   t.equal(resolveCookie({ secure: 'auto' }, 'session', true).secure, 'auto')
   t.end()
 })
 
-t.test('one response may have attributes of its own, under the same rules', (t) => {
+t.test('options(): a response may have its own attributes, under the same rules', (t) => {
   const host = resolveCookie({}, 'session', true)
   t.same(withAttributes(host, { sameSite: 'strict' }), { ...host, sameSite: 'strict' })
   for (const own of [{ domain: 'example.com' }, { path: '/app' }, { partitioned: true }]) {
     t.throws(
       () => withAttributes(host, own as object),
       { message: /two cookies/ },
-      'but not be another cookie'
+      'options() cannot make it another cookie'
     )
   }
   t.same(withAttributes(host, { path: '/', httpOnly: true } as object), host)
@@ -103,7 +103,7 @@ t.test('one response may have attributes of its own, under the same rules', (t) 
   t.same(
     withAttributes(host, { userInfo: 'x' } as object),
     host,
-    'what a plugin passes along is no attribute'
+    'options() ignores properties that plugins add'
   )
   t.throws(() => withAttributes(host, { secure: false }), { message: /cookie\.secure: .*production/ })
   const development = resolveCookie({ secure: 'auto', sameSite: 'none' }, 'session', false)
@@ -112,22 +112,24 @@ t.test('one response may have attributes of its own, under the same rules', (t) 
   t.end()
 })
 
-t.test('an attribute that is not known is refused by name, and a lifetime says where it comes from', (t) => {
-  const host = resolveCookie({}, 'session', true)
-  const refused: [object, RegExp][] = [
-    [{ maxAge: 60 }, /cookie\.maxAge: follows from .* permanentLifetime/],
-    [{ expires: new Date() }, /cookie\.expires: follows from/],
-    [{ samesite: 'lax' }, /cookie\.samesite: is not one of secure, sameSite/],
-    [{ signed: true }, /cookie\.signed: is not one of/],
-    [{ name: 'y' }, /cookie\.name: cannot differ/],
-    [{ priority: 'high' }, /cookie\.priority: cannot differ in one response: set the option/],
-    [{ httpOnly: false }, /cookie\.httpOnly: cannot differ/]
-  ]
-  for (const [attributes, message] of refused) {
-    t.throws(() => withAttributes(host, attributes), { code: 'FST_SESSION_OPTION', message })
+t.test(
+  'options(): unknown attributes are refused by name; maxAge and expires name the option to use',
+  (t) => {
+    const host = resolveCookie({}, 'session', true)
+    const refused: [object, RegExp][] = [
+      [{ maxAge: 60 }, /cookie\.maxAge: follows from .* permanentLifetime/],
+      [{ expires: new Date() }, /cookie\.expires: follows from/],
+      [{ samesite: 'lax' }, /cookie\.samesite: is not one of secure, sameSite/],
+      [{ signed: true }, /cookie\.signed: is not one of/],
+      [{ name: 'y' }, /cookie\.name: cannot differ/],
+      [{ httpOnly: false }, /cookie\.httpOnly: cannot differ/]
+    ]
+    for (const [attributes, message] of refused) {
+      t.throws(() => withAttributes(host, attributes), { code: 'FST_SESSION_OPTION', message })
+    }
+    t.end()
   }
-  t.end()
-})
+)
 
 t.test("sameSite: 'none' with secure: 'auto' is 'lax' over plain http", (t) => {
   const cookie = resolveCookie({ sameSite: 'none', secure: 'auto' }, 'session', true)
@@ -138,7 +140,7 @@ t.test("sameSite: 'none' with secure: 'auto' is 'lax' over plain http", (t) => {
   t.end()
 })
 
-t.test('a domain that browsers accept nowhere is told apart', (t) => {
+t.test('cookie.domain: a domain that browsers never accept is detected', (t) => {
   const domains: [string | undefined, RegExp | undefined][] = [
     [undefined, undefined],
     ['example.com', undefined],
@@ -154,7 +156,7 @@ t.test('a domain that browsers accept nowhere is told apart', (t) => {
   t.end()
 })
 
-t.test('a path is that of the browser or not (RFC 6265, 5.1.4)', (t) => {
+t.test('cookie.path: which paths match (RFC 6265, 5.1.4)', (t) => {
   const paths: [string, string, boolean][] = [
     ['/anything', '/', true],
     ['/app', '/app', true],
@@ -172,7 +174,7 @@ t.test('a path is that of the browser or not (RFC 6265, 5.1.4)', (t) => {
   t.end()
 })
 
-t.test('the cookie from before domain, path or partitioned were set is known', (t) => {
+t.test('cookie: the cookie from before domain, path or partitioned were set is recognised', (t) => {
   const variants: CookieOptions[] = [
     { domain: 'example.com' },
     { path: '/app' },
@@ -187,7 +189,7 @@ t.test('the cookie from before domain, path or partitioned were set is known', (
   t.end()
 })
 
-t.test('a cookie is found whatever stands beside it', (t) => {
+t.test('Cookie header: a cookie is found next to any others', (t) => {
   const headers: [string | undefined, string[]][] = [
     [undefined, []],
     ['', []],
@@ -216,7 +218,7 @@ t.test('a cookie is found whatever stands beside it', (t) => {
   t.end()
 })
 
-t.test('all values of a name are found in any header, in their order, and no others', (t) => {
+t.test('Cookie header: all values of a name are found in order, and no others', (t) => {
   const word = fc.stringMatching(/^[a-z=]{0,6}$/)
   const names = ['id', 'id-next', 'id-seen', 'xid', 'i', 'idd', 'id-']
   fc.assert(

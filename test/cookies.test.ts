@@ -1,4 +1,4 @@
-// What a browser and the caches between it and the service see of the session's cookies.
+// How browsers, and caches in front of the service, see the session's cookies.
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, LightMyRequestResponse } from 'fastify'
@@ -17,7 +17,7 @@ const oldSecret = 'oldest secret, thirty-two characters'
 const redis = await startRedis(t)
 let services = 0
 
-/** A service with sessions of its own in the one Redis of these tests. */
+/** A service with its own sessions in the shared Redis of these tests. */
 async function createService(
   t: Test,
   options: RedisSessionOptions = {},
@@ -51,7 +51,7 @@ async function createService(
 const headerOf = ({ cookies }: Browser) => [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
 const names = ({ cookies }: LightMyRequestResponse) => cookies.map(({ name }) => name).sort()
 
-/** An answer to what the browser holds now, which reaches it only when it is kept. */
+/** A response to what the browser holds now. It reaches the browser only through keep(). */
 async function ask(app: FastifyInstance, browser: Browser, url: string): Promise<LightMyRequestResponse> {
   return app.inject({ url, headers: { cookie: headerOf(browser) } })
 }
@@ -67,8 +67,8 @@ async function userOf(app: FastifyInstance, cookie: string): Promise<unknown> {
   return (await app.inject({ url: '/whoami', headers: { cookie } })).json().userId
 }
 
-t.test('several cookies of the name', async (t) => {
-  t.test('do not end a session: the value that verifies counts', async (t) => {
+t.test('duplicate session cookies', async (t) => {
+  t.test('a valid one keeps the session, whatever the other values are', async (t) => {
     for (const options of [{ secret }, {}]) {
       const { app, browser } = await createService(t, options)
       await browser.request('/login')
@@ -81,7 +81,7 @@ t.test('several cookies of the name', async (t) => {
     }
   })
 
-  t.test('of one living session and others that have ended are that session', async (t) => {
+  t.test('a living session wins over ended ones', async (t) => {
     const { app, browser } = await createService(t, { secret })
     const ended = new Browser(app)
     await ended.request('/login')
@@ -92,7 +92,7 @@ t.test('several cookies of the name', async (t) => {
     t.equal(await userOf(app, `${headerOf(browser)}; ${old}`), 42)
   })
 
-  t.test('of two living sessions are neither, and the log says what to do', async (t) => {
+  t.test('two living sessions give no session, and the log says what to do', async (t) => {
     const { app, browser } = await createService(t, { secret })
     const other = new Browser(app)
     await browser.request('/login')
@@ -100,10 +100,10 @@ t.test('several cookies of the name', async (t) => {
     const both = `${headerOf(browser)}; ${headerOf(other)}`
     t.equal(await userOf(app, both), null)
     t.equal(app.logLines.filter(({ msg }) => /cookies of 2 sessions.*cookie\.name/.test(msg)).length, 1)
-    t.equal(await userOf(app, headerOf(browser)), 42, 'which go on')
+    t.equal(await userOf(app, headerOf(browser)), 42, 'both sessions continue')
   })
 
-  t.test('are cleared by a logout, whatever they hold', async (t) => {
+  t.test('destroy(): clears the cookie, whatever its value', async (t) => {
     const { app, browser } = await createService(t, { secret })
     await browser.request('/login')
     for (const cookie of [headerOf(browser), `${NAME}=nonsense`, `${NAME}=; ${NAME}=x`]) {
@@ -111,10 +111,10 @@ t.test('several cookies of the name', async (t) => {
       t.match(response.cookies, [{ name: NAME, value: '', maxAge: 0 }], cookie)
       t.equal(response.headers['cache-control'], 'no-store')
     }
-    t.same((await app.inject('/logout')).cookies, [], 'none came, none is cleared')
+    t.same((await app.inject('/logout')).cookies, [], 'no cookie received, none cleared')
   })
 
-  t.test('from before domain or path were set are cleared as well', async (t) => {
+  t.test('destroy(): also clears cookies from before domain or path were set', async (t) => {
     for (const cookie of [{ domain: 'example.com' }, { path: '/logout' }]) {
       const { app } = await createService(t, { secret, cookie })
       const response = await app.inject({ url: '/logout', headers: { cookie: 'session=x' } })
@@ -128,8 +128,8 @@ t.test('several cookies of the name', async (t) => {
   })
 })
 
-t.test('a cookie whose session has ended', async (t) => {
-  t.test('is cleared by the next response that looks nowhere else', async (t) => {
+t.test('cookie of an ended session', async (t) => {
+  t.test('the next response that sets no other cookie clears it', async (t) => {
     const { app, browser } = await createService(t, { secret })
     await browser.request('/login')
     const old = headerOf(browser)
@@ -139,7 +139,7 @@ t.test('a cookie whose session has ended', async (t) => {
     t.match(response.headers, { 'cache-control': 'no-store', vary: 'Cookie' })
   })
 
-  t.test('stays when the store could not be read', async (t) => {
+  t.test('it stays if the store could not be read', async (t) => {
     const inner = new MemoryStore()
     t.teardown(() => inner.close())
     const { plan, store } = new FailingStore(inner)
@@ -151,7 +151,7 @@ t.test('a cookie whose session has ended', async (t) => {
     t.same((await app.inject({ url: '/whoami', headers: { cookie: own } })).cookies, [])
   })
 
-  t.test('gives way to the cookie of a new session, which a late answer does not take away', async (t) => {
+  t.test('a late response does not clear the cookie of a new session', async (t) => {
     const { app, browser } = await createService(t, { secret })
     await browser.request('/login')
     const old = headerOf(browser)
@@ -163,11 +163,11 @@ t.test('a cookie whose session has ended', async (t) => {
     keep(browser, late)
     t.equal(browser.cookies.has(NAME), false)
     t.same(await browser.json('/whoami'), { userId: 42 })
-    t.ok(browser.cookies.has(NAME), 'and the session cookie is back')
+    t.ok(browser.cookies.has(NAME), 'the session cookie is restored')
   })
 })
 
-t.test('Max-Age is that of the session, and never deletes the cookie that it is sent with', async (t) => {
+t.test('Max-Age: the lifetime of a permanent session, and never 0', async (t) => {
   for (const [options, maxAge] of [
     [{ permanentLifetime: 3_600 }, 3_600],
     [{ permanentLifetime: 1 }, 1],
@@ -179,7 +179,7 @@ t.test('Max-Age is that of the session, and never deletes the cookie that it is 
   }
 })
 
-t.test('less than a second before its absolute end a session is sent with Max-Age=1', async (t) => {
+t.test('Max-Age: 1 if less than a second remains until absoluteTimeout', async (t) => {
   const { browser } = await createService(t, { permanentLifetime: 3_600, absoluteTimeout: 60 })
   const start = Date.now()
   let offset = 0
@@ -189,7 +189,7 @@ t.test('less than a second before its absolute end a session is sent with Max-Ag
   t.equal(sessionCookie(await browser.request('/remember'))?.maxAge, 1)
 })
 
-t.test('a page outside of cookie.path has no session, and takes none away', async (t) => {
+t.test('cookie.path: a page outside has no session and clears none', async (t) => {
   const { app, browser } = await createService(t, { cookie: { path: '/app' } })
   app.get('/app/login', async ({ session }) => session.set('userId', 42))
   app.get('/app/whoami', async ({ session }) => ({ userId: session.get('userId') ?? null }))
@@ -207,7 +207,7 @@ t.test('a page outside of cookie.path has no session, and takes none away', asyn
   t.same(await browser.json('/app/whoami?x=/'), { userId: 42 })
 })
 
-t.test('behind a rewritten URL the path is the one of the browser', async (t) => {
+t.test('cookie.path: with rewriteUrl, the path is the one that the browser sees', async (t) => {
   const rewriteUrl = ({ url = '' }) => url.replace(/^\/shop/, '')
   const { browser } = await createService(t, { cookie: { path: '/shop' } }, { rewriteUrl })
   t.ok(sessionCookie(await browser.request('/shop/login')))
@@ -237,7 +237,7 @@ t.test('the priority is sent with every cookie of the session, also to clear it'
   t.same([...new Set(names)].sort(), [NAME, `${NAME}-next`, `${NAME}-seen`])
 })
 
-t.test('in production no response sends the cookie without Secure', async (t) => {
+t.test('cookie.secure: in production no response sends the cookie without Secure', async (t) => {
   t.intercept(process, 'env', { value: { ...process.env, NODE_ENV: 'production' } })
   const { app, browser } = await createService(t, { secret, cookie: { secure: 'auto' } })
   app.get('/plain', async ({ session }) => session.options({ secure: false }))
@@ -247,39 +247,42 @@ t.test('in production no response sends the cookie without Secure', async (t) =>
   t.same(response.cookies, [])
 })
 
-t.test('warnings', async (t) => {
+t.test('cookie warnings', async (t) => {
   const warnings = ({ app }: Awaited<ReturnType<typeof createService>>, text: RegExp) =>
     app.logLines.filter(({ level, msg }) => level === 40 && text.test(msg)).length
   const over = (host: string, more = {}) => ({ url: '/login', headers: { host, ...more } })
   const dropped = /over plain http.*secure: 'auto'.*trustProxy/
 
-  t.test('a Secure cookie over plain http is one in each process, outside production', async (t) => {
-    const service = await createService(t)
-    for (const host of ['localhost:3000', 'app.localhost', '127.0.0.1:80', '[::1]:3000']) {
-      await service.app.inject(over(host))
+  t.test(
+    'cookie.secure: a Secure cookie over plain http warns once per process, except in production',
+    async (t) => {
+      const service = await createService(t)
+      for (const host of ['localhost:3000', 'app.localhost', '127.0.0.1:80', '[::1]:3000']) {
+        await service.app.inject(over(host))
+      }
+      await service.app.inject(over('app.example', { 'x-forwarded-proto': 'https' }))
+      t.equal(warnings(service, dropped), 0, 'no warning if browsers accept the cookie')
+      const others = [
+        await createService(t, { cookie: { secure: 'auto' } }),
+        await createService(t, {}, { trustProxy: true })
+      ] as const
+      await others[0].app.inject(over('app.example'))
+      await others[1].app.inject(over('app.example', { 'x-forwarded-proto': 'https' }))
+      for (const other of others) t.equal(warnings(other, dropped), 0)
+      await t.test('production', async (t) => {
+        t.intercept(process, 'env', { value: { ...process.env, NODE_ENV: 'production' } })
+        const production = await createService(t)
+        await production.app.inject(over('app.example'))
+        t.equal(warnings(production, dropped), 0)
+      })
+      await service.app.inject(over('app.example'))
+      await service.app.inject(over('app.example'))
+      await others[1].app.inject(over('app.example'))
+      t.equal(warnings(service, dropped) + warnings(others[1], dropped), 1)
     }
-    await service.app.inject(over('app.example', { 'x-forwarded-proto': 'https' }))
-    t.equal(warnings(service, dropped), 0, 'not where browsers take it')
-    const others = [
-      await createService(t, { cookie: { secure: 'auto' } }),
-      await createService(t, {}, { trustProxy: true })
-    ] as const
-    await others[0].app.inject(over('app.example'))
-    await others[1].app.inject(over('app.example', { 'x-forwarded-proto': 'https' }))
-    for (const other of others) t.equal(warnings(other, dropped), 0)
-    await t.test('production', async (t) => {
-      t.intercept(process, 'env', { value: { ...process.env, NODE_ENV: 'production' } })
-      const production = await createService(t)
-      await production.app.inject(over('app.example'))
-      t.equal(warnings(production, dropped), 0)
-    })
-    await service.app.inject(over('app.example'))
-    await service.app.inject(over('app.example'))
-    await others[1].app.inject(over('app.example'))
-    t.equal(warnings(service, dropped) + warnings(others[1], dropped), 1)
-  })
+  )
 
-  t.test('a domain that no browser accepts is one at the start', async (t) => {
+  t.test('cookie.domain: a domain that no browser accepts warns at startup', async (t) => {
     for (const domain of ['localhost', '127.0.0.1']) {
       const service = await createService(t, { cookie: { domain } })
       t.equal(warnings(service, /cookie\.domain .*leave cookie\.domain out/), 1, domain)
@@ -288,14 +291,14 @@ t.test('warnings', async (t) => {
   })
 })
 
-t.test('a late answer with the old id', async (t) => {
+t.test('regenerate(): a late response with the old id', async (t) => {
   const lateAnswers: [string, RedisSessionOptions, string, string][] = [
-    ['of a permanent session', { touchAfter: 0 }, '/remember', '/whoami'],
-    ['signed again', { secret: [secret, oldSecret] }, '/login', '/whoami'],
-    ['with attributes of its own', {}, '/login', '/strict']
+    ['a permanent session', { touchAfter: 0 }, '/remember', '/whoami'],
+    ['a rotated secret', { secret: [secret, oldSecret] }, '/login', '/whoami'],
+    ['options() of the response', {}, '/login', '/strict']
   ]
   for (const [name, options, begin, meanwhile] of lateAnswers) {
-    t.test(`${name} does not cost the browser its session`, async (t) => {
+    t.test(`does not cost the browser its session (${name})`, async (t) => {
       const { app, browser, prefix } = await createService(t, options)
       if (Array.isArray(options.secret)) {
         const before = await createService(t, { prefix, secret: oldSecret })
@@ -318,14 +321,18 @@ t.test('a late answer with the old id', async (t) => {
       )
       const current = browser.cookies.get(NAME)
       keep(browser, late)
-      t.equal(browser.cookies.get(NAME)?.slice(0, 44), old?.slice(0, 44), 'it is put back')
+      t.equal(browser.cookies.get(NAME)?.slice(0, 44), old?.slice(0, 44), 'the old id is back')
       t.same(await browser.json('/whoami'), { userId: 42 })
-      t.equal(browser.cookies.get(NAME)?.slice(0, 44), current?.slice(0, 44), 'and replaced')
-      t.equal(await userOf(app, `${NAME}=${old}`), null, 'alone it leads nowhere')
+      t.equal(
+        browser.cookies.get(NAME)?.slice(0, 44),
+        current?.slice(0, 44),
+        'the next response restores the new id'
+      )
+      t.equal(await userOf(app, `${NAME}=${old}`), null, 'the old id alone gives no session')
     })
   }
 
-  t.test('carries no cookie otherwise, and a login sets one cookie', async (t) => {
+  t.test('sets no cookie without need; a login sets one', async (t) => {
     for (const options of [{ secret }, {}]) {
       const { app, browser } = await createService(t, options)
       t.same(names(await browser.request('/count')), [NAME])
@@ -334,7 +341,7 @@ t.test('a late answer with the old id', async (t) => {
     }
   })
 
-  t.test('with the number of a commit does not put it back', async (t) => {
+  t.test('with detectRollback it does not bring back the old id', async (t) => {
     const { app, browser } = await createService(t, { secret, detectRollback: true })
     t.same(names(await browser.request('/login')), [NAME, `${NAME}-seen`])
     const late = await ask(app, browser, '/count')
@@ -342,21 +349,21 @@ t.test('a late answer with the old id', async (t) => {
     await browser.request('/rotate')
     keep(browser, late)
     t.same(await browser.json('/whoami'), { userId: 42 })
-    t.same(names(await browser.request('/whoami')), [], 'whose own number is sent again, once')
+    t.same(names(await browser.request('/whoami')), [], 'the response before has resent the commit number')
     t.same(
       app.logLines.filter(({ msg }) => msg.includes('lost commits')),
       []
     )
   })
 
-  t.test('is not followed by anyone with another cookie, nor a forged companion by anyone', async (t) => {
+  t.test('a companion cookie is ignored beside another session, and if it is forged', async (t) => {
     const { app, browser } = await createService(t, { secret, touchAfter: 0 })
     const other = new Browser(app)
     await other.request('/count')
     await browser.request('/remember')
     await browser.request('/rotate')
     const next = `${NAME}-next=${browser.cookies.get(`${NAME}-next`)}`
-    t.equal(await userOf(app, `${headerOf(other)}; ${next}`), null, 'a living session stays')
+    t.equal(await userOf(app, `${headerOf(other)}; ${next}`), null, 'another living session stays')
     const [id = ''] = (browser.cookies.get(NAME) ?? '').split('.')
     for (const forged of [
       id,
@@ -368,7 +375,7 @@ t.test('a late answer with the old id', async (t) => {
   })
 })
 
-t.test('a logout takes the companions, too', async (t) => {
+t.test('destroy(): also clears the companion cookies', async (t) => {
   const { browser } = await createService(t, { secret, detectRollback: true, touchAfter: 0 })
   await browser.request('/remember')
   await browser.request('/rotate')
@@ -377,7 +384,7 @@ t.test('a logout takes the companions, too', async (t) => {
   t.equal(browser.cookies.size, 0)
 })
 
-t.test('a companion that has become idle goes with the next new id', async (t) => {
+t.test('regenerate(): clears a companion cookie that is no longer needed', async (t) => {
   const { browser, app, prefix } = await createService(t)
   await browser.request('/strict')
   await browser.request('/login')
@@ -390,35 +397,38 @@ t.test('a companion that has become idle goes with the next new id', async (t) =
   t.same(await browser.visit(app).json('/whoami'), { userId: 42 })
 })
 
-t.test('one replayed cookie raises one alarm, and every request with it sees rolledBack', async (t) => {
-  const { app, browser, prefix } = await createService(t, { secret, detectRollback: true })
-  app.get('/rolled-back', async ({ session }) => session.rolledBack)
-  await browser.request('/login')
-  const [key = ''] = await redis.client.keys(`${prefix}*`)
-  const old = await redis.client.getBuffer(key)
-  await browser.request('/count')
-  const replayed = headerOf(browser)
-  await redis.client.set(key, old ?? '', 'PX', 60_000)
-  for (let times = 0; times < 3; times++) {
-    const response = await app.inject({ url: '/rolled-back', headers: { cookie: replayed } })
-    t.equal(response.json(), true)
-    t.same(names(response), [`${NAME}-seen`], 'a browser learns what is stored')
+t.test(
+  'detectRollback: a replayed cookie is reported once, and each request with it sees rolledBack',
+  async (t) => {
+    const { app, browser, prefix } = await createService(t, { secret, detectRollback: true })
+    app.get('/rolled-back', async ({ session }) => session.rolledBack)
+    await browser.request('/login')
+    const [key = ''] = await redis.client.keys(`${prefix}*`)
+    const old = await redis.client.getBuffer(key)
+    await browser.request('/count')
+    const replayed = headerOf(browser)
+    await redis.client.set(key, old ?? '', 'PX', 60_000)
+    for (let times = 0; times < 3; times++) {
+      const response = await app.inject({ url: '/rolled-back', headers: { cookie: replayed } })
+      t.equal(response.json(), true)
+      t.same(names(response), [`${NAME}-seen`], 'the cookie says what the store holds')
+    }
+    t.equal(app.logLines.filter(({ msg }) => msg.includes('lost commits')).length, 1)
   }
-  t.equal(app.logLines.filter(({ msg }) => msg.includes('lost commits')).length, 1)
-})
+)
 
-/** Ways in which a response to this browser would set a cookie; a renewal may wait, the others must be sent. */
+/** Reasons for a response to set a cookie. A renewal may wait; the others must be sent. */
 const renewals: [string, RedisSessionOptions][] = [
   ['the renewal of a permanent session', { touchAfter: 0 }],
   ['a rotated secret', { secret: [secret, oldSecret] }],
   ['the number of a commit', { secret, detectRollback: true }],
-  ['a session that has ended', { secret }]
+  ['an ended session', { secret }]
 ]
 
 type Use = (session: Session) => unknown
 const PUBLIC = 'public, max-age=0'
 
-/** Ways in which a response comes to be one that shared caches store. */
+/** The ways in which a response becomes one that shared caches store. */
 const answers: [string, (app: FastifyInstance, url: string, use: Use, control: string) => void][] = [
   [
     'a route',
@@ -505,7 +515,7 @@ const answers: [string, (app: FastifyInstance, url: string, use: Use, control: s
   ]
 ]
 
-/** All of these ways in one application, each under a URL of its own. */
+/** All these responses in one application, each under its URL. */
 function addAnswers(app: FastifyInstance, use: Use): [string, string][] {
   return answers.map(([name, answer], index) => {
     answer(app, `/answer/${index}`, use, PUBLIC)
@@ -513,9 +523,9 @@ function addAnswers(app: FastifyInstance, use: Use): [string, string][] {
   })
 }
 
-t.test('a response that shared caches store', async (t) => {
+t.test('shared caches', async (t) => {
   for (const [what, options] of renewals) {
-    t.test(`carries no cookie for ${what}, which the next one does`, async (t) => {
+    t.test(`a cacheable response has no cookie for ${what}; the next response has it`, async (t) => {
       const { app, browser: another, prefix } = await createService(t, options)
       const urls = addAnswers(app, (session) => {
         if (what === 'the number of a commit' && !session.isNew) session.count = (session.count ?? 0) + 1
@@ -526,7 +536,7 @@ t.test('a response that shared caches store', async (t) => {
         const browser = new Browser(what === 'a rotated secret' ? before.app : app)
         await browser.request('/remember')
         browser.visit(app)
-        if (what === 'a session that has ended') {
+        if (what === 'an ended session') {
           for (const [name, value] of browser.cookies) another.cookies.set(name, value)
           await another.request('/logout')
         }
@@ -542,7 +552,7 @@ t.test('a response that shared caches store', async (t) => {
   const musts: [string, string | undefined, Use][] = [
     ['the first write', undefined, (session) => session.set('userId', 1)],
     ['a login', '/count', (session) => session.regenerate()],
-    ['attributes of its own', '/count', (session) => session.options({ sameSite: 'strict' })],
+    ['response attributes', '/count', (session) => session.options({ sameSite: 'strict' })],
     [
       'a session that becomes permanent',
       '/count',
@@ -553,7 +563,7 @@ t.test('a response that shared caches store', async (t) => {
     ['a logout', '/count', (session) => session.destroy()]
   ]
   for (const [what, begin, use] of musts) {
-    t.test(`is stored by none when it carries the cookie of ${what}`, async (t) => {
+    t.test(`a response that must set the cookie is not stored: ${what}`, async (t) => {
       const { app } = await createService(t)
       const urls = addAnswers(app, use)
       const cache = new SharedCache(app)
@@ -569,8 +579,8 @@ t.test('a response that shared caches store', async (t) => {
     })
   }
 
-  t.test('is told by all that it says about caches', async (t) => {
-    // What it says, and whether a renewal waits; otherwise what it says afterwards.
+  t.test('Cache-Control: which responses count as cacheable', async (t) => {
+    // The headers, and true if a renewal waits, or else the resulting Cache-Control.
     const said: [Record<string, string>, true | string | undefined][] = [
       [{ 'cache-control': 'PUBLIC' }, true],
       [{ 'cache-control': 'public, no-cache' }, true],
@@ -605,7 +615,7 @@ t.test('a response that shared caches store', async (t) => {
     }
   })
 
-  t.test('also says so to caches with headers of their own', async (t) => {
+  t.test('Cache-Control: no-store also removes CDN-Cache-Control and Surrogate-Control', async (t) => {
     const { app } = await createService(t)
     app.get('/', async ({ session }, reply) => {
       session.userId = 1
@@ -616,7 +626,7 @@ t.test('a response that shared caches store', async (t) => {
     t.notOk('cdn-cache-control' in headers || 'surrogate-control' in headers)
   })
 
-  t.test('is handed to strangers with a cookie that the application sets there', async (t) => {
+  t.test('a cookie that the application sets itself does reach strangers', async (t) => {
     const { app } = await createService(t)
     app.get('/', async (_request, reply) => {
       reply.headers({ 'cache-control': PUBLIC, etag: '"v1"' })
@@ -624,12 +634,12 @@ t.test('a response that shared caches store', async (t) => {
     })
     const cache = new SharedCache(app)
     const own = await cache.get('/', 'a=b')
-    t.same((await cache.get('/', '')).setCookies, own.setCookies, 'as the cache of these tests shows')
+    t.same((await cache.get('/', '')).setCookies, own.setCookies, 'this shows that the test cache works')
     t.equal(own.setCookies.length, 1)
   })
 })
 
-t.test('headers are written as they were asked for', async (t) => {
+t.test('writeHead(): headers in every form are sent as given', async (t) => {
   const { app } = await createService(t)
   app.get('/pairs', async ({ session }, reply) => {
     session.userId = 1
@@ -662,11 +672,11 @@ t.test('headers are written as they were asked for', async (t) => {
   t.equal(pairs.statusCode, 201)
   t.match(pairs.headers, { 'x-one': '1', 'x-two': ['2', '3'], vary: 'Origin, Cookie' })
   t.same(names(pairs), [NAME, 'a'])
-  t.same(names(await app.inject('/plain')), [NAME], 'a hijacked reply need not copy the headers')
+  t.same(names(await app.inject('/plain')), [NAME], 'a hijacked reply needs no copied headers')
   t.match(await app.inject('/reason'), { statusCode: 202, statusMessage: 'as you wish' })
 })
 
-t.test('a renewal is seldom', async (t) => {
+t.test('Set-Cookie: a permanent session renews its cookie at most every touchAfter seconds', async (t) => {
   const { app, browser } = await createService(t, { permanentLifetime: 1_000, touchAfter: 10 })
   app.get('/cached', async (_request, reply) => reply.header('cache-control', PUBLIC).send('body'))
   const start = Date.now()
@@ -676,11 +686,15 @@ t.test('a renewal is seldom', async (t) => {
   offset = 6_000
   t.same(names(await browser.request('/count')), [], 'extended by less than touchAfter')
   offset = 12_000
-  t.same(names(await browser.request('/count')), [NAME], 'extended by more, all in all')
+  t.same(names(await browser.request('/count')), [NAME], 'extended by more than touchAfter in total')
   offset = 13_000
   t.same(names(await browser.request('/count')), [])
   offset = 50_000
   t.same(names(await browser.request('/cached')), [])
-  t.same(names(await browser.request('/whoami')), [NAME], 'what a cached response could not send')
+  t.same(
+    names(await browser.request('/whoami')),
+    [NAME],
+    'the renewal that a cacheable response could not send'
+  )
   t.same(names(await browser.request('/whoami')), [])
 })

@@ -1,4 +1,4 @@
-// The limit on how long promises are waited for: one timer for all, and nothing of one in another.
+// Limits how long promises are awaited: one timer for all, without sharing an async context.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
@@ -14,38 +14,35 @@ import { startRedis } from './support/redis-server.js'
 const never = new Promise<never>(() => {})
 const soon = () => performance.now() + 20
 
-t.test(
-  'within() gives what comes in time; what is late is an error, and dropped when it comes',
-  async (t) => {
-    const ended: unknown[] = []
-    const told = (error?: unknown) => void ended.push(error)
-    const late = new Error('late')
-    const broken = new Error('broken')
-    t.equal(await within(soon(), Promise.resolve(1), () => late, told), 1)
-    await t.rejects(
-      within(soon(), Promise.reject(broken), () => late, told),
-      broken
-    )
-    await t.rejects(
-      within(soon(), never, () => late, told),
-      late
-    )
-    const tooLate = gate()
-    await t.rejects(
-      within(soon(), tooLate.passed, () => late, told),
-      late
-    )
-    await t.rejects(
-      within(performance.now() - 1, never, () => late, told),
-      late
-    )
-    tooLate.open()
-    await nextTurn()
-    t.same(ended, [undefined, broken, late, late, late])
-  }
-)
+t.test('within(): returns results that are in time; a late result is an error and is dropped', async (t) => {
+  const ended: unknown[] = []
+  const observe = (error?: unknown) => void ended.push(error)
+  const late = new Error('late')
+  const broken = new Error('broken')
+  t.equal(await within(soon(), Promise.resolve(1), () => late, observe), 1)
+  await t.rejects(
+    within(soon(), Promise.reject(broken), () => late, observe),
+    broken
+  )
+  await t.rejects(
+    within(soon(), never, () => late, observe),
+    late
+  )
+  const tooLate = gate()
+  await t.rejects(
+    within(soon(), tooLate.passed, () => late, observe),
+    late
+  )
+  await t.rejects(
+    within(performance.now() - 1, never, () => late, observe),
+    late
+  )
+  tooLate.open()
+  await nextTurn()
+  t.same(ended, [undefined, broken, late, late, late])
+})
 
-t.test('within(): an observer that throws keeps nobody else waiting', async (t) => {
+t.test('within(): an observer that throws delays no other call', async (t) => {
   const failure = new Error('no log any more')
   const throws = () => {
     throw failure
@@ -64,45 +61,47 @@ t.test('within(): an observer that throws keeps nobody else waiting', async (t) 
   ])
 })
 
-t.test('within(): the timer is in nobody’s asynchronous context', async (t) => {
+t.test('within(): the timer belongs to no async context', async (t) => {
   const context = new AsyncLocalStorage<string>()
   const seen: unknown[] = []
-  const told = () => void seen.push(context.getStore())
+  const observe = () => void seen.push(context.getStore())
   await Promise.all([
-    context.run('first', () => within(soon(), never, () => new Error('late'), told).catch(() => {})),
-    context.run('second', () => within(soon(), never, () => new Error('late'), told).catch(() => {}))
+    context.run('first', () => within(soon(), never, () => new Error('late'), observe).catch(() => {})),
+    context.run('second', () => within(soon(), never, () => new Error('late'), observe).catch(() => {}))
   ])
   t.same(seen, [undefined, undefined])
 })
 
-/** Keeps the event loop busy, as a long computation does. */
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds
   while (performance.now() < end) Math.random()
 }
 
-t.test('timeout: a process that was busy takes the answers that came meanwhile', async (t) => {
-  const redis = await startRedis(t)
-  const failures: string[] = []
-  const health = {
-    refuses: () => false,
-    succeeded() {},
-    failed: (operation: string) => failures.push(operation)
+t.test(
+  'timeout: after blocking the event loop, a process accepts the answers that arrived meanwhile',
+  async (t) => {
+    const redis = await startRedis(t)
+    const failures: string[] = []
+    const health = {
+      refuses: () => false,
+      succeeded() {},
+      failed: (operation: string) => failures.push(operation)
+    }
+    const inner = new RedisStore(redis.connect())
+    const key = newKey()
+    await inner.create(key, recordOf(1), later())
+    const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 1_000, health))
+    const reads = stores.map((store) => store.read(key))
+    await new Promise((resolve) => setImmediate(resolve))
+    block(1_300)
+    for (const record of await Promise.all(reads)) t.ok(record?.equals(recordOf(1)))
+    const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
+    t.equal((await Promise.all(updates))[0], 'done', 'time is left for the next operation')
+    t.same(failures, [], 'the store does not count as failing')
   }
-  const inner = new RedisStore(redis.connect())
-  const key = newKey()
-  await inner.create(key, recordOf(1), later())
-  const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 1_000, health))
-  const reads = stores.map((store) => store.read(key))
-  await new Promise((resolve) => setImmediate(resolve))
-  block(1_300)
-  for (const record of await Promise.all(reads)) t.ok(record?.equals(recordOf(1)))
-  const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
-  t.equal((await Promise.all(updates))[0], 'done', 'and has time left for the next operation')
-  t.same(failures, [], 'nobody takes the store for broken')
-})
+)
 
-t.test('a guarded store ends sessions if the store can, in time', async (t) => {
+t.test('end(): a guarded store ends a session if its store can, within timeout', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const health = { refuses: () => false, succeeded() {}, failed() {} }
@@ -117,7 +116,7 @@ t.test('a guarded store ends sessions if the store can, in time', async (t) => {
   await t.rejects(new GuardedStore(stuck, 20, health).end(key), { code: 'FST_SESSION_UNCERTAIN' })
 })
 
-t.test('timeout: a command that waits for a connection until then is never sent', async (t) => {
+t.test('timeout: a command that still waits for its connection is never sent', async (t) => {
   const failures: string[] = []
   const health = {
     refuses: () => false,
@@ -138,7 +137,7 @@ t.test('timeout: a command that waits for a connection until then is never sent'
   t.equal(await new GuardedStore(waiting, 1_000, health).read(key), undefined)
 })
 
-t.test('timeout holds in a process that is busy again and again', async (t) => {
+t.test('timeout: holds in a process whose event loop is blocked again and again', async (t) => {
   let isOver = false
   const waiting = within(performance.now() + 100, never, () => new Error('late')).finally(() => {
     isOver = true

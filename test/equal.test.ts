@@ -8,7 +8,7 @@ class Money {
   constructor(readonly cents: unknown) {}
 }
 
-/** Values of all kinds that a session may hold, from so few that two are often equal. */
+/** All kinds of values that a session may hold, from so few that two are often equal. */
 const { value: values } = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { depthSize: 'medium', withCrossShrink: true },
@@ -52,7 +52,7 @@ const { value: values } = fc.letrec<{ value: unknown }>((tie) => ({
   )
 }))
 
-/** The same again, of other objects, with its keys and elements the other way round where their order means nothing. */
+/** A copy made of other objects. Keys and elements are reversed if their order has no meaning. */
 function turned(value: unknown, copies = new Map<unknown, unknown>()): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (copies.has(value)) return copies.get(value)
@@ -86,7 +86,7 @@ const agrees = (a: unknown, b: unknown): boolean =>
   isEqual(a, b, new Budget()) === isDeepStrictEqual(a, b) &&
   isEqual(b, a, new Budget()) === isDeepStrictEqual(b, a)
 
-t.test('two values are equal exactly when node:util says so', async (t) => {
+t.test('isEqual(): agrees with isDeepStrictEqual() of node:util', async (t) => {
   t.doesNotThrow(() => fc.assert(fc.property(values, values, agrees), { numRuns: 3_000 }))
   for (const { name, value } of samples) {
     if (name === '10,000 lists within each other') continue
@@ -97,7 +97,7 @@ t.test('two values are equal exactly when node:util says so', async (t) => {
   }
 })
 
-t.test('so are two of which one is the other in another order, or with one thing changed', async (t) => {
+t.test('isEqual(): agrees with isDeepStrictEqual() for other orders and single changes', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(values, values, (value, other) => {
@@ -113,13 +113,13 @@ t.test('so are two of which one is the other in another order, or with one thing
   )
 })
 
-t.test('an invalid Date has not changed', async (t) => {
+t.test('isEqual(): two invalid Dates are equal', async (t) => {
   const invalid = () => [new Date(Number.NaN)]
   t.ok(isEqual(invalid(), invalid(), new Budget()))
   t.notOk(isEqual(invalid(), [new Date(0)], new Budget()))
 })
 
-t.test('objects in Sets and as keys of Maps find their equals, whatever was tried before', async (t) => {
+t.test('isEqual(): objects in Sets and Map keys find their equals, whatever was tried before', async (t) => {
   const items = (...numbers: number[]) => numbers.map((n) => ({ n, more: [{ n: n % 2 }] }))
   const table: [string, unknown, unknown][] = [
     ['Sets', new Set(items(1, 2, 3)), new Set(items(3, 1, 2))],
@@ -141,7 +141,7 @@ function doubling(levels: number, leaf: unknown): unknown {
   return value
 }
 
-t.test('objects that double at every level cost a few steps for each level', async (t) => {
+t.test('isEqual(): objects that double at each level cost a few steps per level', async (t) => {
   const budget = new Budget(50_000)
   t.ok(isEqual(doubling(500, {}), doubling(500, {}), budget))
   t.notOk(isEqual(doubling(200, { a: 1 }), doubling(200, { a: 2 }), budget))
@@ -151,21 +151,18 @@ t.test('objects that double at every level cost a few steps for each level', asy
   )
 })
 
-t.test(
-  'one object in place of many equal ones, or many in place of one, cost a few steps for each',
-  async (t) => {
-    const list = (create: () => unknown) => Array.from({ length: 2_000 }, create)
-    const one = { a: [1] }
-    for (const [a, b] of [
-      [list(() => one), list(() => ({ a: [1] }))],
-      [list(() => ({ a: [1] })), list(() => one)]
-    ]) {
-      t.ok(isEqual(a, b, new Budget(150_000)))
-    }
+t.test('isEqual(): one shared object compared with many equal ones costs a few steps each', async (t) => {
+  const list = (create: () => unknown) => Array.from({ length: 2_000 }, create)
+  const one = { a: [1] }
+  for (const [a, b] of [
+    [list(() => one), list(() => ({ a: [1] }))],
+    [list(() => ({ a: [1] })), list(() => one)]
+  ]) {
+    t.ok(isEqual(a, b, new Budget(150_000)))
   }
-)
+})
 
-t.test('what takes more steps than the budget has is not compared to the end', async (t) => {
+t.test('isEqual(): stops with an error once the budget is used up', async (t) => {
   const list = Array.from({ length: 1_000 }, (_, n) => n)
   t.ok(isEqual(list, [...list], new Budget(2_000)))
   t.throws(() => isEqual(list, [...list], new Budget(900)), { message: 'too much to compare' })
@@ -181,7 +178,7 @@ t.test('what takes more steps than the budget has is not compared to the end', a
   t.equal(Budget.forRecords(256).left, new Budget().left)
 })
 
-t.test('10,000 levels are compared, or refused where a Set cannot tell what belongs together', async (t) => {
+t.test('isEqual(): 10,000 levels are compared; nested Sets that deep are refused', async (t) => {
   const deep = (innermost: unknown, around: (value: unknown, level: number) => unknown): unknown => {
     let value = innermost
     for (let level = 0; level < 10_000; level++) value = around(value, level)
@@ -194,7 +191,7 @@ t.test('10,000 levels are compared, or refused where a Set cannot tell what belo
   t.throws(() => isEqual(deep(1, sets), deep(1, sets), new Budget()), { message: 'too deep to compare' })
 })
 
-t.test('an error of the data itself shows', async (t) => {
+t.test('isEqual(): an error thrown by the data is rethrown', async (t) => {
   const failing = {
     get value() {
       throw new TypeError('oops')

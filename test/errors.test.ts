@@ -1,4 +1,4 @@
-// Every error has a code, a type in the log, and a message that stays on its line.
+// Every error has a code, a type in the log, and a message without line breaks.
 import Fastify from 'fastify'
 import t from 'tap'
 import { keyName } from '../lib/data/key-names.js'
@@ -7,7 +7,7 @@ import fc from './support/properties.js'
 
 const classes = Object.entries(errors).filter(([, value]) => value.prototype instanceof Error)
 
-t.test('every error has a code', (t) => {
+t.test('errors: every error has a code', (t) => {
   t.ok(classes.length > 14)
   for (const [name, Constructor] of classes) {
     const { code } = new (Constructor as new (...args: unknown[]) => { code: string })('a', 'b', 'c')
@@ -16,7 +16,7 @@ t.test('every error has a code', (t) => {
   t.end()
 })
 
-t.test('a logged error has its type, its code and its message', (t) => {
+t.test('errors: a logged error has its type, code and message', (t) => {
   const lines: string[] = []
   const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(line) } } })
   for (const [name, Constructor] of classes) {
@@ -27,7 +27,7 @@ t.test('a logged error has its type, its code and its message', (t) => {
   t.end()
 })
 
-t.test('a key in a message is short and stands on its line, whatever it holds', (t) => {
+t.test('errors: a key in a message is short and contains no line break', (t) => {
   t.equal(keyName('userId'), 'userId')
   t.equal(keyName('größe.名前'), 'größe.名前')
   t.equal(

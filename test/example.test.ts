@@ -11,7 +11,7 @@ interface Answer {
   body: string
 }
 
-/** A browser as far as this needs one; it remembers all that it was shown. */
+/** A minimal browser that remembers every page it was shown. */
 class Visitor {
   readonly #base: string
   cookie: string | undefined
@@ -25,7 +25,7 @@ class Visitor {
     return this.#request(path, {})
   }
 
-  /** Sends a form; answers the page that the redirect leads to. */
+  /** Sends a form and returns the page that the redirect leads to. */
   async post(path: string, form: Record<string, string> = {}): Promise<Answer> {
     const answer = await this.#request(path, { method: 'POST', body: new URLSearchParams(form) })
     return answer.status === 303 ? this.get(answer.headers.get('location') ?? '') : answer
@@ -57,7 +57,7 @@ async function signedIn(example: RunningExample, name = 'Ada'): Promise<Visitor>
   return visitor
 }
 
-t.test('without Redis it runs in one process, and says so', async (t) => {
+t.test('example without REDIS_URL: it runs in one process and says so', async (t) => {
   const example = await startExample(t)
   t.match(example.output(), /^Notes: +http:\/\/127\.0\.0\.1:\d+$/m)
   t.match(example.output(), /^Sessions: +in this process, and end with it; set REDIS_URL/m)
@@ -66,16 +66,16 @@ t.test('without Redis it runs in one process, and says so', async (t) => {
   const visitor = await signedIn(example)
   t.match((await visitor.get('/')).body, 'Signed in as <strong>Ada</strong>')
   t.match((await visitor.get('/')).body, 'What this process holds for this session')
-  t.match((await visitor.inspect()).data, /signedInAt: 20/, 'a date is a date')
+  t.match((await visitor.inspect()).data, /signedInAt: 20/, 'a Date keeps its type')
   t.equal(await example.stop('SIGINT'), 0)
 })
 
-t.test('with REDIS_URL sign-in survives a restart, in each serializer', async (t) => {
+t.test('example with REDIS_URL: sign-in survives a restart, with each serializer', async (t) => {
   const redis = await startRedis(t)
   const serializers = ['json', 'superjson', 'msgpack']
   const PORT = String(await freePort())
   const visitors: Visitor[] = []
-  // Started again with another serializer, each time.
+  // Each restart uses another serializer.
   for (const serializer of serializers) {
     const environment = { REDIS_URL: redis.url, SESSION_SERIALIZER: serializer, PORT }
     const first = await startExample(t, environment)
@@ -100,15 +100,15 @@ t.test('with REDIS_URL sign-in survives a restart, in each serializer', async (t
         ['superjson', true],
         ['msgpack', true]
       ],
-      'whoever wrote the record, JSON loses the types of notes'
+      'JSON loses the types of notes, whichever serializer wrote the record'
     )
     const used = sizes.find(({ isUsed }: { isUsed: boolean }) => isUsed)
-    t.equal(used.bytes, record.length / 2 - 32, 'the size shown is the size stored')
+    t.equal(used.bytes, record.length / 2 - 32, 'the page shows the size that is stored')
     t.equal(await first.stop(), 0)
   }
 })
 
-t.test('an environment that it cannot use is refused with a clear line', async (t) => {
+t.test('example: a wrong environment variable is refused with a clear message', async (t) => {
   const port = String(await freePort())
   const taken = createServer().listen(Number(port), '127.0.0.1')
   t.teardown(() => taken.close())
@@ -127,24 +127,21 @@ t.test('an environment that it cannot use is refused with a clear line', async (
   }
 })
 
-t.test(
-  'a Redis that does not answer is announced, without its password, and answered with 503',
-  async (t) => {
-    const example = await startExample(t, { REDIS_URL: 'redis://user:hunter2@127.0.0.1:1' })
-    t.match(example.output(), 'Redis at 127.0.0.1:1, which does not answer')
-    t.notMatch(example.output(), 'hunter2')
-    const page = await new Visitor(example).post('/sign-in', { name: 'Ada' })
-    t.equal(page.status, 503)
-    t.match(page.body, 'Your session is out of reach')
-    t.notMatch(page.body, 'http-equiv="refresh"', 'a form is not sent twice')
-    t.same(page.headers.getSetCookie(), [])
-  }
-)
+t.test('example: an unreachable Redis is announced without its password, and requests get 503', async (t) => {
+  const example = await startExample(t, { REDIS_URL: 'redis://user:hunter2@127.0.0.1:1' })
+  t.match(example.output(), 'Redis at 127.0.0.1:1, which does not answer')
+  t.notMatch(example.output(), 'hunter2')
+  const page = await new Visitor(example).post('/sign-in', { name: 'Ada' })
+  t.equal(page.status, 503)
+  t.match(page.body, 'Your session is out of reach')
+  t.notMatch(page.body, 'http-equiv="refresh"', 'a form is not sent twice')
+  t.same(page.headers.getSetCookie(), [])
+})
 
-t.test('in one process', async (t) => {
+t.test('example in one process', async (t) => {
   const example = await startExample(t, { HOST: 'localhost', SESSION_SERIALIZER: 'msgpack' })
 
-  t.test('what people write is text, wherever it stands', async (t) => {
+  t.test('user input is shown as text everywhere', async (t) => {
     const visitor = await signedIn(example, '<script>alert(1)</script>')
     await visitor.post('/notes', { text: `"><script>alert(2)</script>'&`, tags: '<img> x"y' })
     const { body } = await visitor.get('/')
@@ -154,7 +151,7 @@ t.test('in one process', async (t) => {
     t.match(body, '&quot;&gt;&lt;script&gt;alert(2)&lt;/script&gt;&#39;&amp;')
   })
 
-  t.test('the secret id stands in no page and in nothing that is inspected', async (t) => {
+  t.test('no page and no inspector output contains the secret id', async (t) => {
     const visitor = await signedIn(example)
     const id = visitor.cookie?.slice('session='.length).split('.')[0] ?? ''
     t.equal(id.length, 44)
@@ -170,7 +167,7 @@ t.test('in one process', async (t) => {
     t.notOk(example.output().includes(id), 'not in the log')
   })
 
-  t.test('signing in gives a new id, and nothing of whoever was there before', async (t) => {
+  t.test('signing in gives a new id and drops the data of the previous user', async (t) => {
     const visitor = await signedIn(example, 'Ada')
     const before = visitor.cookie
     await visitor.post('/notes', { text: 'a secret of Ada', tags: '' })
@@ -180,7 +177,7 @@ t.test('in one process', async (t) => {
     t.notMatch(body, 'a secret of Ada')
   })
 
-  t.test('notes come and go', async (t) => {
+  t.test('notes can be added and deleted', async (t) => {
     const visitor = await signedIn(example)
     const count = async () => (await visitor.get('/')).body.split('<li>').length - 1
     await visitor.post('/notes', { text: 'one', tags: '' })
@@ -194,7 +191,7 @@ t.test('in one process', async (t) => {
     t.match(body, 'one')
   })
 
-  t.test('without a sign-in nothing is stored, and nothing can be written', async (t) => {
+  t.test('without a sign-in nothing is stored and nothing can be written', async (t) => {
     const visitor = new Visitor(example)
     t.equal(await visitor.inspect(), null)
     t.match((await visitor.post('/notes', { text: 'hello' })).body, 'Sign in')
@@ -204,7 +201,7 @@ t.test('in one process', async (t) => {
   })
 
   t.test(
-    'the cookie works over http on localhost and on 127.0.0.1, and lasts if that is asked for',
+    'the cookie works over http on localhost and 127.0.0.1, and lasts if the user chooses so',
     async (t) => {
       const port = new URL(example.url).port
       for (const host of ['localhost', '127.0.0.1']) {
@@ -222,7 +219,7 @@ t.test('in one process', async (t) => {
     }
   )
 
-  t.test('no page is kept by the browser, and none takes scripts from elsewhere', async (t) => {
+  t.test('the browser caches no page, and no page loads scripts from other origins', async (t) => {
     const visitor = await signedIn(example)
     for (const path of ['/', '/inspect']) {
       const { headers } = await visitor.get(path)
@@ -232,7 +229,7 @@ t.test('in one process', async (t) => {
   })
 })
 
-t.test('looking does not keep a session alive, using it does', async (t) => {
+t.test('example: the inspector does not extend a session, using the session does', async (t) => {
   const redis = await startRedis(t)
   const visitor = await signedIn(await startExample(t, { REDIS_URL: redis.url }))
   const { key } = await visitor.inspect()
@@ -242,7 +239,7 @@ t.test('looking does not keep a session alive, using it does', async (t) => {
   await redis.client.setrange(key, TOUCHED_AT, tenMinutesAgo)
   const left = async () => (await visitor.inspect()).idle.left / 60_000
   t.ok((await left()) <= 20)
-  t.ok((await left()) <= 20, 'not extended by the first look')
+  t.ok((await left()) <= 20, 'not extended by the inspector')
   await visitor.get('/')
-  t.ok((await left()) > 20, 'extended by use')
+  t.ok((await left()) > 20, 'extended by a page view')
 })

@@ -22,7 +22,7 @@ const lifetimes: Lifetimes = {
 }
 const after = (seconds: number): number => NOW + seconds * 1000
 
-t.test('a session ends at the earlier of its two deadlines', async (t) => {
+t.test('expiresAt(): a session ends at the earlier of its two deadlines', async (t) => {
   // permanent, absoluteTimeout, seconds until the last touch, seconds until the end
   const table = [
     [false, undefined, 0, DAY],
@@ -42,11 +42,11 @@ t.test('a session ends at the earlier of its two deadlines', async (t) => {
     const header = touched(newHeader(permanent, rules, NOW), permanent, rules, after(used))
     const name = JSON.stringify({ permanent, absoluteTimeout, used })
     t.equal(expiresAt(header, rules), after(end), name)
-    t.equal(remaining(header, rules, after(used)), (end - used) * 1000, `${name}: so long it is kept`)
+    t.equal(remaining(header, rules, after(used)), (end - used) * 1000, `${name}: remaining time`)
   }
 })
 
-t.test('use extends a session when its last extension is old enough', async (t) => {
+t.test('isTouchDue(): a session is extended once touchAfter has passed', async (t) => {
   const due = (permanent: boolean, rules: Lifetimes, now: number): boolean =>
     isTouchDue(newHeader(permanent, rules, NOW), rules, now)
   t.notOk(due(false, lifetimes, after(60) - 1))
@@ -56,7 +56,7 @@ t.test('use extends a session when its last extension is old enough', async (t) 
   t.ok(due(false, lifetimes, after(-3_600)), 'another clock is far ahead')
 })
 
-t.test('use extends a permanent session only if it rolls', async (t) => {
+t.test('isExtendable(): a permanent session is extended only if it rolls', async (t) => {
   const fixed = { ...lifetimes, rolling: false }
   for (const [permanent, rules, extendable] of [
     [false, lifetimes, true],
@@ -69,7 +69,7 @@ t.test('use extends a permanent session only if it rolls', async (t) => {
   }
 })
 
-t.test('a new session', async (t) => {
+t.test('newHeader(): the header of a new session', async (t) => {
   const header = newHeader(false, lifetimes, NOW)
   t.match(header, {
     createdAt: NOW,
@@ -82,18 +82,18 @@ t.test('a new session', async (t) => {
   t.match(newHeader(true, lifetimes, NOW), { idleTimeout: 31 * DAY, permanent: true })
 })
 
-t.test('a touch changes when a session ends, and nothing else of it', async (t) => {
+t.test('touched(): a touch changes only the expiry of a session', async (t) => {
   const header = { ...newHeader(false, lifetimes, NOW), tag: 3, schemaVersion: 7, counter: 9 }
   t.same(touched(header, false, lifetimes, after(5)), { ...header, touchedAt: after(5) })
   t.same(touched(header, true, lifetimes, NOW), { ...header, permanent: true, idleTimeout: 31 * DAY })
 })
 
-t.test('a session is too old at its absolute timeout, whatever its use', async (t) => {
+t.test('isTooOld(): a session ends at its absoluteTimeout, however it is used', async (t) => {
   const rules = { ...lifetimes, absoluteTimeout: 2 * DAY }
   const header = touched(newHeader(false, rules, NOW), false, rules, after(2 * DAY - 1))
   t.notOk(isTooOld(header, rules, after(2 * DAY) - 1))
   t.ok(isTooOld(header, rules, after(2 * DAY)))
-  t.notOk(isTooOld(header, lifetimes, after(400 * DAY)), 'no such limit')
+  t.notOk(isTooOld(header, lifetimes, after(400 * DAY)), 'no absoluteTimeout')
 })
 
 const seconds = fc.integer({ min: 1, max: 400 * DAY })
@@ -106,7 +106,7 @@ const anyLifetimes = fc.record({
 })
 
 t.test(
-  'whatever the options and the clocks, a touched session is kept for its whole idle timeout',
+  'remaining(): a touched session keeps its whole idle timeout, for any options and clocks',
   async (t) => {
     t.doesNotThrow(() =>
       fc.assert(
@@ -128,21 +128,24 @@ t.test(
   }
 )
 
-t.test('a clock that differs ends no session at once, and keeps none longer than a touch does', async (t) => {
-  t.doesNotThrow(() =>
-    fc.assert(
-      fc.property(
-        anyLifetimes,
-        fc.boolean(),
-        fc.integer({ min: -DAY, max: DAY }),
-        (rules, permanent, skew) => {
-          const { absoluteTimeout: _, ...rest } = rules
-          const idleOnly = { ...rest, absoluteTimeout: undefined }
-          const header = newHeader(permanent, idleOnly, NOW)
-          const left = remaining(header, idleOnly, after(skew))
-          return left > 0 && left <= header.idleTimeout * 1000
-        }
+t.test(
+  'remaining(): another clock ends no session at once and extends none beyond its idle timeout',
+  async (t) => {
+    t.doesNotThrow(() =>
+      fc.assert(
+        fc.property(
+          anyLifetimes,
+          fc.boolean(),
+          fc.integer({ min: -DAY, max: DAY }),
+          (rules, permanent, skew) => {
+            const { absoluteTimeout: _, ...rest } = rules
+            const idleOnly = { ...rest, absoluteTimeout: undefined }
+            const header = newHeader(permanent, idleOnly, NOW)
+            const left = remaining(header, idleOnly, after(skew))
+            return left > 0 && left <= header.idleTimeout * 1000
+          }
+        )
       )
     )
-  )
-})
+  }
+)

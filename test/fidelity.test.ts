@@ -18,7 +18,7 @@ interface Lossy {
   serializer: string
 }
 
-/** An application whose route `/set` puts these values into the session; each request may bring others. */
+/** An application whose route `/set` stores the given values. Each request may pass others. */
 async function appFor(t: Test, serializer: RedisSessionOptions['serializer'] & string) {
   const app = await createApp(t, { store: new MemoryStore(), serializer })
   let values: Record<string, unknown> = {}
@@ -42,7 +42,7 @@ function warnings(app: TestApp): string[] {
     .map(({ msg }) => msg)
 }
 
-t.test('what a serializer will not bring back is warned about, by key, path and type', async (t) => {
+t.test('lossy values: the log warns about them with key, path and type', async (t) => {
   const { app, set } = await appFor(t, 'json')
   await set({
     fine: { list: [1, 'a', null, { b: true }] },
@@ -65,10 +65,10 @@ t.test('what a serializer will not bring back is warned about, by key, path and 
     lost('deep[0][0]', 'Set'),
     lost('bare', 'object')
   ])
-  t.notMatch(JSON.stringify(app.logLines), 'secret', 'and no value is told')
+  t.notMatch(JSON.stringify(app.logLines), 'secret', 'the log contains no value')
 })
 
-t.test('once for each key', async (t) => {
+t.test('lossy values: one warning per key', async (t) => {
   const { app, set } = await appFor(t, 'json')
   await set({ at: new Date(0) })
   await set({ at: new Date(1) })
@@ -77,7 +77,7 @@ t.test('once for each key', async (t) => {
   t.match(warnings(app)[1], /^session key other:/)
 })
 
-t.test('only what this serializer loses', async (t) => {
+t.test('lossy values: only those of this serializer are reported', async (t) => {
   for (const serializer of ['superjson', 'msgpack'] as const) {
     const { app, set } = await appFor(t, serializer)
     await set({
@@ -96,13 +96,13 @@ t.test('only what this serializer loses', async (t) => {
   }
 })
 
-t.test('a part of a Map that is lost is told by the Map', async (t) => {
+t.test('lossy values: a value inside a Map is reported under the Map', async (t) => {
   const { app, set } = await appFor(t, 'msgpack')
   await set({ map: new Map([['price', new Money('x')]]) })
   t.match(warnings(app), [/^session key map: .* this Map: /])
 })
 
-t.test('what is changed within the session is checked as what is set', async (t) => {
+t.test('lossy values: a change inside an object is checked like a new value', async (t) => {
   const app = await createApp(t, { store: new MemoryStore(), serializer: 'json' })
   app.get('/new', async ({ session }) => {
     session.set('anything', { items: [] })
@@ -119,7 +119,7 @@ t.test('what is changed within the session is checked as what is set', async (t)
   t.match(warnings(app), [/^session key anything.items\[0\]: .* this Date: /])
 })
 
-t.test('it is an event for those who listen', async (t) => {
+t.test('lossy values: an event is published', async (t) => {
   const events: Lossy[] = []
   const listen = (message: unknown): void => {
     if ((message as { type: string }).type === 'lossy') events.push(message as Lossy)
@@ -131,7 +131,7 @@ t.test('it is an event for those who listen', async (t) => {
   t.same(events, [{ type: 'lossy', key: 'map', valueType: 'Map', serializer: 'json' }])
 })
 
-t.test('what a serializer cannot decode again is not stored', async (t) => {
+t.test('commit: what a serializer cannot decode again is not stored', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const broken = { name: 'broken', tag: 99, encode: () => Buffer.from('x'), decode: () => JSON.parse('x') }
@@ -143,7 +143,7 @@ t.test('what a serializer cannot decode again is not stored', async (t) => {
   t.equal(store.size, 0)
 })
 
-t.test('keys within a value neither forge a line of the log nor fill it', async (t) => {
+t.test('lossy values: keys can neither forge nor flood a log line', async (t) => {
   const { app, set } = await appFor(t, 'json')
   const long = 'x'.repeat(5_000)
   await set({
@@ -160,7 +160,7 @@ t.test('keys within a value neither forge a line of the log nor fill it', async 
   for (const { session } of app.logLines) t.notMatch(JSON.stringify(session) ?? '', 'x'.repeat(100))
 })
 
-t.test('ever new keys do not warn for ever', async (t) => {
+t.test('lossy values: warnings stop after 100 keys', async (t) => {
   const { app, set } = await appFor(t, 'json')
   for (let n = 0; n < 30; n++) {
     await set(Object.fromEntries(Array.from({ length: 5 }, (_, k) => [`k${n}-${k}`, new Set()])))
@@ -168,7 +168,7 @@ t.test('ever new keys do not warn for ever', async (t) => {
   t.equal(warnings(app).length, 100)
 })
 
-t.test('what is too much to compare is stored without a warning', async (t) => {
+t.test('lossy values: data that is too large to compare is stored without a warning', async (t) => {
   const { app, set } = await appFor(t, 'superjson')
   const list = Array.from({ length: 1_000 }, (_, n) => ({ n }))
   const moody = new Set(list)
@@ -181,7 +181,7 @@ t.test('what is too much to compare is stored without a warning', async (t) => {
   t.same(lines, [])
 })
 
-t.test('an error of the data itself shows', async (t) => {
+t.test('lossy values: an error thrown by the data is rethrown', async (t) => {
   const { codec, log } = await codecWith(serializers.json)
   const failing = {
     get value() {
@@ -192,40 +192,37 @@ t.test('an error of the data itself shows', async (t) => {
   t.throws(() => new FidelityCheck().check({ a: failing }, payload, codec, log), { message: 'oops' })
 })
 
-t.test(
-  'a record that stays with its serializer is reported once for each key, in production too',
-  async (t) => {
-    const events: unknown[] = []
-    const listen = (message: unknown): void => {
-      events.push(message)
-    }
-    subscribe('fastify-ioredis-session', listen)
-    t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
-    const { codec, log, lines } = await codecWith(serializers.json)
-    const { tag } = serializers.msgpack
-    const report = new KeptReport()
-    const data = { n: 1, at: new Date(0), 'a\nb': new Map([['canary', 'canary']]) }
-    for (let n = 0; n < 3; n++) {
-      const { keys, tag: written } = codec.encodeLike(data, tag)
-      t.equal(written, tag)
-      report.warn(keys, tag, data, codec, log)
-    }
-    t.same(lines, [
-      'session key at: msgpack still writes it, since json cannot keep this Date: convert it, or choose another serializer',
-      'session key a\\u{a}b: msgpack still writes it, since json cannot keep this Map: convert it, or choose another serializer'
-    ])
-    t.same(events[0], {
-      type: 'kept',
-      key: 'at',
-      valueType: 'Date',
-      serializer: 'json',
-      recordSerializer: 'msgpack'
-    })
-    t.equal(codec.nameOf(99), 'json')
-    for (let n = 0; n < 200; n++) report.warn([`k${n}`], tag, { [`k${n}`]: new Map() }, codec, log)
-    t.equal(lines.length, 100, 'and not for ever')
+t.test('kept serializer: reported once per key, in production too', async (t) => {
+  const events: unknown[] = []
+  const listen = (message: unknown): void => {
+    events.push(message)
   }
-)
+  subscribe('fastify-ioredis-session', listen)
+  t.teardown(() => unsubscribe('fastify-ioredis-session', listen))
+  const { codec, log, lines } = await codecWith(serializers.json)
+  const { tag } = serializers.msgpack
+  const report = new KeptReport()
+  const data = { n: 1, at: new Date(0), 'a\nb': new Map([['canary', 'canary']]) }
+  for (let n = 0; n < 3; n++) {
+    const { keys, tag: written } = codec.encodeLike(data, tag)
+    t.equal(written, tag)
+    report.warn(keys, tag, data, codec, log)
+  }
+  t.same(lines, [
+    'session key at: msgpack still writes it, since json cannot keep this Date: convert it, or choose another serializer',
+    'session key a\\u{a}b: msgpack still writes it, since json cannot keep this Map: convert it, or choose another serializer'
+  ])
+  t.same(events[0], {
+    type: 'kept',
+    key: 'at',
+    valueType: 'Date',
+    serializer: 'json',
+    recordSerializer: 'msgpack'
+  })
+  t.equal(codec.nameOf(99), 'json')
+  for (let n = 0; n < 200; n++) report.warn([`k${n}`], tag, { [`k${n}`]: new Map() }, codec, log)
+  t.equal(lines.length, 100, 'reports stop after 100 keys')
+})
 
 async function codecWith(writer: Serializer) {
   const codec = new Codec(writer, Object.values(serializers), 65_536)
@@ -237,7 +234,7 @@ async function codecWith(writer: Serializer) {
   return { codec, lines, log: { error: line, warn: line, info: line } }
 }
 
-t.test('not in production', async (t) => {
+t.test('lossy values: no warning in production', async (t) => {
   const { NODE_ENV } = process.env
   t.teardown(() => {
     if (NODE_ENV === undefined) delete process.env.NODE_ENV

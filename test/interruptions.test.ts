@@ -1,4 +1,4 @@
-// A store that fails in the midst of a request, and requests that do not wait for what they ask for.
+// A store that fails during a request, and requests that do not await their calls.
 import { setImmediate as tick } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
@@ -56,7 +56,7 @@ const login: Route = (session) => {
   session.userId = 1
 }
 
-t.test('what is changed while save() is under way is committed at the end', async (t) => {
+t.test('save(): a change during save() is committed at the end', async (t) => {
   const { data, visit } = await visitor(t)
   await visit(async (session) => {
     session.userId = 1
@@ -72,10 +72,10 @@ t.test('what is changed while save() is under way is committed at the end', asyn
     session.count = 1
     await saved
   })
-  t.same(await data(), { count: 1 }, 'also where the session was emptied')
+  t.same(await data(), { count: 1 }, 'even if the session was emptied')
 })
 
-t.test('regenerate() while save() is under way still gives a new id', async (t) => {
+t.test('regenerate() during save() still gives a new id', async (t) => {
   const { browser, visit } = await visitor(t)
   await visit(login)
   const before = browser.cookies.get('__Host-session')
@@ -88,7 +88,7 @@ t.test('regenerate() while save() is under way still gives a new id', async (t) 
   t.not(browser.cookies.get('__Host-session'), before)
 })
 
-t.test('a change behind the response is reported', async (t) => {
+t.test('commit: a change after the response is reported', async (t) => {
   const { unsaved, visit } = await visitor(t)
   await visit(login)
   await visit((session, reply) => {
@@ -99,7 +99,7 @@ t.test('a change behind the response is reported', async (t) => {
   t.equal(unsaved().length, 1)
 })
 
-t.test('a login whose last answer is lost does not log the user out', async (t) => {
+t.test('regenerate(): a login whose last answer is lost does not log the user out', async (t) => {
   const { data, operations, plan, visit } = await visitor(t)
   await visit(login)
   const rename: Route = async (session) => {
@@ -107,7 +107,7 @@ t.test('a login whose last answer is lost does not log the user out', async (t) 
     session.name = 'Ada'
   }
   plan.push('pass', 'pass', 'lose')
-  t.equal((await visit(rename)).status, 200, 'once: it is sent again')
+  t.equal((await visit(rename)).status, 200, 'lost once: it is sent again')
   t.same(operations, ['read', 'create', 'update', 'update'])
   plan.push('pass', 'pass', 'lose', 'lose', 'lose')
   const { status, body } = await visit(async (session) => {
@@ -120,7 +120,7 @@ t.test('a login whose last answer is lost does not log the user out', async (t) 
   t.same(await data(), { userId: 1, name: 'Bob' })
 })
 
-t.test('a login whose last step is refused leaves everything as it was', async (t) => {
+t.test('regenerate(): a login whose last step is refused changes nothing', async (t) => {
   const { browser, data, memory, plan, visit } = await visitor(t)
   await visit(login)
   const before = browser.cookies.get('__Host-session')
@@ -132,11 +132,11 @@ t.test('a login whose last step is refused leaves everything as it was', async (
   t.equal(status, 503)
   t.equal(sessionCookie(response), undefined)
   t.equal(browser.cookies.get('__Host-session'), before)
-  t.equal(memory.size, 1, 'there are not two sessions now')
+  t.equal(memory.size, 1, 'there is only one session')
   t.same(await data(), { userId: 1 })
 })
 
-t.test('nothing is written after a reload() that failed', async (t) => {
+t.test('reload(): if it fails, nothing is written', async (t) => {
   const { data, operations, plan, visit } = await visitor(t)
   await visit(login)
   plan.push('pass', 'refuse')
@@ -149,7 +149,7 @@ t.test('nothing is written after a reload() that failed', async (t) => {
   t.same(await data(), { userId: 1 })
 })
 
-t.test('a save() whose answer was lost is tried again, and counts once', async (t) => {
+t.test('save(): if its answer is lost, it is retried and counts once', async (t) => {
   const { data, plan, visit } = await visitor(t)
   plan.push('lose', 'lose', 'lose')
   await visit(async (session) => {
@@ -165,7 +165,7 @@ t.test('a save() whose answer was lost is tried again, and counts once', async (
   t.same(await data(), { count: 2 }, 'not merged with itself')
 })
 
-t.test('a failed commit sets no cookie and says when to come back', async (t) => {
+t.test('commit: if it fails, the response sets no cookie and has Retry-After', async (t) => {
   const { plan, visit } = await visitor(t)
   for (const fates of [['refuse'], ['lose', 'pass', 'lose', 'pass', 'lose']] as const) {
     plan.push(...fates)
@@ -176,18 +176,18 @@ t.test('a failed commit sets no cookie and says when to come back', async (t) =>
   }
 })
 
-t.test('a save() that nobody waits for and that fails does not end the process', async (t) => {
+t.test('save() without await: a failure does not end the process', async (t) => {
   const { data, plan, visit } = await visitor(t)
   plan.push('refuse')
   const { status } = await visit((session) => {
     session.userId = 1
     void session.save()
   })
-  t.equal(status, 200, 'the commit made up for it')
+  t.equal(status, 200, 'the commit stored it')
   t.same(await data(), { userId: 1 })
 })
 
-t.test('a destroy() that failed is not a sign-out, whether or not anybody waited for it', async (t) => {
+t.test('destroy(): a failure is answered with 503 and keeps the cookie, awaited or not', async (t) => {
   const { data, plan, visit } = await visitor(t)
   await visit(login)
   for (const route of [
@@ -204,7 +204,7 @@ t.test('a destroy() that failed is not a sign-out, whether or not anybody waited
   t.same(await data(), {})
 })
 
-t.test('what is changed while destroy() is under way is reported', async (t) => {
+t.test('destroy(): a change during destroy() is reported', async (t) => {
   const { unsaved, visit } = await visitor(t)
   await visit(login)
   await visit(async (session) => {
@@ -229,7 +229,7 @@ t.test('data() stays live across a save() that merged', async (t) => {
   t.same(await data(), { userId: 2, name: 'Bob', count: 7 })
 })
 
-t.test('a login with an id that has just been replaced is an error, not a login', async (t) => {
+t.test('regenerate(): a login with an id that was just replaced is a 409', async (t) => {
   const { tab, visit } = await visitor(t)
   await visit(login)
   const old = tab()
@@ -239,7 +239,7 @@ t.test('a login with an id that has just been replaced is an error, not a login'
   t.equal(body.code, 'FST_SESSION_CONFLICT')
 })
 
-t.test('a merge rule that fails is a conflict that names the key, and quotes nothing', async (t) => {
+t.test('merge: a rule that fails is a conflict that names the key and no value', async (t) => {
   const rules = {
     count: () => {
       throw new Error('canary')
@@ -259,7 +259,7 @@ t.test('a merge rule that fails is a conflict that names the key, and quotes not
   t.notMatch(body.message, 'canary')
 })
 
-t.test('an application that fails on records it cannot read can still sign people in', async (t) => {
+t.test("onUndecodable: 'error' still allows a new sign-in", async (t) => {
   const { data, memory, plan, visit } = await visitor(t, { onUndecodable: 'error' })
   await visit(login)
   t.equal(plan.length, 0)
@@ -278,7 +278,7 @@ t.test('an application that fails on records it cannot read can still sign peopl
   t.same(await data(), { userId: 2 })
 })
 
-t.test('a record that became unreadable between read and commit is not overwritten', async (t) => {
+t.test('commit: a record that became unreadable since the read is not overwritten', async (t) => {
   const { memory, visit } = await visitor(t)
   for (const damage of [
     () => Buffer.from('{"foreign":true}'),
@@ -304,7 +304,7 @@ t.test('a record that became unreadable between read and commit is not overwritt
   }
 })
 
-t.test('a store that says that a new id is taken is not believed twice', async (t) => {
+t.test('create(): a store that claims twice that a new id is taken causes a 409', async (t) => {
   const { memory, visit } = await visitor(t, {})
   t.equal(memory.size, 0)
   const taken = { ...new FailingStore(memory).store, create: async () => false }
@@ -313,7 +313,7 @@ t.test('a store that says that a new id is taken is not believed twice', async (
   t.equal((await visit(login)).status, 200)
 })
 
-t.test('commits that a failover lost between read and commit are stored again', async (t) => {
+t.test('rolledBack: commits that a failover lost since the read are stored again', async (t) => {
   const { data, memory, unsaved, visit } = await visitor(t)
   let old: Buffer | undefined
   const rollBack = async (session: Session) => {
@@ -333,12 +333,12 @@ t.test('commits that a failover lost between read and commit are stored again', 
     await session.save()
     return session.rolledBack
   })
-  t.equal(body.result, true, 'and that is told')
+  t.equal(body.result, true, 'session.rolledBack says so')
   t.same(await data(), { userId: 1, name: 'Ada', count: 1 })
   t.same(unsaved(), [])
 })
 
-t.test('what a regenerate drops does not come back with what a failover lost', async (t) => {
+t.test('regenerate(keys): dropped keys do not return with commits that a failover lost', async (t) => {
   const { data, memory, visit } = await visitor(t)
   await visit(login)
   let old: Buffer | undefined
@@ -356,7 +356,7 @@ t.test('what a regenerate drops does not come back with what a failover lost', a
   t.same(await data(), { name: 'Ada' })
 })
 
-t.test('what cannot be stored is an error of the request, whenever it replies', async (t) => {
+t.test('commit: a value that cannot be encoded is a 500, however the route replies', async (t) => {
   const { visit } = await visitor(t)
   await visit(login)
   const { status, body } = await visit((session, reply) => {
@@ -369,7 +369,7 @@ t.test('what cannot be stored is an error of the request, whenever it replies', 
 })
 
 t.test(
-  'a write whose answer is lost counts once, also where it has been sent again or touched since',
+  'update(): a write whose answer is lost counts once, even if it was resent or touched since',
   async (t) => {
     const memory = new MemoryStore()
     t.teardown(() => memory.close())
@@ -412,7 +412,7 @@ t.test(
   }
 )
 
-t.test('what a new primary has acknowledged stands beside a request that was under way', async (t) => {
+t.test('rolledBack: changes on the new primary are kept and merged', async (t) => {
   const { data, memory, tab, visit } = await visitor(t)
   await visit((session) => Object.assign(session, { userId: 1, count: 1 }))
   const other = tab()
@@ -426,7 +426,7 @@ t.test('what a new primary has acknowledged stands beside a request that was und
     const now = await memory.read(key)
     if (old === undefined || now === undefined) throw new Error('no record')
     await memory.update(key, now.subarray(14, 32), old, Date.now() + 60_000)
-    // The new primary acknowledges count 7 and the name Bob.
+    // The new primary accepts count 7 and the name Bob.
     await other.request('/other')
     session.count = (session.count ?? 0) + 1
     await session.save()
@@ -436,58 +436,58 @@ t.test('what a new primary has acknowledged stands beside a request that was und
   t.same(await data(), { userId: 1, count: 8, name: 'Bob' })
 })
 
-t.test('a session that was ended does not live on under an id that was offered', async (t) => {
-  const { browser, data, plan, tab, visit } = await visitor(t)
-  await visit(login)
-  const other = tab()
-  const { status, response } = await visit(async (session) => {
-    await session.regenerate()
-    // Another tab signs out before the old id is replaced.
-    await other.request('/logout')
-    session.name = 'Ada'
-    plan.push('pass', 'lose', 'lose', 'lose')
-  })
-  t.equal(status, 503)
-  t.ok(
-    response.cookies.some(({ name }) => name.endsWith('-next')),
-    'the new id is offered, since nobody knows'
-  )
-  browser.cookies.delete('__Host-session')
-  t.same(await data(), {})
-})
-
 t.test(
-  'a change while reload() is under way is an error, and nothing of it is lost without a word',
+  'destroy(): a session that has ended is not reachable under a new id that was uncertain',
   async (t) => {
-    const { data, tab, visit } = await visitor(t)
+    const { browser, data, plan, tab, visit } = await visitor(t)
     await visit(login)
     const other = tab()
-    for (const change of [
-      (session: Session) => session.set('userId', 2),
-      (session: Session) => session.delete('userId'),
-      (session: Session) => Object.assign(session, { permanent: true }),
-      (session: Session) => void session.regenerate(false)
-    ]) {
-      const { status, body } = await visit(async (session) => {
-        await other.request('/other')
-        void session.reload()
-        change(session)
-      })
-      t.equal(status, 500)
-      t.equal(body.code, 'FST_SESSION_RELOADING')
-    }
-    t.same(await data(), { userId: 1, count: 7, name: 'Bob' })
-    const { body } = await visit(async (session) => {
-      session.userId = 9
-      await session.reload()
-      session.userId = (session.userId ?? 0) + 1
-      return session.data()
+    const { status, response } = await visit(async (session) => {
+      await session.regenerate()
+      // Another tab signs out before the old id is replaced.
+      await other.request('/logout')
+      session.name = 'Ada'
+      plan.push('pass', 'lose', 'lose', 'lose')
     })
-    t.same(body.result, { userId: 2, count: 7, name: 'Bob' })
+    t.equal(status, 503)
+    t.ok(
+      response.cookies.some(({ name }) => name.endsWith('-next')),
+      'the new id is offered, since the outcome is uncertain'
+    )
+    browser.cookies.delete('__Host-session')
+    t.same(await data(), {})
   }
 )
 
-t.test('a new id that was asked for outlives a reload()', async (t) => {
+t.test('reload(): a change during reload() is an error and is reported', async (t) => {
+  const { data, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  for (const change of [
+    (session: Session) => session.set('userId', 2),
+    (session: Session) => session.delete('userId'),
+    (session: Session) => Object.assign(session, { permanent: true }),
+    (session: Session) => void session.regenerate(false)
+  ]) {
+    const { status, body } = await visit(async (session) => {
+      await other.request('/other')
+      void session.reload()
+      change(session)
+    })
+    t.equal(status, 500)
+    t.equal(body.code, 'FST_SESSION_RELOADING')
+  }
+  t.same(await data(), { userId: 1, count: 7, name: 'Bob' })
+  const { body } = await visit(async (session) => {
+    session.userId = 9
+    await session.reload()
+    session.userId = (session.userId ?? 0) + 1
+    return session.data()
+  })
+  t.same(body.result, { userId: 2, count: 7, name: 'Bob' })
+})
+
+t.test('regenerate() then reload(): the new id is kept', async (t) => {
   const { browser, data, visit } = await visitor(t)
   await visit(login)
   const before = browser.cookies.get('__Host-session')
@@ -499,7 +499,7 @@ t.test('a new id that was asked for outlives a reload()', async (t) => {
   t.same(await data(), { userId: 1 })
 })
 
-t.test('regenerate() while save() is under way, and once more, ends under the last id', async (t) => {
+t.test('regenerate() during save(), then again: the last id wins', async (t) => {
   const { memory, visit } = await visitor(t)
   await visit(login)
   const { body } = await visit(async (session) => {
@@ -521,7 +521,7 @@ t.test('regenerate() while save() is under way, and once more, ends under the la
   t.same((await fresh.visit((session) => [session.id, session.userId])).body.result, [answer.body.result, 1])
 })
 
-t.test('regenerate() after one whose outcome is uncertain leads the browser on', async (t) => {
+t.test('regenerate() after an uncertain one: the browser reaches its session', async (t) => {
   for (const fate of ['lose', 'refuse'] as const) {
     const { data, plan, visit } = await visitor(t)
     await visit(login)
@@ -537,7 +537,7 @@ t.test('regenerate() after one whose outcome is uncertain leads the browser on',
   }
 })
 
-t.test('what is changed after reload() is kept, whatever became of a save() before', async (t) => {
+t.test('reload(): later changes are kept, whatever happened to an earlier save()', async (t) => {
   const { data, plan, tab, visit } = await visitor(t)
   await visit(login)
   const other = tab()
@@ -553,7 +553,7 @@ t.test('what is changed after reload() is kept, whatever became of a save() befo
   t.same(await data(), { userId: 2, count: 7, name: 'Bob' })
 })
 
-t.test('an emptied session whose answer was lost is gone, with its cookie', async (t) => {
+t.test('commit: an emptied session whose answer is lost is deleted with its cookie', async (t) => {
   const { browser, memory, plan, unsaved, visit } = await visitor(t)
   await visit(login)
   plan.push('pass', 'lose')
@@ -563,13 +563,14 @@ t.test('an emptied session whose answer was lost is gone, with its cookie', asyn
   t.same(unsaved(), [])
 })
 
-t.test('what an earlier try has stored is not refused because of what comes after it', async (t) => {
+t.test('save(): a write that an earlier try stored is not refused because of a later failure', async (t) => {
   const { data, plan, tab, visit } = await visitor(t, { touchAfter: 0 })
   await visit(login)
   const other = tab()
   const { status } = await visit(async (session) => {
     session.anything = 'mine'
-    // The update takes place and its answer is lost; the look at it is answered, and what follows would be refused.
+    // The update is executed but its answer is lost. The retry reads the record; anything after that would be
+    // refused.
     plan.push('lose')
     const saved = session.save()
     await other.request('/other')
@@ -580,7 +581,7 @@ t.test('what an earlier try has stored is not refused because of what comes afte
   t.match(await data(), { userId: 1, anything: 'mine' })
 })
 
-t.test('a logout ends what an uncertain regenerate() has left', async (t) => {
+t.test('destroy(): also ends what an uncertain regenerate() left', async (t) => {
   const { data, memory, plan, visit } = await visitor(t)
   await visit(login)
   plan.push('pass', 'pass', 'lose', 'lose', 'lose')
@@ -591,26 +592,23 @@ t.test('a logout ends what an uncertain regenerate() has left', async (t) => {
   })
   t.equal(status, 200)
   t.same(await data(), {})
-  t.ok(memory.size <= 1, 'but for the tombstone')
+  t.ok(memory.size <= 1, 'nothing except the tombstone')
 })
 
-t.test(
-  'a logout that was not possible is not answered 200, whether or not anybody waited for it',
-  async (t) => {
-    const { tab, visit } = await visitor(t)
-    await visit(login)
-    const old = tab()
-    await visit((session) => session.regenerate())
-    for (const route of [
-      (session: Session) => void session.destroy(),
-      (session: Session) => session.destroy().catch(() => {})
-    ]) {
-      t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT' })
-    }
+t.test('destroy(): a logout that is impossible is a 409, awaited or not', async (t) => {
+  const { tab, visit } = await visitor(t)
+  await visit(login)
+  const old = tab()
+  await visit((session) => session.regenerate())
+  for (const route of [
+    (session: Session) => void session.destroy(),
+    (session: Session) => session.destroy().catch(() => {})
+  ]) {
+    t.match((await visit(route, old)).body, { code: 'FST_SESSION_CONFLICT' })
   }
-)
+})
 
-t.test('a store that rejects without an error is unavailable', async (t) => {
+t.test('store: a rejection without an error counts as unavailable', async (t) => {
   const { visit } = await visitor(t, {
     store: { ...new FailingStore(new MemoryStore()).store, read: () => Promise.reject() }
   })
@@ -620,7 +618,7 @@ t.test('a store that rejects without an error is unavailable', async (t) => {
   t.ok(browser)
 })
 
-t.test('each change behind the response is reported, once', async (t) => {
+t.test('commit: a change after the response is reported once', async (t) => {
   const { unsaved, visit } = await visitor(t)
   await visit(login)
   let held: Session | undefined
@@ -636,7 +634,7 @@ t.test('each change behind the response is reported, once', async (t) => {
   t.match(unsaved(), [{ msg: /without a commit; call save\(\)/ }])
 })
 
-t.test('what a response of 500 discards is reported, and what it only read is not', async (t) => {
+t.test('commit: changes that a 5xx response discards are reported; reads are not', async (t) => {
   const { unsaved, visit } = await visitor(t)
   await visit(login)
   await visit((session, reply) => {
@@ -651,7 +649,7 @@ t.test('what a response of 500 discards is reported, and what it only read is no
   t.match(unsaved(), [{ msg: /the response has status 502/, session: { type: 'unsaved' } }])
 })
 
-t.test('a key that is set to its own value is no change, and nothing is lost', async (t) => {
+t.test('commit: setting a key to its current value is no change', async (t) => {
   const { operations, unsaved, visit } = await visitor(t)
   await visit(login)
   await visit(login)
@@ -660,7 +658,7 @@ t.test('a key that is set to its own value is no change, and nothing is lost', a
   t.same(unsaved(), [])
 })
 
-t.test('a touch that fails is a line in the log, never the error of a request that only looks', async (t) => {
+t.test('touch(): a failure is logged and never fails the request', async (t) => {
   const { app, operations, plan, visit } = await visitor(t, { touchAfter: 0 })
   await visit(login)
   for (const fate of ['refuse', 'lose'] as const) {
@@ -675,7 +673,7 @@ t.test('a touch that fails is a line in the log, never the error of a request th
   t.match(lines[0], { level: 40, session: { type: 'untouched', reason: 'FST_SESSION_UNAVAILABLE' } })
 })
 
-t.test('the id after regenerate() is the one that is stored', async (t) => {
+t.test('session.id: after regenerate() it is the id that is stored', async (t) => {
   const { memory, visit } = await visitor(t)
   await visit(login)
   const { body } = await visit(async (session) => {
@@ -689,7 +687,7 @@ t.test('the id after regenerate() is the one that is stored', async (t) => {
   t.equal((await visit((session) => session.id)).body.result, after)
 })
 
-t.test('a regenerate() that failed fails the request, whether or not anybody waited for it', async (t) => {
+t.test('regenerate(): a failure fails the request, awaited or not', async (t) => {
   const { tab, visit } = await visitor(t)
   await visit(login)
   const old = tab()
@@ -702,7 +700,7 @@ t.test('a regenerate() that failed fails the request, whether or not anybody wai
   }
 })
 
-t.test('what is set after a removal whose answer was lost begins another session', async (t) => {
+t.test('save(): after a deletion whose answer was lost, new data begins another session', async (t) => {
   const { browser, data, operations, plan, visit } = await visitor(t)
   await visit(login)
   const before = browser.cookies.get('__Host-session')
@@ -716,4 +714,85 @@ t.test('what is set after a removal whose answer was lost begins another session
   t.same(operations, ['read', 'destroy', 'destroy', 'destroy', 'update', 'create'])
   t.same(await data(), { name: 'Ada' })
   t.not(browser.cookies.get('__Host-session'), before)
+})
+
+t.test('a value that is set back after an uncertain save() is what is stored', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'lose', 'lose', 'lose')
+  const { status } = await visit(async (session) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.userId = 1
+  })
+  t.equal(status, 200)
+  t.same(await data(), { userId: 1 })
+})
+
+t.test('what is set back after an uncertain removal is stored', async (t) => {
+  for (const fate of ['lose', 'drop'] as const) {
+    const { data, plan, visit } = await visitor(t)
+    await visit(login)
+    plan.push('pass', fate, fate, fate)
+    const { status } = await visit(async (session) => {
+      session.delete('userId')
+      await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+      session.userId = 1
+    })
+    t.equal(status, 200)
+    t.same(await data(), { userId: 1 }, fate)
+  }
+})
+
+t.test('a removal that did not take place does not undo a later logout', async (t) => {
+  const { memory, plan, tab, visit } = await visitor(t)
+  await visit(login)
+  const other = tab()
+  plan.push('pass', 'drop', 'drop', 'drop')
+  await visit(async (session) => {
+    session.delete('userId')
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.userId = 2
+    await session.save()
+    await other.request('/logout')
+    session.name = 'Ada'
+  })
+  t.equal(memory.size, 0)
+})
+
+t.test('a refused create after a removal is not called uncertain because of an earlier write', async (t) => {
+  const { plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'drop', 'drop', 'drop', 'pass', 'refuse')
+  const { body } = await visit(async (session) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    session.delete('userId')
+    await session.save()
+    session.userId = 3
+  })
+  t.equal(body.code, 'FST_SESSION_UNAVAILABLE')
+})
+
+t.test('save() of a new id after the headers says so, whatever was uncertain before', async (t) => {
+  const { plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'drop', 'drop', 'drop')
+  let saved: Promise<void> | undefined
+  await visit(async (session, reply) => {
+    session.userId = 2
+    await t.rejects(session.save(), { code: 'FST_SESSION_UNCERTAIN' })
+    reply.hijack()
+    reply.raw.end('{}')
+    await session.regenerate()
+    saved = session.save()
+  })
+  await t.rejects(saved as Promise<void>, { code: 'FST_SESSION_HEADERS_SENT' })
+})
+
+t.test('a store that answers with something other than bytes fails the request', async (t) => {
+  const { memory, visit } = await visitor(t)
+  await visit(login)
+  memory.read = async () => 5 as never
+  t.match((await visit(() => undefined)).body, { statusCode: 500 })
 })

@@ -1,4 +1,4 @@
-// When sessions end, on both sides of every boundary: by the header, in Redis, and in the browser.
+// When sessions end, on both sides of every limit: in the header, in Redis and in the browser.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { MemoryStore, type RedisSessionOptions } from '../lib/index.js'
@@ -7,17 +7,17 @@ import { createApp } from './support/app.js'
 import { Browser, sessionCookie } from './support/browser.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'
 
-/** Milliseconds that may pass between a commit and the look at its TTL. */
+/** Milliseconds that may pass between a commit and the check of its TTL. */
 const SLACK = 20_000
 
-/** A service in the memory of the process: the store obeys the clock that the test holds. */
+/** A service with a MemoryStore, which follows the test's clock. */
 async function inMemory(t: Test, options: RedisSessionOptions) {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   return serviceOf(t, { store, ...options })
 }
 
-/** The same on Redis, whose own clock goes on as it does: it alone says when an idle session ends. */
+/** The same on Redis. Its clock is real, and its TTL alone decides when an idle session ends. */
 async function service(t: Test, redis: RedisServer, options: RedisSessionOptions) {
   return {
     ...(await serviceOf(t, { redis: redis.url, ...options })),
@@ -71,7 +71,7 @@ async function serviceOf(t: Test, options: RedisSessionOptions) {
   return {
     app,
     browser,
-    /** Moves the clock to so many milliseconds after the start. */
+    /** Sets the clock to this many milliseconds after the start. */
     at: (milliseconds: number) => {
       offset = milliseconds
     },
@@ -80,7 +80,7 @@ async function serviceOf(t: Test, options: RedisSessionOptions) {
   }
 }
 
-t.test('a session lives for its idleTimeout, and not a millisecond longer', async (t) => {
+t.test('idleTimeout: a session lives that long and not a millisecond longer', async (t) => {
   for (const [after, alive] of [
     [59_999, true],
     [60_000, true],
@@ -93,7 +93,7 @@ t.test('a session lives for its idleTimeout, and not a millisecond longer', asyn
   }
 })
 
-t.test('touchAfter: use extends a session, in Redis too, once it has passed', async (t) => {
+t.test('touchAfter: use extends a session once it has passed, in Redis too', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, header, isAlive, start, ttl } = await service(t, redis, {
     idleTimeout: 100,
@@ -115,7 +115,7 @@ t.test('touchAfter: use extends a session, in Redis too, once it has passed', as
   t.equal(await isAlive(), true)
 })
 
-t.test('touch() extends a session at once', async (t) => {
+t.test('touch(): extends a session at once', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, header, start } = await service(t, redis, { idleTimeout: 100, touchAfter: 10 })
   await browser.request('/login')
@@ -124,10 +124,10 @@ t.test('touch() extends a session at once', async (t) => {
   t.equal((await header())?.touchedAt, start + 1)
   at(2)
   await browser.request('/poll-touch')
-  t.equal((await header())?.touchedAt, start + 2, 'also where a route does not touch by itself')
+  t.equal((await header())?.touchedAt, start + 2, 'even if the route does not touch by itself')
 })
 
-t.test('polling does not keep it alive, not even by writing', async (t) => {
+t.test('touch: false in the route: neither polling nor writing extends a session', async (t) => {
   const redis = await startRedis(t)
   const options = { idleTimeout: 100, touchAfter: 10 }
   const { at, browser, header, start, ttl } = await service(t, redis, options)
@@ -146,7 +146,7 @@ t.test('polling does not keep it alive, not even by writing', async (t) => {
   t.equal(await other.isAlive(), false)
 })
 
-t.test('a write extends a session, whatever touchAfter says', async (t) => {
+t.test('touchAfter: a write always extends a session', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, isAlive } = await service(t, redis, { idleTimeout: 100, touchAfter: 99 })
   await browser.request('/login')
@@ -156,7 +156,7 @@ t.test('a write extends a session, whatever touchAfter says', async (t) => {
   t.equal(await isAlive(), true)
 })
 
-t.test('absoluteTimeout ends it however much it is used, on both sides of the boundary', async (t) => {
+t.test('absoluteTimeout: a session ends then, however much it is used', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, isAlive, ttl } = await service(t, redis, {
     idleTimeout: 60,
@@ -166,14 +166,14 @@ t.test('absoluteTimeout ends it however much it is used, on both sides of the bo
   await browser.request('/login')
   at(50_000)
   await browser.request('/write')
-  t.ok((await ttl()) <= 50_000, 'Redis ends it at the same instant')
+  t.ok((await ttl()) <= 50_000, 'Redis ends it at the same time')
   at(99_999)
   t.equal(await isAlive(), true)
   at(100_000)
   t.equal(await isAlive(), false)
 })
 
-t.test('a new id does not make it younger, unless nothing of it is kept', async (t) => {
+t.test('absoluteTimeout: a new id does not reset it, unless regenerate([]) drops all data', async (t) => {
   const redis = await startRedis(t)
   const options = { idleTimeout: 99, absoluteTimeout: 100 }
   const first = await service(t, redis, options)
@@ -187,7 +187,7 @@ t.test('a new id does not make it younger, unless nothing of it is kept', async 
   third.at(50_000)
   await third.browser.request('/renew-user')
   third.at(100_000)
-  t.equal(await third.isAlive(), false, 'a list that keeps something')
+  t.equal(await third.isAlive(), false, 'a list of keys keeps its age')
   const second = await service(t, redis, options)
   await second.browser.request('/login')
   second.at(50_000)
@@ -196,24 +196,21 @@ t.test('a new id does not make it younger, unless nothing of it is kept', async 
   t.equal(await second.isAlive(), true)
 })
 
-t.test(
-  'a session goes with the browser, a permanent one has the same lifetime there and in Redis',
-  async (t) => {
-    const redis = await startRedis(t)
-    const { browser, ttl } = await service(t, redis, { permanentLifetime: 1_000 })
-    t.equal(sessionCookie(await browser.request('/login'))?.maxAge, undefined)
-    t.ok((await ttl()) > 86_400_000 - SLACK)
-    const remembered = await browser.request('/remember')
-    t.equal(sessionCookie(remembered)?.maxAge, 1_000)
-    t.ok((await ttl()) <= 1_000_000 && (await ttl()) > 1_000_000 - SLACK)
-    const forgotten = await browser.request('/forget-me')
-    t.ok(sessionCookie(forgotten), 'sent again')
-    t.equal(sessionCookie(forgotten)?.maxAge, undefined)
-    t.ok((await ttl()) > 86_400_000 - SLACK)
-  }
-)
+t.test('permanent: Max-Age and TTL agree; other sessions end with the browser', async (t) => {
+  const redis = await startRedis(t)
+  const { browser, ttl } = await service(t, redis, { permanentLifetime: 1_000 })
+  t.equal(sessionCookie(await browser.request('/login'))?.maxAge, undefined)
+  t.ok((await ttl()) > 86_400_000 - SLACK)
+  const remembered = await browser.request('/remember')
+  t.equal(sessionCookie(remembered)?.maxAge, 1_000)
+  t.ok((await ttl()) <= 1_000_000 && (await ttl()) > 1_000_000 - SLACK)
+  const forgotten = await browser.request('/forget-me')
+  t.ok(sessionCookie(forgotten), 'the cookie is sent again')
+  t.equal(sessionCookie(forgotten)?.maxAge, undefined)
+  t.ok((await ttl()) > 86_400_000 - SLACK)
+})
 
-t.test('use moves cookie and record of a permanent session together', async (t) => {
+t.test('permanent: use extends cookie and record together', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, isAlive, ttl } = await service(t, redis, { permanentLifetime: 1_000, touchAfter: 10 })
   await browser.request('/remember')
@@ -225,10 +222,10 @@ t.test('use moves cookie and record of a permanent session together', async (t) 
   at(1_499_999)
   t.equal(await isAlive(), true)
   at(2_400_000)
-  t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'writing does, too')
+  t.equal(sessionCookie(await browser.request('/write'))?.maxAge, 1_000, 'a write extends it too')
 })
 
-t.test('rolling: false moves neither the cookie nor the record of a permanent session', async (t) => {
+t.test('rolling: false extends neither the cookie nor the record of a permanent session', async (t) => {
   const redis = await startRedis(t)
   const options = { permanentLifetime: 1_000, touchAfter: 10, rolling: false }
   const { at, browser, ttl } = await service(t, redis, options)
@@ -248,14 +245,14 @@ t.test('rolling: false moves neither the cookie nor the record of a permanent se
   t.equal(await other.isAlive(), false)
 })
 
-t.test('the cookie of a permanent session ends with absoluteTimeout, if that is earlier', async (t) => {
+t.test('absoluteTimeout: limits Max-Age of a permanent session', async (t) => {
   const redis = await startRedis(t)
   const { browser, ttl } = await service(t, redis, { permanentLifetime: 1_000, absoluteTimeout: 300 })
   t.equal(sessionCookie(await browser.request('/remember'))?.maxAge, 300)
   t.ok((await ttl()) <= 300_000)
 })
 
-t.test('an expired session is as if it had never been: its id is not used again', async (t) => {
+t.test('idleTimeout: an expired session is gone and its id is not used again', async (t) => {
   const { at, browser } = await inMemory(t, { idleTimeout: 60 })
   await browser.request('/login')
   const before = browser.cookies.get('__Host-session')
@@ -267,7 +264,7 @@ t.test('an expired session is as if it had never been: its id is not used again'
   t.not(browser.cookies.get('__Host-session'), before)
 })
 
-t.test('Redis itself ends what nobody asks for', async (t) => {
+t.test('idleTimeout: Redis deletes an expired session itself', async (t) => {
   const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url, idleTimeout: 1 })
   app.get('/', async ({ session }) => session.set('userId', 1))
@@ -277,40 +274,37 @@ t.test('Redis itself ends what nobody asks for', async (t) => {
   t.equal((await redis.client.info('stats')).match(/expired_keys:(\d+)/)?.[1], '1')
 })
 
-t.test(
-  'clocks that differ by minutes end no session early, and a day apart no old id is readable',
-  async (t) => {
-    const redis = await startRedis(t)
-    const processes = []
-    for (const _ of [0, 1]) processes.push(await service(t, redis, { idleTimeout: 600, touchAfter: 60 }))
-    const [one, two] = processes
-    if (one === undefined || two === undefined) throw new Error('no processes')
-    for (const skew of [-86_400_000, -590_000, -120_000, 120_000, 590_000, 86_400_000]) {
-      await redis.client.flushall()
-      const browser = new Browser(one.app)
-      one.at(0)
-      await browser.request('/login')
-      const old = new Browser(two.app)
-      for (const [name, value] of browser.cookies) old.cookies.set(name, value)
-      two.at(skew)
-      t.same(await old.json('/whoami'), { userId: 42 }, `${skew} ms: alive`)
-      t.ok((await two.ttl()) > 600_000 - SLACK, 'and extended, or as new')
-      await old.request('/poll-write')
-      t.ok((await two.ttl()) > 600_000 - SLACK, 'a write does not shorten it')
-      one.at(0)
-      await browser.request('/renew')
-      two.at(skew)
-      const response = await old.request('/whoami')
-      t.same(response.json(), { userId: null }, 'the old id leads nowhere')
-      t.same(response.cookies, [], 'and its answer leaves the new cookie alone')
-      await old.request('/login')
-      t.same(await browser.json('/whoami'), { userId: 42 })
-      t.equal((await redis.client.keys('session:*')).length, 2, 'the session and its tombstone, and no other')
-    }
+t.test('clocks: minutes apart end no session early; a day apart makes no old id readable', async (t) => {
+  const redis = await startRedis(t)
+  const processes = []
+  for (const _ of [0, 1]) processes.push(await service(t, redis, { idleTimeout: 600, touchAfter: 60 }))
+  const [one, two] = processes
+  if (one === undefined || two === undefined) throw new Error('no processes')
+  for (const skew of [-86_400_000, -590_000, -120_000, 120_000, 590_000, 86_400_000]) {
+    await redis.client.flushall()
+    const browser = new Browser(one.app)
+    one.at(0)
+    await browser.request('/login')
+    const old = new Browser(two.app)
+    for (const [name, value] of browser.cookies) old.cookies.set(name, value)
+    two.at(skew)
+    t.same(await old.json('/whoami'), { userId: 42 }, `${skew} ms: alive`)
+    t.ok((await two.ttl()) > 600_000 - SLACK, 'extended, or as new')
+    await old.request('/poll-write')
+    t.ok((await two.ttl()) > 600_000 - SLACK, 'a write does not shorten it')
+    one.at(0)
+    await browser.request('/renew')
+    two.at(skew)
+    const response = await old.request('/whoami')
+    t.same(response.json(), { userId: null }, 'the old id gives no session')
+    t.same(response.cookies, [], 'the response leaves the new cookie alone')
+    await old.request('/login')
+    t.same(await browser.json('/whoami'), { userId: 42 })
+    t.equal((await redis.client.keys('session:*')).length, 2, 'only the session and its tombstone')
   }
-)
+})
 
-t.test('a process whose clock was ahead does not keep a session from being extended', async (t) => {
+t.test('clocks: a session from a process whose clock was ahead can still be extended', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, header, start } = await service(t, redis, { idleTimeout: 600, touchAfter: 60 })
   at(500_000)
@@ -320,7 +314,7 @@ t.test('a process whose clock was ahead does not keep a session from being exten
   t.equal((await header())?.touchedAt, start)
 })
 
-t.test('a session that drops data starts as not permanent', async (t) => {
+t.test('regenerate(keys): a session that drops data is no longer permanent', async (t) => {
   for (const url of ['/renew-user', '/renew-empty']) {
     const { browser } = await inMemory(t, {})
     await browser.request('/remember')

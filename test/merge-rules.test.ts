@@ -1,15 +1,15 @@
-// The rules that come with the package, for keys that two requests change at once.
+// The built-in merge rules, for keys that two requests change at once.
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { Budget, spending } from '../lib/data/equal.js'
 import { append, larger, sum, union } from '../lib/data/merge-rules.js'
 import fc from './support/properties.js'
 
-t.test('sum adds what each side added', async (t) => {
+t.test('sum: adds what each side added', async (t) => {
   t.equal(sum(10, 12, 15), 17)
-  t.equal(sum(undefined, 2, 3), 5, 'a counter that both began')
-  t.equal(sum(10, 7, 12), 9, 'one that went down')
-  t.equal(sum(5, undefined, 7), 2, 'one that one side deleted: what the other added stays')
+  t.equal(sum(undefined, 2, 3), 5, 'a counter that both started')
+  t.equal(sum(10, 7, 12), 9, 'a counter that went down')
+  t.equal(sum(5, undefined, 7), 2, "deleted by one side: the other's addition stays")
   t.equal(sum(5, 6, undefined), 1, 'and the other way round')
   t.equal(sum(10n, 12n, 15n), 17n)
   t.equal(sum(undefined, 12n, undefined), 12n)
@@ -17,9 +17,9 @@ t.test('sum adds what each side added', async (t) => {
   t.equal(sum(undefined, 12n, 1), 13n, 'a number and a bigint')
 })
 
-t.test('sum fails rather than store a wrong number', async (t) => {
+t.test('sum: fails rather than store a wrong number', async (t) => {
   const { MAX_SAFE_INTEGER: most } = Number
-  t.equal(sum(-most, 0, 0), most, 'right to the last one, whatever stands between')
+  t.equal(sum(-most, 0, 0), most, 'exact up to the limit, whatever the intermediate values')
   t.equal(sum(most, most, -1), -1)
   t.equal(sum(2 ** 32 - 1, 2 ** 32, 2 ** 32), 2 ** 32 + 1)
   for (const [base, mine, theirs] of [
@@ -36,41 +36,34 @@ t.test('sum fails rather than store a wrong number', async (t) => {
   }
 })
 
-t.test('larger keeps the larger one', async (t) => {
+t.test('larger: keeps the larger value', async (t) => {
   t.equal(larger(1, 2, 3), 3)
   t.equal(larger(1, 3, 2), 3)
-  t.equal(larger(9, 3, 2), 3, 'of what there is now')
-  t.equal(larger(1, undefined, 2), 2, 'a value before none')
+  t.equal(larger(9, 3, 2), 3, 'the larger of the two new values')
+  t.equal(larger(1, undefined, 2), 2, 'a value wins over none')
   t.equal(larger(1, 2, undefined), 2)
   t.equal(larger(1, undefined, undefined), undefined)
   t.same(larger(new Date(1), new Date(2), new Date(3)), new Date(3))
   t.equal(larger('2026-01-01', '2026-01-02', '2026-01-03'), '2026-01-03')
-  t.equal(larger(1, Number.NaN, 2), 2, 'what is no number is not larger')
+  t.equal(larger(1, Number.NaN, 2), 2, 'NaN is never larger')
   t.equal(larger(1, 2, Number.NaN), 2)
   t.same(larger(1, new Date(Number.NaN), new Date(2)), new Date(2))
   t.ok(Number.isNaN(larger(1, Number.NaN, undefined)))
   t.throws(() => larger([1], [2], [3]), /neither a primitive value nor a Date/)
 })
 
-t.test(
-  'append keeps what both added, in the order of the commits, and drops what either removed',
-  async (t) => {
-    t.same(append(['a'], ['a', 'mine'], ['a', 'theirs']), ['a', 'theirs', 'mine'])
-    t.same(append(['a', 'b'], ['b'], ['a', 'b', 'c']), ['b', 'c'])
-    t.same(append(['a', 'b'], ['a', 'b', 'c'], ['b']), ['b', 'c'])
-    t.same(append(['a'], ['a', 'a'], ['a', 'a']), ['a', 'a', 'a'], 'each as often as it was added')
-    t.same(append(undefined, ['mine'], ['theirs']), ['theirs', 'mine'])
-    t.same(
-      append(['a'], undefined, ['a', 'b']),
-      ['b'],
-      'a list that one side deleted: what the other added stays'
-    )
-    t.same(append([{ n: 1 }], [{ n: 1 }, { n: 2 }], [{ n: 1 }, { n: 3 }]), [{ n: 1 }, { n: 3 }, { n: 2 }])
-    t.throws(() => append([], 'text', []), /neither a list nor a Set/)
-  }
-)
+t.test('append: keeps what both added, in commit order, and drops what either removed', async (t) => {
+  t.same(append(['a'], ['a', 'mine'], ['a', 'theirs']), ['a', 'theirs', 'mine'])
+  t.same(append(['a', 'b'], ['b'], ['a', 'b', 'c']), ['b', 'c'])
+  t.same(append(['a', 'b'], ['a', 'b', 'c'], ['b']), ['b', 'c'])
+  t.same(append(['a'], ['a', 'a'], ['a', 'a']), ['a', 'a', 'a'], 'as often as it was added')
+  t.same(append(undefined, ['mine'], ['theirs']), ['theirs', 'mine'])
+  t.same(append(['a'], undefined, ['a', 'b']), ['b'], 'deleted by one side: the addition of the other stays')
+  t.same(append([{ n: 1 }], [{ n: 1 }, { n: 2 }], [{ n: 1 }, { n: 3 }]), [{ n: 1 }, { n: 3 }, { n: 2 }])
+  t.throws(() => append([], 'text', []), /neither a list nor a Set/)
+})
 
-t.test('union keeps what either added, once', async (t) => {
+t.test('union: keeps what either added, once', async (t) => {
   t.same(union(['a'], ['a', 'b'], ['a', 'b', 'c']), ['a', 'b', 'c'])
   t.same(union(new Set(['a']), new Set(['a', 'b']), new Set(['c'])), new Set(['c', 'b']))
   t.same(union(undefined, new Set(['b']), undefined), new Set(['b']))
@@ -78,10 +71,10 @@ t.test('union keeps what either added, once', async (t) => {
   t.same(union([], [{ n: 1 }], [{ n: 1 }]), [{ n: 1 }])
 })
 
-t.test('however many changes meet, in whatever order, each counts once', async (t) => {
+t.test('merge rules: any number of changes in any order count once each', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -100, max: 100 }), { minLength: 1 }), (changes) => {
-      // All read the same, and commit one after the other.
+      // All requests read the same value and commit one after another.
       const total = changes.reduce((stored, change) => sum(50, 50 + change, stored) as number, 50)
       t.equal(
         total,
@@ -108,7 +101,7 @@ t.test('however many changes meet, in whatever order, each counts once', async (
   )
 })
 
-// As they were when they compared each item with each other one.
+// Reference versions, which compare each item with every other one.
 const quadratic = {
   append(base: unknown, mine: unknown, theirs: unknown): unknown[] {
     const listOf = (value: unknown): unknown[] => [...((value ?? []) as Iterable<unknown>)]
@@ -164,7 +157,7 @@ const { item: items } = fc.letrec<{ item: unknown }>((tie) => ({
     fc.array(fc.tuple(tie('item'), tie('item')), { maxLength: 3 }).map((list) => new Map(list))
   )
 }))
-/** Three lists or Sets that have much in common. */
+/** Three lists or Sets with many items in common. */
 const triples = fc.array(items, { minLength: 1, maxLength: 5 }).chain((pool) => {
   const list = fc.array(fc.constantFrom(...pool), { maxLength: 8 })
   const side = fc.oneof(
@@ -175,7 +168,7 @@ const triples = fc.array(items, { minLength: 1, maxLength: 5 }).chain((pool) => 
   return fc.tuple(side, side, side)
 })
 
-t.test('append and union find the same as by comparing each item with each other one', async (t) => {
+t.test('append and union: same result as comparing each item with every other one', async (t) => {
   for (const [name, rule] of Object.entries({ append, union })) {
     t.doesNotThrow(
       () =>
@@ -184,7 +177,7 @@ t.test('append and union find the same as by comparing each item with each other
             const [is, should] = [rule(...sides), quadratic[name as 'append'](...sides)].map((value) => [
               ...(value as Iterable<unknown>)
             ])
-            // The very objects, in their order.
+            // The same objects in the same order.
             return is?.length === should?.length && is?.every((item, at) => Object.is(item, should?.[at]))
           }),
           { numRuns: 400 }
@@ -194,14 +187,14 @@ t.test('append and union find the same as by comparing each item with each other
   }
 })
 
-/** The steps that this takes. */
+/** The steps that the work takes. */
 function steps(work: () => unknown): number {
   const budget = new Budget(1e9)
   spending(budget, work)
   return 1e9 - budget.left
 }
 
-t.test('long lists are merged in time that grows with their length, not with its square', async (t) => {
+t.test('append and union: steps grow with the length of lists, not with its square', async (t) => {
   const kinds: Record<string, (n: number) => unknown> = {
     numbers: (n) => n,
     texts: (n) => `text ${n}`,
@@ -219,7 +212,7 @@ t.test('long lists are merged in time that grows with their length, not with its
   }
 })
 
-t.test('items that can only be told apart by comparing all of them are too much', async (t) => {
+t.test('append and union: items that need too many comparisons are refused', async (t) => {
   const items = Array.from({ length: 3_000 }, (_, n) => [[[[n]]]])
   t.throws(() => append(items, [...items].reverse(), items.slice(1)), { message: 'too much to compare' })
   const numbers = Array.from({ length: 3_000 }, (_, n) => n)
@@ -227,7 +220,7 @@ t.test('items that can only be told apart by comparing all of them are too much'
   t.throws(() => union([], new Set(numbers), others), { message: 'too many entries' })
 })
 
-t.test('sum fails for whole numbers that are not exact, whichever side has them', (t) => {
+t.test('sum: fails for integers that are not exact, whichever side has them', (t) => {
   for (const [base, mine, theirs] of [
     [0, 2 ** 53, 1],
     [0, 1, 2 ** 53],

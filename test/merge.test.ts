@@ -11,10 +11,10 @@ const sum = (base: unknown, mine: unknown, theirs: unknown): number =>
   Number(mine ?? 0) + Number(theirs ?? 0) - Number(base ?? 0)
 const same = (data: Dictionary): Dictionary => structuredClone(data)
 
-t.test('a key is as the side that changed it left it, and as mine where both did', async (t) => {
+t.test('merge(): the side that changed a key wins; if both did, mine wins', async (t) => {
   // base, mine, theirs, merged; absent: undefined
   const table = [
-    ['nobody changed it', { a: 1 }, { a: 1 }, { a: 1 }, { a: 1 }],
+    ['neither changed it', { a: 1 }, { a: 1 }, { a: 1 }, { a: 1 }],
     ['only mine changed', { a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }],
     ['only theirs changed', { a: 1 }, { a: 1 }, { a: 3 }, { a: 3 }],
     ['both changed', { a: 1 }, { a: 2 }, { a: 3 }, { a: 2 }],
@@ -28,12 +28,12 @@ t.test('a key is as the side that changed it left it, and as mine where both did
     ['mine deleted, theirs changed', { a: 1 }, {}, { a: 3 }, {}],
     ['mine changed, theirs deleted', { a: 1 }, { a: 2 }, {}, { a: 2 }],
     ['different keys', { a: 1, b: 1 }, { a: 2, b: 1 }, { a: 1, b: 3 }, { a: 2, b: 3 }],
-    ['inside of a key', { a: { x: 1 } }, { a: { x: 1, y: 2 } }, { a: { x: 1 } }, { a: { x: 1, y: 2 } }]
+    ['inside a key', { a: { x: 1 } }, { a: { x: 1, y: 2 } }, { a: { x: 1 } }, { a: { x: 1, y: 2 } }]
   ] as const
   for (const [name, base, mine, theirs, merged] of table) t.same(merge(base, mine, theirs, {}), merged, name)
 })
 
-t.test('a rule decides about the keys that both changed, and about no other', async (t) => {
+t.test('merge(): a rule decides only about keys that both changed', async (t) => {
   const asked: unknown[] = []
   const rule = (...values: unknown[]): unknown => {
     asked.push(values)
@@ -61,17 +61,17 @@ t.test('a rule decides about the keys that both changed, and about no other', as
   ])
 })
 
-t.test('a counter that both raised by one is raised by two', async (t) => {
+t.test('merge(): a counter that both increment is incremented twice', async (t) => {
   t.same(merge({ n: 1 }, { n: 2 }, { n: 2 }, { n: sum }), { n: 3 })
   t.same(merge({}, { n: 1 }, { n: 1 }, { n: sum }), { n: 2 })
 })
 
-t.test('a rule that gives undefined deletes the key', async (t) => {
+t.test('merge(): a rule that returns undefined deletes the key', async (t) => {
   const merged = merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: () => undefined })
   t.notOk(Object.hasOwn(merged, 'a'))
 })
 
-t.test("the rule 'conflict' names every key that two requests changed differently", async (t) => {
+t.test("merge(): 'conflict' names every key that two requests changed differently", async (t) => {
   const rules: MergeRules = { a: 'conflict', b: 'conflict', c: 'conflict', d: 'conflict' }
   const base = { a: 1, b: 1, c: 1, d: 1 }
   try {
@@ -89,7 +89,7 @@ t.test("the rule 'conflict' names every key that two requests changed differentl
   )
 })
 
-t.test('a key `__proto__` is a key like others', async (t) => {
+t.test('merge(): the key `__proto__` is an ordinary key', async (t) => {
   const parse = (text: string): Dictionary => JSON.parse(text)
   const [base, mine] = [parse('{}'), parse('{"__proto__":{"polluted":1}}')]
   for (const merged of [
@@ -113,7 +113,7 @@ const data = fc.dictionary(
 const triples = fc.tuple(data, data, data)
 
 t.test(
-  'whatever the data: a side that changed nothing has no part in the result, and nothing given is changed',
+  'merge(), for any data: a side without changes does not matter, and no argument is modified',
   async (t) => {
     t.doesNotThrow(() =>
       fc.assert(
@@ -131,7 +131,7 @@ t.test(
   }
 )
 
-t.test('whatever the data: each key is as one of the two sides left it', async (t) => {
+t.test('merge(), for any data: each key comes from one of the two sides', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(triples, ([base, mine, theirs]) => {
@@ -148,7 +148,7 @@ t.test('whatever the data: each key is as one of the two sides left it', async (
   )
 })
 
-t.test('whatever the data: rules that commute give the same in any order', async (t) => {
+t.test('merge(), for any data: commutative rules give the same result in any order', async (t) => {
   const counters = fc.dictionary(fc.constantFrom('a', 'b'), fc.nat(100))
   const rules = { a: sum, b: sum }
   const full = (values: Dictionary): Dictionary => ({ a: 0, b: 0, ...values })
@@ -164,41 +164,38 @@ t.test('whatever the data: rules that commute give the same in any order', async
   )
 })
 
-t.test('what the request holds goes on being its session', async (t) => {
+t.test('mergeLive(): objects that the request holds stay in its session', async (t) => {
   const cart = { items: ['a', 'b'] }
   const user = { name: 'Ada' }
   const base = { cart: { items: ['a'] }, user: { name: 'Ada' }, n: 1 }
   const theirs = { cart: { items: ['a'] }, user: { name: 'Eve' }, n: 2 }
   const merged = mergeLive(base, { cart, user, n: 2 }, theirs, { n: sum }, same)
-  t.equal(merged.cart, cart, 'the very object, where it is right')
+  t.equal(merged.cart, cart, 'the same object, if its value is right')
   t.same(merged, { cart: { items: ['a', 'b'] }, user: { name: 'Eve' }, n: 3 })
   t.not(merged.user, user)
 })
 
-t.test(
-  'a rule may change what it is given: nothing of either side is lost, nor what the request holds',
-  async (t) => {
-    const append = (base: unknown, mine: unknown, theirs: unknown): unknown => {
-      const list = mine as number[]
-      list.push(...(theirs as number[]).slice((base as number[]).length))
-      return list
-    }
-    const mine = { list: [1, 2], other: [1, 2] }
-    const rules = { list: append, other: append }
-    t.same(mergeLive({ list: [1], other: [1] }, mine, { list: [1, 3], other: [1] }, rules, same), {
-      list: [1, 2, 3],
-      other: [1, 2]
-    })
-    t.same(mine, { list: [1, 2], other: [1, 2] })
+t.test('mergeLive(): a rule may modify its arguments without losing data of either side', async (t) => {
+  const append = (base: unknown, mine: unknown, theirs: unknown): unknown => {
+    const list = mine as number[]
+    list.push(...(theirs as number[]).slice((base as number[]).length))
+    return list
   }
-)
+  const mine = { list: [1, 2], other: [1, 2] }
+  const rules = { list: append, other: append }
+  t.same(mergeLive({ list: [1], other: [1] }, mine, { list: [1, 3], other: [1] }, rules, same), {
+    list: [1, 2, 3],
+    other: [1, 2]
+  })
+  t.same(mine, { list: [1, 2], other: [1, 2] })
+})
 
-t.test('values are compared as they come back, not as they are held', async (t) => {
+t.test('mergeLive(): compares values as they are decoded', async (t) => {
   const json = (data: Dictionary): Dictionary => JSON.parse(JSON.stringify(data))
   const at = new Date(0)
   const base = { at: at.toISOString(), n: 1 }
   const merged = mergeLive(base, { at, n: 2 }, { at: at.toISOString(), n: 1 }, { at: 'conflict' }, json)
-  t.equal(merged.at, at, 'a Date that JSON knows as a text has not changed')
+  t.equal(merged.at, at, 'a Date that JSON stores as a string has not changed')
   const theirs = { at: 'later', n: 1 }
   t.same(mergeLive(base, { at, n: 2 }, theirs, { at: 'conflict' }, json), { at: 'later', n: 2 })
 })
@@ -210,10 +207,10 @@ function conflictOf(work: () => unknown): MergeConflict {
     if (error instanceof MergeConflict) return error
     throw error
   }
-  throw new Error('it was merged')
+  throw new Error('no conflict')
 }
 
-t.test('a rule that fails is a conflict of its key, and says nothing of the values', async (t) => {
+t.test('merge(): a rule that throws is a conflict of its key and leaks no value', async (t) => {
   const failing = (): never => {
     throw new Error('canary')
   }
@@ -224,7 +221,7 @@ t.test('a rule that fails is a conflict of its key, and says nothing of the valu
   t.equal(error.message, 'two requests changed a (its rule failed), b')
 })
 
-t.test('an async rule is a conflict, and one that rejects does not end the process', async (t) => {
+t.test('merge(): an async rule is a conflict, and its rejection does not end the process', async (t) => {
   const unhandled: unknown[] = []
   const listen = (reason: unknown): void => {
     unhandled.push(reason)
@@ -241,13 +238,13 @@ t.test('an async rule is a conflict, and one that rejects does not end the proce
     const { message } = conflictOf(() => merge({ a: 1 }, { a: 2 }, { a: 3 }, { a: rule } as MergeRules))
     t.equal(message, 'two requests changed a (its rule is async)')
   }
-  // Twice: Node reports what was not handled when a turn has ended.
+  // Twice, since Node reports an unhandled rejection only at the end of a turn.
   await setImmediate()
   await setImmediate()
   t.same(unhandled, [])
 })
 
-t.test('keys that a visitor chose neither forge a line of the message nor fill it', async (t) => {
+t.test('merge(): keys in the message can neither forge nor flood a log line', async (t) => {
   const names = ['a\nb', 'x'.repeat(1_000), '\u202eltr', 'žluť "1"', ...'cdefghijkl']
   const data = (value: number): Dictionary => Object.fromEntries(names.map((name) => [name, value]))
   const rules: MergeRules = Object.fromEntries(names.map((name) => [name, 'conflict' as const]))
@@ -259,7 +256,7 @@ t.test('keys that a visitor chose neither forge a line of the message nor fill i
   )
 })
 
-t.test('what is too much to compare is a conflict of its key', async (t) => {
+t.test('merge(): a value that is too large to compare is a conflict of its key', async (t) => {
   const list = Array.from({ length: 300 }, (_, n) => ({ n }))
   const [base, mine] = [new Set(list), new Set(structuredClone(list).reverse())]
   const { keys, message } = conflictOf(() =>
@@ -276,7 +273,7 @@ t.test('what is too much to compare is a conflict of its key', async (t) => {
   )
 })
 
-t.test('one merge has one budget, however many keys it has', async (t) => {
+t.test('merge(): all keys of a merge share one budget', async (t) => {
   const list = Array.from({ length: 100 }, (_, n) => n)
   const data = (last: number) => Object.fromEntries(['a', 'b', 'c', 'd'].map((key) => [key, [...list, last]]))
   const rules: MergeRules = { a: append, b: (...sides) => append(...sides), c: append, d: append }
@@ -290,7 +287,7 @@ t.test('one merge has one budget, however many keys it has', async (t) => {
   t.equal(steps(4), 4 * steps(1))
 })
 
-t.test('an error of the data itself shows', async (t) => {
+t.test('merge(): an error thrown by the data is rethrown', async (t) => {
   const failing = {
     get value() {
       throw new TypeError('oops')

@@ -1,5 +1,5 @@
-// Calls that cannot work, as people write them who come from other libraries: the request gets an error that says what
-// to do, nobody waits for ever, and the process goes on.
+// Calls that cannot work, as users of other libraries write them. The request gets an error that says what to do, no
+// request hangs, and the process goes on.
 
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
@@ -10,12 +10,12 @@ import { FailingStore } from './support/failing-store.js'
 import fc from './support/properties.js'
 
 type Call = (session: Session, reply: FastifyReply) => unknown
-/** What a handler does after its call: it answers at once, or when the promise has settled, or leaves it to the call. */
+/** After its call a handler answers at once, awaits the promise first, or leaves the answer to the call. */
 type Way = 'answers' | 'awaits' | 'leaves'
 
 const BROKEN = Buffer.from('no record at all, though long enough to have a header')
 
-/** An application whose sessions are in whatever state a test asks for when it makes its call. */
+/** An application whose session is in the state that a test asks for when it makes its call. */
 async function misused(t: Test) {
   const unhandled: unknown[] = []
   const note = (reason: unknown) => void unhandled.push(reason)
@@ -75,7 +75,7 @@ async function misused(t: Test) {
     },
     destroyed: async () => '/ended'
   }
-  /** Makes this call within a request whose session is in this state; gives the response. */
+  /** Makes the call in a request whose session is in this state. Returns the response. */
   const make = async (state: string, next: Call, nextWay: Way = 'answers') => {
     browser.cookies.clear()
     await browser.request('/login')
@@ -112,7 +112,7 @@ const METHODS = {
 } as const
 const PROMISING = ['regenerate', 'destroy', 'save', 'reload']
 
-t.test('no call leaves a request without an answer or ends the process', async (t) => {
+t.test('misuse: no call leaves a request without an answer or ends the process', async (t) => {
   const { make, states, unhandled } = await misused(t)
   const property = fc.asyncProperty(
     fc.constantFrom(...(Object.keys(METHODS) as (keyof typeof METHODS)[])),
@@ -127,7 +127,7 @@ t.test('no call leaves a request without an answer or ends the process', async (
           const given: unknown[] = more === 'a callback alone' ? [] : [...METHODS[method]]
           if (more.startsWith('a callback')) given.push(callback)
           if (more === 'a value') given.push('more')
-          // One that set() takes as the value, and one that stands in the place of a key, are different things.
+          // set() would take a lone callback as its value. A callback in the place of a key is another mistake.
           if (method === 'set' && more === 'a callback alone') given.unshift('userId', 1)
           return Reflect.apply(session[method], session, given)
         },
@@ -141,7 +141,7 @@ t.test('no call leaves a request without an answer or ends the process', async (
   t.same(unhandled, [])
 })
 
-t.test('a callback is refused with what to do, and so is an argument too many', async (t) => {
+t.test('callbacks: a callback or an extra argument is refused with what to do', async (t) => {
   const { run } = await misused(t)
   for (const method of PROMISING as ['save']) {
     const call: Call = (session) => (session[method] as (callback: unknown) => unknown)(() => {})
@@ -164,7 +164,7 @@ t.test('a callback is refused with what to do, and so is an argument too many', 
   t.equal((await run((session) => Reflect.apply(session.save, session, [undefined]))).statusCode, 200)
 })
 
-t.test('a refused callback is not called, and a commit does not follow', async (t) => {
+t.test('callbacks: a refused callback is not called, and nothing is committed', async (t) => {
   const { browser, run } = await misused(t)
   let isCalled = false
   const response = await run((session) => {
@@ -180,7 +180,7 @@ t.test('a refused callback is not called, and a commit does not follow', async (
   t.match(await browser.json('/id'), { data: {} })
 })
 
-t.test('a callback after the answer is an error in the log', async (t) => {
+t.test('callbacks: after the response, the error goes to the log', async (t) => {
   const { app, run, unhandled } = await misused(t)
   const response = await run((session, reply) => {
     reply.hijack()
@@ -196,7 +196,7 @@ t.test('a callback after the answer is an error in the log', async (t) => {
 })
 
 t.test(
-  'regenerate() without await: pressing sign-in twice is a 409, not the end of the process',
+  'regenerate() without await: a double click on sign-in is a 409, and the process goes on',
   async (t) => {
     const { make, unhandled } = await misused(t)
     const response = await make('moved', (session) => {
@@ -208,7 +208,7 @@ t.test(
   }
 )
 
-t.test('regenerate() without await while the store is away is an error of that request', async (t) => {
+t.test('regenerate() without await while the store is down: the request gets an error', async (t) => {
   const { browser, make, unhandled } = await misused(t)
   const response = await make('unavailable', (session) => {
     session.regenerate()
@@ -216,10 +216,10 @@ t.test('regenerate() without await while the store is away is an error of that r
   })
   t.match(response.json(), { statusCode: 500, code: 'FST_SESSION_DETACHED', message: /unavailable/ })
   t.same(unhandled, [])
-  t.match(await browser.json('/id'), { data: { userId: 1 } }, 'and nothing has changed')
+  t.match(await browser.json('/id'), { data: { userId: 1 } }, 'nothing has changed')
 })
 
-t.test('regenerate() of a wrong list without await is an error of that request', async (t) => {
+t.test('regenerate() without await, with a wrong list: the request gets an error', async (t) => {
   const { run, unhandled } = await misused(t)
   for (const keep of ['userId', null, 5, ['userId', 5]]) {
     const response = await run((session) => {
@@ -230,7 +230,7 @@ t.test('regenerate() of a wrong list without await is an error of that request',
   t.same(unhandled, [])
 })
 
-t.test('delete() without a key says that destroy() signs out', async (t) => {
+t.test('delete() without a key: the error names destroy()', async (t) => {
   const { browser, run } = await misused(t)
   await browser.request('/login')
   for (const given of [[], [undefined]]) {
@@ -243,7 +243,7 @@ t.test('delete() without a key says that destroy() signs out', async (t) => {
   }
 })
 
-t.test('request.session = null says that destroy() signs out, in sloppy code too', async (t) => {
+t.test('request.session = null: the error names destroy(), in sloppy mode too', async (t) => {
   const { run } = await misused(t)
   const sloppy = new Function('request', 'value', 'request.session = value')
   for (const value of [null, undefined, {}]) {
@@ -256,7 +256,7 @@ t.test('request.session = null says that destroy() signs out, in sloppy code too
   }
 })
 
-t.test('names of other libraries: one line in the log says what to use', async (t) => {
+t.test('names of other libraries: one log line says what to use', async (t) => {
   const { app, run } = await misused(t)
   const advice = () => app.logLines.filter(({ level }) => level === 40).map(({ msg }) => msg)
   for (let time = 0; time < 2; time++) {
@@ -276,7 +276,7 @@ t.test('names of other libraries: one line in the log says what to use', async (
   t.equal(advice().length, 5)
 })
 
-t.test('and none where the name is a key of the data, nor in production', async (t) => {
+t.test('names of other libraries: no log line for keys of the data, nor in production', async (t) => {
   const { app, run } = await misused(t)
   await run((session) => {
     session.set('cookie' as 'anything', 'oatmeal')
@@ -298,29 +298,32 @@ t.test('and none where the name is a key of the data, nor in production', async 
   }
 })
 
-t.test('touch() of a permanent session with rolling: false says that it extends nothing', async (t) => {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  const app = await createApp(t, { store, rolling: false })
-  app.get('/', async ({ session }) => {
-    session.userId = 1
-    session.touch()
-  })
-  app.get('/keep', async ({ session }) => {
-    session.permanent = true
-    session.touch()
-  })
-  const browser = new Browser(app)
-  const advice = () =>
-    app.logLines.filter(({ msg }) => msg.startsWith('touch() extends no permanent session'))
-  await browser.request('/')
-  t.equal(advice().length, 0, 'another session is extended')
-  await browser.request('/keep')
-  await browser.request('/keep')
-  t.equal(advice().length, 1)
-})
+t.test(
+  'touch(): for a permanent session with rolling: false, the log says that it extends nothing',
+  async (t) => {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    const app = await createApp(t, { store, rolling: false })
+    app.get('/', async ({ session }) => {
+      session.userId = 1
+      session.touch()
+    })
+    app.get('/keep', async ({ session }) => {
+      session.permanent = true
+      session.touch()
+    })
+    const browser = new Browser(app)
+    const advice = () =>
+      app.logLines.filter(({ msg }) => msg.startsWith('touch() extends no permanent session'))
+    await browser.request('/')
+    t.equal(advice().length, 0, 'other sessions are extended')
+    await browser.request('/keep')
+    await browser.request('/keep')
+    t.equal(advice().length, 1)
+  }
+)
 
-t.test('reload() of a session that another request has ended says so', async (t) => {
+t.test('reload(): if another request has ended the session, it is empty and the log says so', async (t) => {
   const { app, browser, elsewhere, run } = await misused(t)
   await browser.request('/login')
   const response = await run(async (session) => {

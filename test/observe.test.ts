@@ -1,4 +1,4 @@
-// The example of metrics and spans, as the README shows it.
+// The example for metrics and spans in the documentation.
 import { trace } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { Registry } from 'prom-client'
@@ -8,7 +8,7 @@ import { MemoryStore } from '../lib/index.js'
 import { createApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 
-t.test('loads and commits become metrics and spans', async (t) => {
+t.test('observe.ts: loads and commits become metrics and spans', async (t) => {
   const registry = new Registry()
   const spans = new InMemorySpanExporter()
   trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] }))

@@ -1,4 +1,4 @@
-// The seam for parts that follow the lives of sessions: what an observer is told, when, and what it can refuse.
+// The observer of session life cycles: which calls it gets, when, and what it can refuse.
 import t, { type Test } from 'tap'
 import { CookieMemory } from '../lib/cookies/session-cookie.js'
 import { createContext } from '../lib/plugin/context.js'
@@ -9,7 +9,7 @@ import { MemoryStore } from '../lib/stores/memory.js'
 
 const log = { error() {}, warn() {}, info() {} }
 
-/** Requests of one browser, each with a transaction, without Fastify. */
+/** Requests of one browser, each with its transaction, without Fastify. */
 async function begin(t: Test, observer: SessionObserver, options: RedisSessionOptions = {}) {
   const store = new MemoryStore()
   t.teardown(() => store.close())
@@ -41,7 +41,7 @@ async function begin(t: Test, observer: SessionObserver, options: RedisSessionOp
   return { request, store, cookies }
 }
 
-t.test('an observer follows a session from its beginning to its end', async (t) => {
+t.test('observer: called for each step from creation to the end of a session', async (t) => {
   const calls: unknown[] = []
   const seen: boolean[] = []
   let isStored = async (_handle: string) => false
@@ -73,10 +73,10 @@ t.test('an observer follows a session from its beginning to its end', async (t) 
     ['moved', first, second],
     ['destroyed', second]
   ])
-  t.same(seen, [false, true, false, false], 'before a record is stored, and after it has gone')
+  t.same(seen, [false, true, false, false], 'before a record is stored, and after it is deleted')
 })
 
-t.test('an observer is told of a session that was emptied', async (t) => {
+t.test('observer: destroyed() is called for a session that was emptied', async (t) => {
   const ended: string[] = []
   const { request } = await begin(t, { destroyed: async (handle) => void ended.push(handle) })
   const { handle } = await request(({ state }) => state.draft.set('userId', 1))
@@ -84,7 +84,7 @@ t.test('an observer is told of a session that was emptied', async (t) => {
   t.same(ended, [handle])
 })
 
-t.test('an observer that rejects refuses what it was asked', async (t) => {
+t.test('observer: a rejection refuses the operation', async (t) => {
   const refuse = async () => {
     throw new Error('refused')
   }

@@ -1,4 +1,4 @@
-// Every option that cannot be used is refused at start-up, by its name.
+// Every unusable option is refused at startup, by name.
 import { readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -12,7 +12,7 @@ import { startRedis } from './support/redis-server.js'
 const serializer = { name: 'own', tag: 200, encode: () => Buffer.alloc(0), decode: () => ({}) }
 const store = new MemoryStore()
 
-t.test('the defaults', (t) => {
+t.test('options: the defaults', (t) => {
   const { cookie, lifetimes, ...settings } = resolveOptions({}, true)
   t.match(settings, {
     redis: 'redis://localhost:6379',
@@ -32,30 +32,30 @@ t.test('the defaults', (t) => {
   t.end()
 })
 
-t.test('decorator decides the property, the prefix and the name of the cookie', (t) => {
+t.test('decorator: sets the property, the prefix and the cookie name', (t) => {
   const { prefix, cookie } = resolveOptions({ decorator: 'admin' }, true)
   t.equal(prefix, 'admin:')
   t.equal(cookie.name, '__Host-admin')
   t.end()
 })
 
-t.test('touchAfter is shorter with a short idleTimeout', (t) => {
+t.test('touchAfter: shorter with a short idleTimeout', (t) => {
   t.equal(resolveOptions({ idleTimeout: 20 }, true).lifetimes.touchAfter, 2)
   t.end()
 })
 
-t.test('replicaTimeout is shorter with a short timeout', (t) => {
+t.test('replicaTimeout: shorter with a short timeout', (t) => {
   t.equal(resolveOptions({ timeout: 300, replicas: 1 }, true).replicaTimeout, 150)
   t.equal(resolveOptions({ timeout: 5_000, replicas: 1 }, true).replicaTimeout, 500)
   t.equal(
     resolveOptions({ timeout: 1 }, true).timeout,
     1,
-    'where there are none it may be as short as it likes'
+    'without replicas, timeout may be as short as you like'
   )
   t.end()
 })
 
-t.test('what cannot be used is refused by its name', (t) => {
+t.test('options: unusable values are refused by name', (t) => {
   const refused: [object, string][] = [
     [{ idelTimeout: 5 }, 'idelTimeout'],
     [{ redis: 'localhost' }, 'redis'],
@@ -131,7 +131,7 @@ t.test('what cannot be used is refused by its name', (t) => {
   t.end()
 })
 
-t.test('an option of another library is answered by ours', (t) => {
+t.test('options: an option of another library is answered with ours', (t) => {
   const answers: Record<string, RegExp> = {
     cookieName: /cookie: \{ name \}/,
     name: /cookie: \{ name \}/,
@@ -165,44 +165,41 @@ t.test('an option of another library is answered by ours', (t) => {
   t.end()
 })
 
-t.test('no option that we answer for another library is one of ours', (t) => {
+t.test('options: none that we answer for another library is one of ours', (t) => {
   for (const [name, answer] of foreignOptions) {
     t.throws(() => resolveOptions({ [name]: 1 } as object, false), { message: `option ${name}: ${answer}` })
   }
   t.end()
 })
 
-t.test(
-  'an environment variable that is not set does not mean localhost, nor cookies without signature',
-  (t) => {
-    const unset = (options: object) => () => resolveOptions(options as RedisSessionOptions, false)
-    const refused: [object, string][] = [
-      [{ redis: undefined }, 'redis: is undefined: its environment variable is probably not set; leave'],
-      [{ redis: undefined, store: undefined }, 'redis: is undefined'],
-      [{ redis: { host: undefined } }, 'redis.host: is undefined'],
-      [{ redis: { host: undefined, port: 6380 } }, 'redis.host: is undefined'],
-      [{ secret: undefined }, 'secret: is undefined: its environment variable is probably not set; leave'],
-      [{ secret: undefined, store }, 'secret: is undefined'],
-      [{ secret: [undefined] }, 'secret: must be a string'],
-      [{ secret: ['x'.repeat(32), undefined] }, 'secret: must be a string'],
-      [{ secret: '' }, 'secret: has 0 characters']
-    ]
-    for (const [options, message] of refused) {
-      t.throws(unset(options), { code: 'FST_SESSION_OPTION', message: `option ${message}` })
-    }
-    for (const options of [
-      { redis: undefined, store },
-      { redis: { host: undefined, path: '/run/redis.sock' } },
-      { redis: { host: undefined, sentinels: [{ host: 'sentinel' }] } },
-      { redis: { host: 'localhost', port: undefined, password: undefined } }
-    ]) {
-      t.doesNotThrow(unset(options), Object.keys(options).join())
-    }
-    t.end()
+t.test('options: an unset environment variable means neither localhost nor unsigned cookies', (t) => {
+  const unset = (options: object) => () => resolveOptions(options as RedisSessionOptions, false)
+  const refused: [object, string][] = [
+    [{ redis: undefined }, 'redis: is undefined: its environment variable is probably not set; leave'],
+    [{ redis: undefined, store: undefined }, 'redis: is undefined'],
+    [{ redis: { host: undefined } }, 'redis.host: is undefined'],
+    [{ redis: { host: undefined, port: 6380 } }, 'redis.host: is undefined'],
+    [{ secret: undefined }, 'secret: is undefined: its environment variable is probably not set; leave'],
+    [{ secret: undefined, store }, 'secret: is undefined'],
+    [{ secret: [undefined] }, 'secret: must be a string'],
+    [{ secret: ['x'.repeat(32), undefined] }, 'secret: must be a string'],
+    [{ secret: '' }, 'secret: has 0 characters']
+  ]
+  for (const [options, message] of refused) {
+    t.throws(unset(options), { code: 'FST_SESSION_OPTION', message: `option ${message}` })
   }
-)
+  for (const options of [
+    { redis: undefined, store },
+    { redis: { host: undefined, path: '/run/redis.sock' } },
+    { redis: { host: undefined, sentinels: [{ host: 'sentinel' }] } },
+    { redis: { host: 'localhost', port: undefined, password: undefined } }
+  ]) {
+    t.doesNotThrow(unset(options), Object.keys(options).join())
+  }
+  t.end()
+})
 
-t.test('every other option that is given as undefined counts as not given', (t) => {
+t.test('options: any other option set to undefined counts as absent', (t) => {
   const names = [...readFileSync('lib/plugin/options.ts', 'utf8').matchAll(/^ {2}(\w+)\?:/gm)].map(
     ([, name = '']) => name
   )
@@ -226,14 +223,14 @@ t.test('every other option that is given as undefined counts as not given', (t) 
   t.end()
 })
 
-t.test('prefix: a prefix of routes is not used for keys', (t) => {
+t.test('prefix: a route prefix is not used for keys', (t) => {
   for (const prefix of ['/', '/api', '']) t.equal(resolveOptions({ prefix }, true).prefix, 'session:')
   t.equal(resolveOptions({ prefix: '/api', decorator: 'admin' }, true).prefix, 'admin:')
   t.equal(resolveOptions({ prefix: 'app:' }, true).prefix, 'app:')
   t.end()
 })
 
-t.test('an error about an option shows no secret', (t) => {
+t.test('options: errors contain no secret', (t) => {
   for (const options of [
     { secret: 'hunter2' },
     { redis: 'http://user:hunter2@host' },
@@ -250,7 +247,7 @@ t.test('an error about an option shows no secret', (t) => {
   t.end()
 })
 
-t.test('an application with an option that cannot be used does not start', async (t) => {
+t.test('options: an application with an unusable option does not start', async (t) => {
   const app = Fastify()
   await app.register(cookie)
   await t.rejects(Promise.resolve(app.register(redisSession, { secret: 'short' })), {
@@ -258,7 +255,7 @@ t.test('an application with an option that cannot be used does not start', async
   })
 })
 
-t.test('Redis by URL, by options, by client, and what is given stays open', async (t) => {
+t.test('redis: accepts a URL, options or a client, and leaves a client open', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
   for (const option of [redis.url, { host: '127.0.0.1', port: redis.port }, client]) {

@@ -1,4 +1,4 @@
-// Redis as it fails: away, silent, back again, older than it was, without its replicas.
+// Redis failures: down, silent, back again, rolled back, without its replicas.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -48,7 +48,7 @@ function collect(t: Test): SessionEvent[] {
   return events
 }
 
-/** A peer that accepts connections and never says a word. */
+/** A server that accepts connections and never answers. */
 async function silentPeer(t: Test): Promise<number> {
   const server = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -58,7 +58,7 @@ async function silentPeer(t: Test): Promise<number> {
   return address.port
 }
 
-t.test('a store that is away is a 503 that says when to come back, and nobody is logged out', async (t) => {
+t.test('store down: 503 with Retry-After, and no user is logged out', async (t) => {
   const redis = await startRedis(t)
   const { browser } = await service(t, { redis: redis.url, timeout: 500 })
   await browser.request('/login')
@@ -81,11 +81,11 @@ t.test('a store that is away is a 503 that says when to come back, and nobody is
     await sleep(20)
     response = await browser.request('/whoami')
   }
-  t.match(response.json(), { userId: 42 }, 'it recovers by itself')
+  t.match(response.json(), { userId: 42 }, 'the plugin recovers')
 })
 
 t.test(
-  'a peer that accepts and never answers is given up in time, whatever the client waits for',
+  'timeout: applies to a server that accepts and never answers, whatever the client waits for',
   async (t) => {
     const port = await silentPeer(t)
     const redis = await startRedis(t)
@@ -104,7 +104,7 @@ t.test(
   }
 )
 
-t.test('timeout is for all that one request asks of the store', async (t) => {
+t.test('timeout: covers all store operations of a request', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   let delay = 0
@@ -123,10 +123,10 @@ t.test('timeout is for all that one request asks of the store', async (t) => {
   delay = 200
   const response = await browser.request('/count')
   t.equal(response.statusCode, 503, 'the second operation would end after 400 ms')
-  t.equal(response.json().code, 'FST_SESSION_UNCERTAIN', 'and nobody knows what became of it')
+  t.equal(response.json().code, 'FST_SESSION_UNCERTAIN', 'the outcome is uncertain')
 })
 
-t.test('where a route says so, a visitor is anonymous while the store is away', async (t) => {
+t.test('onUnavailable: a route may serve anonymous visitors while the store is down', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const failing = new FailingStore(memory)
@@ -137,25 +137,21 @@ t.test('where a route says so, a visitor is anonymous while the store is away', 
   t.same(response.json(), { userId: null, detached: 'unavailable' })
   t.equal(sessionCookie(response), undefined)
   failing.plan.push('refuse')
-  t.match(
-    (await browser.request('/guest-login')).json(),
-    { code: 'FST_SESSION_DETACHED' },
-    'but cannot sign in'
-  )
+  t.match((await browser.request('/guest-login')).json(), { code: 'FST_SESSION_DETACHED' }, 'cannot sign in')
   failing.plan.push('refuse')
   t.equal((await browser.request('/whoami')).statusCode, 503, 'other routes')
   const { app: lenient } = await service(t, { store: failing.store, onUnavailable: 'anonymous' })
   browser.visit(lenient)
   failing.operations.length = 0
   failing.plan.push('refuse')
-  t.equal((await browser.request('/count')).statusCode, 200, 'the plugin')
+  t.equal((await browser.request('/count')).statusCode, 200, 'as an option of the plugin')
   t.same(failing.operations, ['read'], 'nothing is written after a failed read')
   const lost = lenient.logLines.some(({ msg }) => msg.includes('are lost: unavailable'))
-  t.ok(lost, 'and its change is reported')
-  t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'nobody was logged out')
+  t.ok(lost, 'the lost change is reported')
+  t.match(await browser.visit(app).json('/whoami'), { userId: 42 }, 'no user was logged out')
 })
 
-t.test('a store of the application says by the status of its error that it is away', async (t) => {
+t.test('custom store: an error with status 503 means unavailable', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const { store } = new FailingStore(memory)
@@ -165,10 +161,10 @@ t.test('a store of the application says by the status of its error that it is aw
   await browser.request('/login')
   t.same(await browser.json('/guest'), { userId: null, detached: 'unavailable' })
   statusCode = 500
-  t.equal((await browser.request('/guest')).statusCode, 500, 'what is broken is not away')
+  t.equal((await browser.request('/guest')).statusCode, 500, 'status 500 does not')
 })
 
-t.test('circuitBreaker spares a store that is down, and lets one probe through', async (t) => {
+t.test('circuitBreaker: stops requests to a store that is down, except for one probe', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const failing = new FailingStore(memory)
@@ -181,21 +177,21 @@ t.test('circuitBreaker spares a store that is down, and lets one probe through',
   failing.plan.push('refuse', 'refuse', 'refuse')
   failing.operations.length = 0
   for (const _ of [1, 2, 3, 4]) t.equal((await browser.request('/whoami')).statusCode, 503)
-  t.equal(failing.operations.length, 2, 'after two failures it is not asked')
+  t.equal(failing.operations.length, 2, 'no operation after two failures')
   await sleep(2_050)
   t.equal((await browser.request('/whoami')).statusCode, 503, 'the probe')
   t.equal(failing.operations.length, 3)
-  t.equal((await browser.request('/whoami')).statusCode, 503, 'not asked again')
+  t.equal((await browser.request('/whoami')).statusCode, 503, 'rejected again')
   t.equal(failing.operations.length, 3)
   await sleep(2_050)
-  t.equal((await browser.request('/whoami')).statusCode, 200, 'well again')
+  t.equal((await browser.request('/whoami')).statusCode, 200, 'recovered')
   t.equal((await browser.request('/whoami')).statusCode, 200)
   const states = events.filter(({ type }) => type === 'unavailable' || type === 'recovered')
   t.match(states, [{ type: 'unavailable', operation: 'read' }, { type: 'recovered' }])
   t.equal(app.logLines.filter(({ msg }) => msg.includes('answers again')).length, 1)
 })
 
-t.test('events of loads and commits carry the time that they took', async (t) => {
+t.test('events: load and commit report their duration', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const events = collect(t)
@@ -209,7 +205,7 @@ t.test('events of loads and commits carry the time that they took', async (t) =>
   ])
 })
 
-t.test('the log says what a start has found: server, version, eviction, rights', async (t) => {
+t.test('startup log: server, version, eviction policy and permissions', async (t) => {
   const redis = await startRedis(t)
   const lines = async (options: RedisSessionOptions) => {
     const { app } = await service(t, { redis: redis.url, ...options })
@@ -241,10 +237,10 @@ t.test('the log says what a start has found: server, version, eviction, rights',
     await lines({ redis: `redis://limited:pw@127.0.0.1:${redis.port}` }),
     'version and eviction policy are unknown: allow INFO'
   )
-  t.equal(await redis.client.dbsize(), 0, 'and leaves nothing behind')
+  t.equal(await redis.client.dbsize(), 0, 'no key is left behind')
 })
 
-t.test('startUp: a start without Redis goes on, waits or fails', async (t) => {
+t.test('startUp: without Redis a start goes on, waits or fails', async (t) => {
   const redis = await startRedis(t)
   let looks = 0
   const start = async (startUp: 'go' | 'wait' | 'fail') => {
@@ -266,7 +262,7 @@ t.test('startUp: a start without Redis goes on, waits or fails', async (t) => {
   await t.resolves(waiting)
 })
 
-t.test('replicas: a commit waits for them, or says that they do not have it', async (t) => {
+t.test('replicas: a commit waits for them or fails with NOT_REPLICATED', async (t) => {
   const redis = await startRedis(t)
   const hasty = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 50 })
   const alone = await hasty.browser.request('/login')
@@ -293,7 +289,7 @@ t.test('replicas: a commit waits for them, or says that they do not have it', as
   const [key = ''] = (await redis.client.keys('session:*')).slice(-1)
   t.equal(await replica.client.exists(key), 1)
   await redis.client.script('FLUSH')
-  t.equal((await browser.request('/count')).statusCode, 200, 'also where the script is unknown')
+  t.equal((await browser.request('/count')).statusCode, 200, 'even if the script is unknown')
 
   const { browser: patient } = await service(t, { redis: redis.url, replicas: 1, replicaTimeout: 600 })
   await patient.request('/login')
@@ -301,10 +297,14 @@ t.test('replicas: a commit waits for them, or says that they do not have it', as
   while (!(await redis.client.info('replication')).includes('connected_slaves:0')) await sleep(20)
   await redis.client.script('FLUSH')
   const late = await patient.request('/count')
-  t.match(late.json(), { code: 'FST_SESSION_NOT_REPLICATED' }, 'which takes no more time to be waited for')
+  t.match(
+    late.json(),
+    { code: 'FST_SESSION_NOT_REPLICATED' },
+    'waiting for replicas does not exceed the timeout'
+  )
 })
 
-t.test('detectRollback notices commits that a failover lost', async (t) => {
+t.test('detectRollback: reports commits that a failover lost', async (t) => {
   const redis = await startRedis(t)
   const events = collect(t)
   const { app, browser } = await service(t, { redis: redis.url, secret, detectRollback: true })
@@ -313,14 +313,14 @@ t.test('detectRollback notices commits that a failover lost', async (t) => {
   const old = await redis.client.getBuffer(key)
   const commit = await browser.request('/count')
   const sent = commit.cookies.map(({ name }) => name)
-  t.same(sent, ['__Host-session-seen'], 'every commit sends its number, and not the session cookie')
+  t.same(sent, ['__Host-session-seen'], 'a commit sends its number but not the session cookie')
   t.same((await browser.request('/whoami')).cookies, [], 'a read does not')
   t.match(await browser.json('/whoami'), { rolledBack: false })
   const before = new Map(browser.cookies)
   await browser.request('/count')
   const ahead = new Map(browser.cookies)
   for (const [name, value] of before) browser.cookies.set(name, value)
-  t.match(await browser.json('/whoami'), { rolledBack: false }, 'a response that came late is none')
+  t.match(await browser.json('/whoami'), { rolledBack: false }, 'a late response is no rollback')
   for (const [name, value] of ahead) browser.cookies.set(name, value)
   await redis.client.set(key, old ?? '', 'PX', 60_000)
   t.match(await browser.json('/whoami'), { userId: 42, rolledBack: true })
@@ -331,14 +331,14 @@ t.test('detectRollback notices commits that a failover lost', async (t) => {
   for (const [name, value] of other) elsewhere.cookies.set(name, value)
   await elsewhere.request('/count')
   await elsewhere.request('/count')
-  /** What another process, which has raised no alarm yet, says of the cookies that are ahead. */
+  /** The answer of another process, which has not reported yet, to the cookies that are ahead. */
   const askAnother = async () => {
     const another = await service(t, { redis: redis.url, secret, detectRollback: true })
     for (const [name, value] of ahead) another.browser.cookies.set(name, value)
     return { ...(await another.browser.json<object>('/whoami')), logLines: another.app.logLines }
   }
   const { logLines, ...answer } = await askAnother()
-  t.match(answer, { rolledBack: true }, 'also where others have committed as often since')
+  t.match(answer, { rolledBack: true }, 'even if as many commits followed since')
   t.match(events.at(-1), { type: 'rollback', expected: 3, found: 3 })
   t.ok(
     logLines.some(({ msg }) => msg.includes('commit 3 was acknowledged, the store holds another commit 3'))
@@ -350,10 +350,14 @@ t.test('detectRollback notices commits that a failover lost', async (t) => {
   await unsigned.request('/login')
   browser.cookies.clear()
   for (const [name, value] of unsigned.cookies) browser.cookies.set(name, value)
-  t.match(await browser.json('/whoami'), { userId: 42, rolledBack: false }, 'a cookie from before the option')
+  t.match(
+    await browser.json('/whoami'),
+    { userId: 42, rolledBack: false },
+    'a cookie from before the option was set'
+  )
 })
 
-t.test('timeout ends parallel requests that wait for each other', async (t) => {
+t.test('timeout: ends parallel requests that wait for each other', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const stuck = { ...new FailingStore(memory).store, update: () => new Promise<never>(() => {}) }
@@ -362,10 +366,10 @@ t.test('timeout ends parallel requests that wait for each other', async (t) => {
   const responses = await Promise.all(Array.from({ length: 10 }, () => browser.request('/count')))
   for (const response of responses) t.equal(response.statusCode, 503)
   const codes = new Set(responses.map((response) => response.json().code))
-  t.same([...codes].sort(), ['FST_SESSION_UNAVAILABLE', 'FST_SESSION_UNCERTAIN'], 'only one was sent at all')
+  t.same([...codes].sort(), ['FST_SESSION_UNAVAILABLE', 'FST_SESSION_UNCERTAIN'], 'only one was sent')
 })
 
-t.test('a RedisStore of the user keeps the deadline of the plugin', async (t) => {
+t.test('timeout: also applies to a RedisStore that the application creates', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect({
     port: await silentPeer(t),
@@ -376,7 +380,7 @@ t.test('a RedisStore of the user keeps the deadline of the plugin', async (t) =>
   t.match((await browser.request('/login')).json(), { code: 'FST_SESSION_UNCERTAIN' })
 })
 
-t.test('the message of a commit names the session that it ended', async (t) => {
+t.test('events: the commit event of an ended session has its handle', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const events = collect(t)
@@ -391,9 +395,9 @@ t.test('the message of a commit names the session that it ended', async (t) => {
   t.equal(new Set(commits.map((event) => 'handle' in event && event.handle)).size, 1)
 })
 
-// The server loads a real file of its own; a setting of Redis for its own tests makes it take its time over each key.
+// The server loads a real file. A debug setting of Redis slows down each key.
 const SLOW = ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024']
-t.test('what was refused while Redis was away or loading is not stored when it is back', async (t) => {
+t.test('store down or loading: a refused write is not stored later', async (t) => {
   const redis = await startRedis(t, ...SLOW)
   const { client } = redis
   const { app } = await service(t, { redis: redis.url, timeout: 500 })
@@ -402,7 +406,7 @@ t.test('what was refused while Redis was away or loading is not stored when it i
   const reloaded = redis.connect().call('DEBUG', 'RELOAD')
   const isLoading = async () => (await client.get('k1').catch(({ message }) => message)).startsWith('LOADING')
   await until(isLoading)
-  // The next connections have to wait for the data.
+  // New connections have to wait for the data.
   await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {})
   const statuses = new Map<string, number>()
   const count = (code: string) => statuses.set(code, (statuses.get(code) ?? 0) + 1)
@@ -432,7 +436,7 @@ t.test('what was refused while Redis was away or loading is not stored when it i
   t.equal((await client.keys('session:*')).filter((key) => !key.includes('start-up')).length, 1)
 })
 
-t.test('a short reconnect costs no request', async (t) => {
+t.test('reconnect: a short one fails no request', async (t) => {
   const redis = await startRedis(t)
   const { app, browser } = await service(t, { redis: redis.url, timeout: 10_000 })
   await browser.request('/login')
@@ -443,7 +447,7 @@ t.test('a short reconnect costs no request', async (t) => {
   }
 })
 
-t.test('an outage is one line in the log, not four a second, and names the server', async (t) => {
+t.test('outage log: one line per outage, with the name of the server', async (t) => {
   const redis = await startRedis(t)
   const { app, browser } = await service(t, { redis: redis.url, timeout: 500 })
   await browser.request('/login')
@@ -455,14 +459,14 @@ t.test('an outage is one line in the log, not four a second, and names the serve
   const line = `the connection to 127.0.0.1:${redis.port} failed: check the server and the option redis`
   for (const { msg } of warnings) t.equal(msg, line)
   await redis.restart()
-  // The server is empty, and the cookie of the session that it had is cleared.
+  // Redis restarts empty, so the session's cookie is cleared.
   await until(async () => (await browser.request('/login')).statusCode === 200)
   await redis.stop()
   await until(async () => (await browser.request('/whoami')).statusCode === 503)
   await until(() => app.logLines.filter(({ level }) => level === 40).length > warnings.length)
 })
 
-t.test('what Redis says is passed on by its first word, or more if that is harmless', async (t) => {
+t.test('errors: only the first word of a Redis error is passed on, or more if it is harmless', async (t) => {
   const redis = await startRedis(t, '--rename-command', 'EVALSHA', '')
   const message = async (options: RedisSessionOptions) => {
     const { browser } = await service(t, { redis: redis.url, ...options })

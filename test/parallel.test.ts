@@ -1,4 +1,4 @@
-// What becomes of a session when requests meet: every promise by an example. `test/model` looks for the rest.
+// Parallel requests of one session, one example for each promise. `test/model` searches for other histories.
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
@@ -11,13 +11,13 @@ import { HeldStore } from './support/held-store.js'
 import { type RedisServer, startRedis } from './support/redis-server.js'
 
 const COOKIE = '__Host-session'
-/** Milliseconds that a request may wait for the store: these tests are about what comes out, on a busy machine too. */
+/** How long a request may wait for the store, in ms. High, since these tests check outcomes on busy machines too. */
 const PATIENCE = 60_000
 const ids = new SessionIds(COOKIE, [])
 type Route = (session: Session, data: Record<string, unknown>, reply: FastifyReply) => unknown
 type Writer = 'json' | 'superjson' | 'msgpack'
 
-/** Two processes of one service on one store, and a browser with several tabs. */
+/** Two processes of one service with one store, and a browser with several tabs. */
 async function service(t: Test, inner: Store, writers: readonly [Writer, Writer] = ['json', 'msgpack']) {
   const merge = {
     count: mergeRules.sum,
@@ -43,7 +43,7 @@ async function service(t: Test, inner: Store, writers: readonly [Writer, Writer]
   const browser = new Browser((processes[0] as (typeof processes)[0]).app)
   const at = (index: number) => processes[index] as (typeof processes)[0]
 
-  /** One request of the browser to this process. */
+  /** Sends a request of the browser to this process. */
   const visit = async (index: number, route: Route) => {
     const url = `/${routes.push(route) - 1}`
     const response = await browser.visit(at(index).app).request(url)
@@ -56,7 +56,7 @@ async function service(t: Test, inner: Store, writers: readonly [Writer, Writer]
     }
   }
 
-  /** A request to the first process that has done its work when the others come, and that commits after them. */
+  /** A request to the first process that finishes its work before the others begin, and commits after them. */
   const overtaken = async (route: Route, others: () => Promise<unknown>) => {
     const [isDone, mayEnd] = [gate(), gate()]
     const slow = visit(0, async (session, data, reply) => {
@@ -89,16 +89,16 @@ const pairs = [
   ['msgpack', 'superjson']
 ] as const
 
-t.test('in Redis', async (t) => {
+t.test('parallel requests in Redis', async (t) => {
   const redis = await startRedis(t)
   for (const writers of pairs) {
     await t.test(writers.join(' and '), (t) => promises(t, new RedisStore(redis.client), writers))
   }
-  await t.test('scripts that Redis has forgotten', (t) => forgottenScripts(t, redis))
-  await t.test('many at once', (t) => manyAtOnce(t, redis))
+  await t.test('Redis has lost its scripts', (t) => forgottenScripts(t, redis))
+  await t.test('50 requests at once', (t) => manyAtOnce(t, redis))
 })
 
-t.test('in memory', async (t) => {
+t.test('parallel requests in memory', async (t) => {
   for (const writers of pairs) {
     const store = new MemoryStore()
     t.teardown(() => store.close())
@@ -109,7 +109,7 @@ t.test('in memory', async (t) => {
 async function promises(t: Test, store: Store, writers: readonly [Writer, Writer]): Promise<void> {
   const start = (t: Test) => service(t, store, writers)
 
-  t.test('changes of different keys all survive', async (t) => {
+  t.test('merge: changes to different keys are all kept', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada', userId: 1, count: 0 })
     const slow = await overtaken(
@@ -123,7 +123,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Bob', count: 5, cart: { items: ['tea'] } })
   })
 
-  t.test('of two changes of one key the later commit wins', async (t) => {
+  t.test('merge: if two requests change one key, the later commit wins', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada', a: 1 })
     await overtaken(
@@ -133,28 +133,31 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'late', a: 2 })
   })
 
-  t.test('what an earlier request of the same process left does not stand for newer changes', async (t) => {
-    const { at, begin, now, visit } = await start(t)
-    await begin({ name: 'Ada' })
-    const answer = at(0).held.hold('update', 'after')
-    const first = visit(0, (_, data) => Object.assign(data, { name: 'Bob' }))
-    const release = await answer
-    await visit(1, (_, data) => Object.assign(data, { name: 'Eve' }))
-    const isHandled = gate()
-    const second = visit(0, (_, data) => {
-      data.name = 'Bob'
-      isHandled.open()
-    })
-    await isHandled.passed
-    // Until it stands behind the first one.
-    await setImmediate()
-    await setImmediate()
-    release()
-    await Promise.all([first, second])
-    t.same(await now(), { name: 'Bob' })
-  })
+  t.test(
+    'merge: what an earlier request of the same process stored does not hide newer changes',
+    async (t) => {
+      const { at, begin, now, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const answer = at(0).held.hold('update', 'after')
+      const first = visit(0, (_, data) => Object.assign(data, { name: 'Bob' }))
+      const release = await answer
+      await visit(1, (_, data) => Object.assign(data, { name: 'Eve' }))
+      const isHandled = gate()
+      const second = visit(0, (_, data) => {
+        data.name = 'Bob'
+        isHandled.open()
+      })
+      await isHandled.passed
+      // Wait until the second commit queues behind the first one.
+      await setImmediate()
+      await setImmediate()
+      release()
+      await Promise.all([first, second])
+      t.same(await now(), { name: 'Bob' })
+    }
+  )
 
-  t.test('a change inside an object counts as one of its top-level key', async (t) => {
+  t.test('merge: a change inside an object counts as a change of its top-level key', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ cart: { items: ['tea'] }, other: { deep: [1] } })
     await overtaken(
@@ -164,7 +167,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { cart: { items: ['tea', 'milk'] }, other: { deep: [1, 2] } })
   })
 
-  t.test('a key deleted by one and changed by the other is as the later commit leaves it', async (t) => {
+  t.test('merge: if one deletes a key and the other changes it, the later commit wins', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ a: 1, b: 1, stays: true })
     await overtaken(
@@ -181,7 +184,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { b: 2, stays: true })
   })
 
-  t.test('mergeRules: each rule that comes with the package', async (t) => {
+  t.test('mergeRules: each built-in rule', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ count: 10, log: ['a'], tags: ['x'], best: 3 })
     const change = (by: number, entry: string) => (_: Session, data: Record<string, unknown>) => {
@@ -211,10 +214,10 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.equal(slow.cookie, undefined)
     t.same(await now(), { sealed: 3, name: 'Ada' })
     const again = await visit(0, (_, data) => Object.assign(data, { sealed: 2, name: 'Bob' }))
-    t.equal(again.status, 200, 'which a client may send again')
+    t.equal(again.status, 200, 'the client may retry')
   })
 
-  t.test('what turns out to be there already is not written again', async (t) => {
+  t.test('merge: changes that another request has already stored are not written again', async (t) => {
     const { at, begin, key, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada' })
     let written: unknown
@@ -227,22 +230,25 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
       }
     )
     t.equal(slow.status, 200)
-    t.same(at(0).held.operations, ['update'], 'one try, and no second')
+    t.same(at(0).held.operations, ['update'], 'one try, no second')
     t.same(await store.read(key()), written)
     t.same(await now(), { name: 'Bob', list: [1, { two: 2 }] })
   })
 
-  t.test('the cookie of a session that two requests make permanent', async (t) => {
-    const { begin, overtaken, visit } = await start(t)
-    await begin({ name: 'Ada' })
-    const slow = await overtaken(
-      (_, data) => Object.assign(data, { name: 'Bob' }),
-      () => visit(1, (session) => Object.assign(session, { permanent: true }))
-    )
-    t.ok(slow.cookie?.maxAge, 'who comes later keeps what the other one made of it')
-  })
+  t.test(
+    'permanent: the later commit sends the cookie of a session that another request made permanent',
+    async (t) => {
+      const { begin, overtaken, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const slow = await overtaken(
+        (_, data) => Object.assign(data, { name: 'Bob' }),
+        () => visit(1, (session) => Object.assign(session, { permanent: true }))
+      )
+      t.ok(slow.cookie?.maxAge, 'the later commit keeps permanent')
+    }
+  )
 
-  t.test('a session that was ended stays ended', async (t) => {
+  t.test('destroy(): a session that has ended stays ended', async (t) => {
     const logout: Route = (session) => session.destroy()
     const vanished = (
       slow: Awaited<ReturnType<Awaited<ReturnType<typeof start>>['visit']>>,
@@ -291,11 +297,11 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     const releaseRetry = await retry
     await visit(1, logout)
     releaseRetry()
-    vanished(await slow, 'a merge that is tried again')
+    vanished(await slow, 'a merge that is retried')
     t.equal(await store.read(key(id)), undefined)
   })
 
-  t.test('save() and reload() learn at once that a session has ended', async (t) => {
+  t.test('save() and reload(): report at once that a session has ended', async (t) => {
     for (const method of ['save', 'reload'] as const) {
       const { at, begin, visit } = await start(t)
       await begin({ name: 'Ada' })
@@ -322,7 +328,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     }
   })
 
-  t.test('a cookie that save() has sent is taken back when the session is gone by the end', async (t) => {
+  t.test('save(): its cookie is withdrawn if the session has ended before the response', async (t) => {
     for (const end of ['destroy', 'regenerate'] as const) {
       const { begin, overtaken, visit } = await start(t)
       await begin({ name: 'Ada' })
@@ -336,41 +342,44 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
         () => visit(1, (session) => session[end]())
       )
       t.equal(slow.status, 200)
-      t.equal(slow.cookie, undefined, `${end}: it would overwrite the new one, or name nothing`)
+      t.equal(slow.cookie, undefined, `${end}: the cookie would overwrite the new one or lead nowhere`)
     }
   })
 
-  t.test('regenerate(): a request with the old id neither sees the new session nor harms it', async (t) => {
-    const { begin, browser, now, overtaken, visit } = await start(t)
-    await begin({ name: 'Ada', count: 1 })
-    const oldId = browser.cookies.get(COOKIE) ?? ''
-    const slow = await overtaken(
-      (_, data) => Object.assign(data, { name: 'late' }),
-      () =>
-        visit(1, async (session) => {
-          await session.regenerate()
-          session.userId = 42
-        })
-    )
-    const newId = browser.cookies.get(COOKIE)
-    t.not(newId, oldId)
-    t.equal(slow.status, 200)
-    t.equal(slow.cookie, undefined, 'it does not overwrite the new cookie')
-    t.ok(has(slow.logLines, 'are lost'), 'what it changed is lost, and the log says so')
-    t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
-    browser.cookies.set(COOKIE, oldId)
-    const withOldId = await visit(1, (session, data) => {
-      const seen = [structuredClone(session.data()), session.detached]
-      data.name = 'thief'
-      return seen
-    })
-    t.same(withOldId.body.result, [{}, 'moved'])
-    t.equal(withOldId.cookie, undefined)
-    browser.cookies.set(COOKIE, newId ?? '')
-    t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
-  })
+  t.test(
+    'regenerate(): a parallel request with the old id neither sees nor changes the new session',
+    async (t) => {
+      const { begin, browser, now, overtaken, visit } = await start(t)
+      await begin({ name: 'Ada', count: 1 })
+      const oldId = browser.cookies.get(COOKIE) ?? ''
+      const slow = await overtaken(
+        (_, data) => Object.assign(data, { name: 'late' }),
+        () =>
+          visit(1, async (session) => {
+            await session.regenerate()
+            session.userId = 42
+          })
+      )
+      const newId = browser.cookies.get(COOKIE)
+      t.not(newId, oldId)
+      t.equal(slow.status, 200)
+      t.equal(slow.cookie, undefined, 'it does not overwrite the new cookie')
+      t.ok(has(slow.logLines, 'are lost'), 'its changes are lost, and the log says so')
+      t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
+      browser.cookies.set(COOKIE, oldId)
+      const withOldId = await visit(1, (session, data) => {
+        const seen = [structuredClone(session.data()), session.detached]
+        data.name = 'thief'
+        return seen
+      })
+      t.same(withOldId.body.result, [{}, 'moved'])
+      t.equal(withOldId.cookie, undefined)
+      browser.cookies.set(COOKIE, newId ?? '')
+      t.same(await now(), { name: 'Ada', count: 1, userId: 42 })
+    }
+  )
 
-  t.test('regenerate(): what was committed under the old id moves to the new one', async (t) => {
+  t.test('regenerate(): a parallel commit under the old id moves to the new one', async (t) => {
     const { begin, now, overtaken, visit } = await start(t)
     await begin({ name: 'Ada', count: 1 })
     await overtaken(
@@ -380,37 +389,37 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada', count: 3, a: 1 })
   })
 
+  t.test('regenerate(keys): dropped keys never move, even if another request adds them', async (t) => {
+    for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
+      const { begin, now, overtaken, visit } = await start(t)
+      await begin(before)
+      await overtaken(
+        (session) => session.regenerate(['log'] as never),
+        () => visit(1, (_, data) => Object.assign(data, { cart: { items: ['old'] }, log: ['x', 'y'] }))
+      )
+      t.same(await now(), { log: ['x', 'y'] })
+    }
+  })
+
   t.test(
-    'regenerate(keys): what is not to be kept does not move, whoever adds it and whenever',
+    'regenerate(): of two parallel ones, one wins and the other is a 409 without a cookie',
     async (t) => {
-      for (const before of [{ log: ['x'] }, { log: ['x'], name: 'Ada' }]) {
-        const { begin, now, overtaken, visit } = await start(t)
-        await begin(before)
-        await overtaken(
-          (session) => session.regenerate(['log'] as never),
-          () => visit(1, (_, data) => Object.assign(data, { cart: { items: ['old'] }, log: ['x', 'y'] }))
-        )
-        t.same(await now(), { log: ['x', 'y'] })
+      const { begin, browser, now, overtaken, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const login = (userId: number) => async (session: Session) => {
+        await session.regenerate()
+        session.userId = userId
       }
+      const slow = await overtaken(login(1), () => visit(1, login(2)))
+      t.equal(slow.status, 409)
+      t.equal(slow.body.code, 'FST_SESSION_CONFLICT')
+      t.equal(slow.cookie, undefined)
+      t.same(await now(), { name: 'Ada', userId: 2 })
+      t.ok(browser.cookies.get(COOKIE))
     }
   )
 
-  t.test('regenerate() in two requests at once: one wins, the other is a 409 without a cookie', async (t) => {
-    const { begin, browser, now, overtaken, visit } = await start(t)
-    await begin({ name: 'Ada' })
-    const login = (userId: number) => async (session: Session) => {
-      await session.regenerate()
-      session.userId = userId
-    }
-    const slow = await overtaken(login(1), () => visit(1, login(2)))
-    t.equal(slow.status, 409)
-    t.equal(slow.body.code, 'FST_SESSION_CONFLICT')
-    t.equal(slow.cookie, undefined)
-    t.same(await now(), { name: 'Ada', userId: 2 })
-    t.ok(browser.cookies.get(COOKIE))
-  })
-
-  t.test('destroy() with the old id is a 409: the session lives on under the new one', async (t) => {
+  t.test('destroy() with the old id: a 409, and the session stays under its new id', async (t) => {
     const { begin, browser, now, visit } = await start(t)
     await begin({ name: 'Ada' })
     const oldId = browser.cookies.get(COOKIE) ?? ''
@@ -428,28 +437,31 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.equal(status, 409)
     t.equal(cookie, undefined, 'the new cookie stays')
     browser.cookies.set(COOKIE, oldId)
-    t.equal((await visit(0, (session) => session.destroy())).status, 409, 'also for one that begins later')
+    t.equal((await visit(0, (session) => session.destroy())).status, 409, 'a later request too')
     browser.cookies.set(COOKIE, newId)
     t.same(await now(), { name: 'Ada' })
   })
 
-  t.test('destroy() between the new record and the tombstone of a regenerate() leaves nothing', async (t) => {
-    const { at, begin, browser, visit } = await start(t)
-    await begin({ name: 'Ada' })
-    const mark = at(0).held.hold('update')
-    const slow = visit(0, (session) => session.regenerate())
-    const release = await mark
-    await visit(1, (session) => session.destroy())
-    at(0).held.operations.length = 0
-    release()
-    const { cookie, status } = await slow
-    t.equal(status, 200)
-    t.equal(cookie, undefined)
-    t.same(at(0).held.operations, ['destroy'], 'the record that nobody knows goes too')
-    t.equal(browser.cookies.get(COOKIE), undefined)
-  })
+  t.test(
+    'destroy() between the new record and the tombstone of a regenerate(): both are deleted',
+    async (t) => {
+      const { at, begin, browser, visit } = await start(t)
+      await begin({ name: 'Ada' })
+      const mark = at(0).held.hold('update')
+      const slow = visit(0, (session) => session.regenerate())
+      const release = await mark
+      await visit(1, (session) => session.destroy())
+      at(0).held.operations.length = 0
+      release()
+      const { cookie, status } = await slow
+      t.equal(status, 200)
+      t.equal(cookie, undefined)
+      t.same(at(0).held.operations, ['destroy'], 'the record of the unknown new id is deleted too')
+      t.equal(browser.cookies.get(COOKIE), undefined)
+    }
+  )
 
-  t.test('a request that fails leaves nothing, a new id included', async (t) => {
+  t.test('commit: a failed request stores nothing, not even a new id', async (t) => {
     const { at, begin, browser, now, visit } = await start(t)
     await begin({ name: 'Ada' })
     const id = browser.cookies.get(COOKIE)
@@ -467,7 +479,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Ada' })
   })
 
-  t.test('save() commits what is there, the end what comes later', async (t) => {
+  t.test('save(): commits the changes so far; the end of the request commits the rest', async (t) => {
     const { begin, now, visit } = await start(t)
     await begin({ count: 1 })
     await visit(0, async (session, data) => {
@@ -485,10 +497,10 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
       reply.code(500)
     })
     t.equal(failed.status, 500)
-    t.same(await now(), { count: 10, name: 'Bob' }, 'an error discards only what comes later')
+    t.same(await now(), { count: 10, name: 'Bob' }, 'an error discards only later changes')
   })
 
-  t.test('data() stays the live session after a merge', async (t) => {
+  t.test('data(): stays live after a merge', async (t) => {
     const { begin, now, visit } = await start(t)
     await begin({ count: 1 })
     await visit(0, async (session) => {
@@ -502,7 +514,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { count: 1, name: 'Bob', mine: 'after' })
   })
 
-  t.test('reload() takes what the store holds and drops what this request has changed', async (t) => {
+  t.test("reload(): re-reads the session and drops this request's changes", async (t) => {
     const { begin, now, visit } = await start(t)
     await begin({ name: 'Ada', cart: { items: ['tea'] } })
     const { body } = await visit(0, async (session) => {
@@ -518,7 +530,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Bob', cart: { items: ['tea'] }, count: 1 })
   })
 
-  t.test('destroy(): what is set after it begins a new session with a new id', async (t) => {
+  t.test('destroy(): later changes begin a new session with a new id', async (t) => {
     const { begin, browser, key, now, visit } = await start(t)
     await begin({ name: 'Ada' })
     const oldId = browser.cookies.get(COOKIE) ?? ''
@@ -532,29 +544,32 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     t.same(await now(), { name: 'Bob' })
   })
 
-  t.test('after a response any process sees its changes, the one a redirect leads to as well', async (t) => {
-    const { at, begin, now, visit } = await start(t)
-    await begin({ count: 0 })
-    let isAnswered = false
-    const written = at(0).held.hold('update', 'after')
-    const login = visit(0, (session, _, reply) => {
-      session.userId = 7
-      return reply.redirect('/elsewhere')
-    }).finally(() => {
-      isAnswered = true
-    })
-    const release = await written
-    t.same(await now(), { count: 0, userId: 7 })
-    t.equal(isAnswered, false, 'the response waits for the commit')
-    release()
-    const { location, status } = await login
-    t.equal(status, 302)
-    t.equal(location, '/elsewhere')
-    t.same((await visit(1, (session) => session.userId)).body.result, 7)
-  })
+  t.test(
+    'commit: ends before the response, so the next request sees its changes, even after a redirect',
+    async (t) => {
+      const { at, begin, now, visit } = await start(t)
+      await begin({ count: 0 })
+      let isAnswered = false
+      const written = at(0).held.hold('update', 'after')
+      const login = visit(0, (session, _, reply) => {
+        session.userId = 7
+        return reply.redirect('/elsewhere')
+      }).finally(() => {
+        isAnswered = true
+      })
+      const release = await written
+      t.same(await now(), { count: 0, userId: 7 })
+      t.equal(isAnswered, false, 'the response waits for the commit')
+      release()
+      const { location, status } = await login
+      t.equal(status, 302)
+      t.equal(location, '/elsewhere')
+      t.same((await visit(1, (session) => session.userId)).body.result, 7)
+    }
+  )
 }
 
-/** The scripts are sent again where Redis has lost them, in the midst of a merge too. */
+/** Scripts are sent again if Redis has lost them, even during a merge. */
 async function forgottenScripts(t: Test, redis: RedisServer): Promise<void> {
   const { at, begin, now, overtaken, visit } = await service(t, new RedisStore(redis.client))
   await begin({ count: 0 })

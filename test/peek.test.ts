@@ -1,4 +1,4 @@
-// session.peek(): values for reading only, which the commit does not compare.
+// session.peek(): returns values for reading only; the commit does not compare them.
 import t, { type Test } from 'tap'
 import { MemoryStore, type RedisSessionOptions, type Session } from '../lib/index.js'
 import { createApp } from './support/app.js'
@@ -35,7 +35,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
   return { visit, warnings }
 }
 
-t.test('peek() reads a value without a comparison at commit', async (t) => {
+t.test('peek(): the commit does not compare the value', async (t) => {
   const { NODE_ENV } = process.env
   process.env.NODE_ENV = 'production'
   t.teardown(() => {
@@ -49,7 +49,7 @@ t.test('peek() reads a value without a comparison at commit', async (t) => {
   t.equal((await visit((session) => session.get('cart'))).encodings, 1, 'unlike get()')
 })
 
-t.test('a change through peek() is reported with its key, once', async (t) => {
+t.test('peek(): a change is reported once, with its key', async (t) => {
   const { visit, warnings } = await visitor(t)
   await visit((session) => {
     const cart = session.peek('cart') as { items: string[] }
@@ -61,7 +61,7 @@ t.test('a change through peek() is reported with its key, once', async (t) => {
   t.same((await visit((session) => session.data())).result, { name: 'Ada', cart: { items: ['tea'] } })
 })
 
-t.test('peek() reports nothing if the value is as it was, or may change', async (t) => {
+t.test('peek(): nothing is reported if the value is unchanged or may change', async (t) => {
   const { visit, warnings } = await visitor(t)
   await visit((session) => session.peek('cart'))
   await visit((session) => {
@@ -75,7 +75,7 @@ t.test('peek() reports nothing if the value is as it was, or may change', async 
   t.same(warnings(), [])
 })
 
-t.test('peek() of a value that cannot be encoded leaves that to the commit', async (t) => {
+t.test('peek(): a value that cannot be encoded fails only in the commit', async (t) => {
   const { visit, warnings } = await visitor(t)
   const { result } = await visit((session) => {
     session.anything = { big: 1n }
@@ -83,4 +83,54 @@ t.test('peek() of a value that cannot be encoded leaves that to the commit', asy
   })
   t.equal(result, undefined, 'the commit refuses it')
   t.same(warnings(), [])
+})
+
+t.test(
+  'peek() does not fail a request whose record another one has replaced by an undecodable one',
+  async (t) => {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    const other = { name: 'other', tag: 222, encode: JSON.stringify, decode: () => ({}) }
+    const [app, later] = [
+      await createApp(t, { store, touchAfter: 0 }),
+      await createApp(t, { store, touchAfter: 0, serializer: other })
+    ]
+    app.get('/login', async ({ session }) => {
+      session.cart = { items: [] }
+    })
+    const browser = new Browser(app)
+    await browser.request('/login')
+    const tab = new Browser(later)
+    for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+    later.get('/', async ({ session }) => {
+      session.name = 'Ada'
+    })
+    app.get('/', async ({ session }) => {
+      session.peek('cart')
+      await tab.request('/')
+    })
+    t.equal((await browser.request('/')).statusCode, 200)
+  }
+)
+
+t.test('peek() watches the value that a merge has put in place', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const app = await createApp(t, { store })
+  const browser = new Browser(app)
+  const tab = new Browser(app)
+  app.get('/cart/:item', async ({ params, session }) => {
+    session.cart = { items: [(params as { item: string }).item] }
+  })
+  app.get('/', async ({ session }) => {
+    session.peek('cart')
+    await tab.request('/cart/milk')
+    session.name = 'Ada'
+    await session.save()
+    ;(session.peek('cart') as { items: string[] }).items.push('tea')
+  })
+  await browser.request('/cart/bread')
+  for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
+  await browser.request('/')
+  t.equal(app.logLines.filter(({ msg }) => msg.includes('peek()')).length, 1)
 })

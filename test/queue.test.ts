@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { CommitQueue } from '../lib/request/queue.js'
 
-/** Work that goes on until it is told to end. */
+/** Work that lasts until the test ends it. */
 function gate() {
   let finish: (left?: Buffer | undefined) => void = () => {}
   let fail: (error: Error) => void = () => {}
@@ -16,14 +16,14 @@ function gate() {
   return { work: () => done, finish, fail }
 }
 
-/** Does this work under a lease, as a commit does. */
+/** Does the work under a lease, as a commit does. */
 async function take(
   queue: CommitQueue,
   key: string,
   work: (left: Buffer | undefined) => Promise<Buffer | undefined>,
   wait = (before: Promise<Buffer | undefined>) => before
 ): Promise<void> {
-  const lease = queue.acquire(key)
+  const lease = queue.join(key)
   let left: Buffer | undefined
   try {
     left = await work(lease.previous && (await wait(lease.previous)))
@@ -32,14 +32,14 @@ async function take(
   }
 }
 
-t.test('work on one key is done in the order in which it came, one after the other', async (t) => {
+t.test('join(): work on one key runs one after another, in order', async (t) => {
   const queue = new CommitQueue()
   const log: string[] = []
   await Promise.all(
     Array.from({ length: 20 }, (_, index) =>
       take(queue, 'key', async () => {
         log.push(`begin ${index}`)
-        // The earlier ones take longer.
+        // Earlier work takes longer.
         for (let tick = index; tick < 20; tick++) await setImmediate()
         log.push(`end ${index}`)
         return undefined
@@ -49,18 +49,18 @@ t.test('work on one key is done in the order in which it came, one after the oth
   t.same(log, Array.from({ length: 20 }, (_, index) => [`begin ${index}`, `end ${index}`]).flat())
 })
 
-t.test('work on a free key begins at once', async (t) => {
+t.test('join(): work on a free key starts at once', async (t) => {
   const queue = new CommitQueue()
   let isBegun = false
-  const turn = take(queue, 'key', async () => {
+  const done = take(queue, 'key', async () => {
     isBegun = true
     return undefined
   })
   t.equal(isBegun, true)
-  await turn
+  await done
 })
 
-t.test('different keys do not wait for each other', async (t) => {
+t.test('join(): different keys do not wait for each other', async (t) => {
   const queue = new CommitQueue()
   const slow = gate()
   const first = take(queue, 'a', slow.work)
@@ -69,7 +69,7 @@ t.test('different keys do not wait for each other', async (t) => {
   await first
 })
 
-t.test('a turn is given what the one before left behind, unless the key was free', async (t) => {
+t.test('join(): a lease gets the record of the lease before it, unless the key was free', async (t) => {
   const queue = new CommitQueue()
   const given: (Buffer | undefined)[] = []
   const leave = (left: Buffer | undefined) => async (before: Buffer | undefined) => {
@@ -86,45 +86,48 @@ t.test('a turn is given what the one before left behind, unless the key was free
   t.same(given, [undefined, record, undefined, undefined])
 })
 
-t.test('an error is for the one whose work failed, and the next goes on without what it left', async (t) => {
-  const unhandled: unknown[] = []
-  const listen = (reason: unknown) => unhandled.push(reason)
-  process.on('unhandledRejection', listen)
-  t.teardown(() => process.off('unhandledRejection', listen))
-  const queue = new CommitQueue()
-  const failing = gate()
-  const given: (Buffer | undefined)[] = []
-  const first = take(queue, 'key', failing.work)
-  const second = take(queue, 'key', async (left) => {
-    given.push(left)
-    throw new Error('second')
-  })
-  const third = take(queue, 'key', async (left) => {
-    given.push(left)
-    return undefined
-  })
-  failing.fail(new Error('first'))
-  await t.rejects(first, { message: 'first' })
-  await t.rejects(second, { message: 'second' })
-  await third
-  t.same(given, [undefined, undefined])
-  await setImmediate()
-  t.same(unhandled, [])
-})
+t.test(
+  'release(): after an error only its own caller fails, and the next lease gets no record',
+  async (t) => {
+    const unhandled: unknown[] = []
+    const listen = (reason: unknown) => unhandled.push(reason)
+    process.on('unhandledRejection', listen)
+    t.teardown(() => process.off('unhandledRejection', listen))
+    const queue = new CommitQueue()
+    const failing = gate()
+    const given: (Buffer | undefined)[] = []
+    const first = take(queue, 'key', failing.work)
+    const second = take(queue, 'key', async (left) => {
+      given.push(left)
+      throw new Error('second')
+    })
+    const third = take(queue, 'key', async (left) => {
+      given.push(left)
+      return undefined
+    })
+    failing.fail(new Error('first'))
+    await t.rejects(first, { message: 'first' })
+    await t.rejects(second, { message: 'second' })
+    await third
+    t.same(given, [undefined, undefined])
+    await setImmediate()
+    t.same(unhandled, [])
+  }
+)
 
-t.test('keys that nobody works on any more are forgotten, and no others', async (t) => {
+t.test('CommitQueue: forgets keys without leases, and no others', async (t) => {
   const queue = new CommitQueue()
-  const held = Array.from({ length: 3_000 }, (_, index) => queue.acquire(`held ${index}`))
-  for (let index = 0; index < 20_000; index++) queue.acquire(`key ${index}`).release(Buffer.alloc(1))
+  const held = Array.from({ length: 3_000 }, (_, index) => queue.join(`held ${index}`))
+  for (let index = 0; index < 20_000; index++) queue.join(`key ${index}`).release(Buffer.alloc(1))
   t.ok(queue.size < 2 * held.length, `of 23,000 keys ${queue.size} are left`)
-  const next = held.map((_, index) => queue.acquire(`held ${index}`))
+  const next = held.map((_, index) => queue.join(`held ${index}`))
   t.ok(next.every(({ previous }) => previous !== undefined))
-  for (const turn of [...held, ...next]) turn.release(undefined)
-  for (let index = 0; index < 20_000; index++) queue.acquire(`other ${index}`).release(undefined)
+  for (const lease of [...held, ...next]) lease.release(undefined)
+  for (let index = 0; index < 20_000; index++) queue.join(`other ${index}`).release(undefined)
   t.ok(queue.size <= 1_024, `${queue.size} are left`)
 })
 
-t.test('the records that queue left behind do not stay in memory with their keys', async (t) => {
+t.test('CommitQueue: keeps no record in memory once its key is free', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const queue = new CommitQueue()
@@ -144,13 +147,13 @@ t.test('the records that queue left behind do not stay in memory with their keys
   t.equal(queue.size, 1)
 })
 
-t.test('work whose caller has given up is not done, and holds nobody up', async (t) => {
+t.test('join(): work that gives up waiting does not run and blocks no other', async (t) => {
   const queue = new CommitQueue()
   for (const end of ['finish', 'fail'] as const) {
     const slow = gate()
     const first = take(queue, 'key', slow.work)
     const never = async () => {
-      throw new Error('worked for nobody')
+      throw new Error('must not run')
     }
     await t.rejects(
       take(queue, 'key', never, async () => {
@@ -165,11 +168,11 @@ t.test('work whose caller has given up is not done, and holds nobody up', async 
       isFree = true
     })
     await setImmediate()
-    t.equal(isFree, false, 'those behind go on waiting for the first')
+    t.equal(isFree, false, 'later work still waits for the first')
     slow[end](new Error('the first fails') as Error & Buffer)
     await firstEnds
     await t.resolves(thirdBegins)
-    const free = queue.acquire('key')
+    const free = queue.join('key')
     t.equal(free.previous, undefined)
     free.release()
   }

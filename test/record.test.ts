@@ -56,7 +56,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const sealed = (header: Header, payload: Uint8Array | string): Buffer =>
   new UnsealedRecord(payload).seal(header).bytes
 
-t.test('the layout is the one that older processes wrote, byte by byte', async (t) => {
+t.test('seal(): the layout equals that of older versions, byte by byte', async (t) => {
   const record = sealed(header, Buffer.from('hello'))
   t.equal(hex(record), HEX)
   t.equal(recordBytes(5), record.length)
@@ -68,7 +68,7 @@ t.test('the layout is the one that older processes wrote, byte by byte', async (
   t.equal(hex(bytes), hex(old))
 })
 
-t.test('a record with earlier commits names them behind its payload', async (t) => {
+t.test('seal(): earlier commits are listed after the payload', async (t) => {
   const earlier = [1, 0xffffffff]
   const record = sealed({ ...header, earlier }, 'hello')
   t.equal(hex(record), `f5020321${HEX.slice(8)}00000001ffffffff`)
@@ -77,7 +77,7 @@ t.test('a record with earlier commits names them behind its payload', async (t) 
   t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is truncated' })
 })
 
-t.test('what stores compare and patch stands where they expect it', async (t) => {
+t.test('REVISION and TOUCH: what stores compare and patch has its documented offset', async (t) => {
   t.same(REVISION, { offset: 14, length: 18 })
   t.same(TOUCH, { offset: 22, length: 10 })
   const stored = sealed(header, Buffer.from('hello'))
@@ -86,10 +86,10 @@ t.test('what stores compare and patch stands where they expect it', async (t) =>
     Buffer.from('hello')
   )
   stored.set(touchOf(touched), TOUCH.offset)
-  t.equal(hex(stored), hex(touched), 'a touch patches exactly what it changes')
+  t.equal(hex(stored), hex(touched), 'a touch patches exactly the bytes that it changes')
 })
 
-t.test('every header and every payload comes back', async (t) => {
+t.test('openRecord(): every header and payload survives a round trip', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(headers, fc.uint8Array(), (header, payload) => {
@@ -104,7 +104,7 @@ t.test('every header and every payload comes back', async (t) => {
   )
 })
 
-t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) => {
+t.test('UnsealedRecord: a string is stored in UTF-8, even with lone surrogates', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀', '\ud800', '\0') }), (text) => {
@@ -115,7 +115,7 @@ t.test('a text is stored in UTF-8, also where it has no such bytes', async (t) =
   )
 })
 
-t.test('a record is read from the middle of other bytes', async (t) => {
+t.test('openRecord(): reads a record from the middle of a buffer', async (t) => {
   const record = sealed(header, Buffer.from('hello'))
   const network = new Uint8Array(Buffer.concat([Buffer.alloc(7, 1), record, Buffer.alloc(7, 2)]))
   const opened = openRecord(network.subarray(7, 7 + record.length))
@@ -124,7 +124,7 @@ t.test('a record is read from the middle of other bytes', async (t) => {
   t.equal(hex(revisionOf(network.subarray(7))), hex(opened.revision))
 })
 
-t.test('no two nonces look alike, and each fits into its place', async (t) => {
+t.test('newNonce(): nonces differ and fit into the header', async (t) => {
   const nonces = Array.from({ length: 200 }, newNonce)
   t.equal(new Set(nonces).size, 200)
   for (const nonce of nonces) {
@@ -141,7 +141,7 @@ const FOREIGN = {
   'a huge msgpack map': 'df00000001',
   'a msgpackr record': 'd47240',
   'a CBOR map': 'a1',
-  'a CBOR map of open end': 'bf',
+  'an indefinite CBOR map': 'bf',
   pickle: '8004',
   'an old pickle': '286470',
   gzip: '1f8b',
@@ -149,10 +149,10 @@ const FOREIGN = {
   zstd: '28b52ffd',
   v8: 'ff0f',
   Java: 'aced0005',
-  noughts: '00'
+  zeros: '00'
 }
 
-t.test('what other systems store is no record', async (t) => {
+t.test('openRecord(): data of other systems is refused', async (t) => {
   for (const [name, start] of Object.entries(FOREIGN)) {
     const bytes = Buffer.concat([Buffer.from(start, 'hex'), Buffer.alloc(64, 1)])
     t.throws(() => openRecord(bytes), { message: 'it is not a record of this package' }, name)
@@ -160,7 +160,7 @@ t.test('what other systems store is no record', async (t) => {
   }
 })
 
-t.test('an unknown layout, unknown flags and a header that is cut off are refused', async (t) => {
+t.test('openRecord(): unknown layouts, unknown flags and truncated headers are refused', async (t) => {
   const record = sealed(header, Buffer.alloc(0))
   for (let length = 0; length < record.length; length++) {
     try {
@@ -190,18 +190,18 @@ t.test('an unknown layout, unknown flags and a header that is cut off are refuse
   t.throws(
     () => openRecord(many),
     { message: 'its flags 144 are unknown (perhaps written by a later version' },
-    'more commits than a record names'
+    'more commits than a record can list'
   )
 })
 
-t.test('a tombstone is known by its flag', async (t) => {
+t.test('isTombstone(): a tombstone has a flag', async (t) => {
   t.ok(isTombstone(sealed({ ...header, moved: true }, Buffer.alloc(0))))
   t.notOk(isTombstone(sealed(header, Buffer.from('hello'))))
   t.notOk(isTombstone(Buffer.alloc(0)))
   t.notOk(isTombstone(Buffer.of(0xf5)))
 })
 
-t.test('a commit follows another one, and remembers it', async (t) => {
+t.test('followed(): a commit remembers the commits before it', async (t) => {
   let current: Header = { ...header, counter: 1 }
   const all = [current]
   for (let count = 0; count < 12; count++) {
@@ -218,10 +218,10 @@ t.test('a commit follows another one, and remembers it', async (t) => {
       'another history'
     )
   }
-  t.equal(includes(current, { counter: 99, nonce: current.nonce }), false, 'a commit that is still to come')
+  t.equal(includes(current, { counter: 99, nonce: current.nonce }), false, 'a future commit')
 })
 
-t.test('a counter at its end starts again, and its commits are still known', async (t) => {
+t.test('followed(): the counter wraps around, and earlier commits are still known', async (t) => {
   const last = { ...header, counter: 2 ** 32 - 1, earlier: [1, 2] }
   const next = followed(last)
   t.match(openRecord(sealed(next, '')).header, { counter: 0, earlier: [last.nonce, 1, 2] })

@@ -1,4 +1,4 @@
-// Three processes of one service, each of them configured to write with another serializer, and one browser.
+// Three processes of one service, each writing with another serializer, and one browser.
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import { openRecord } from '../lib/records/record.js'
@@ -65,12 +65,12 @@ function* orders<Item>(items: readonly Item[]): Generator<Item[]> {
     for (const rest of orders(items.filter((other) => other !== item))) yield [item, ...rest]
 }
 
-t.test('a user goes round all of them, in every order, and is never logged out', async (t) => {
+t.test('serializer: a user visits all processes in every order and is never logged out', async (t) => {
   const { redis, at, newBrowser } = await deployAll(t)
   for (const order of orders(names)) {
     const [writer = 'json'] = order
     const browser = newBrowser(writer)
-    // What JSON cannot keep is set where it is kept: while only others write.
+    // What JSON cannot keep is set only if another serializer writes first.
     const set = (Object.keys(values) as Value[]).filter((name) => writer !== 'json' || plain.includes(name))
     for (const name of set) await browser.request(`/set/${name}`)
     const cookie = [...browser.cookies.values()].join()
@@ -82,37 +82,40 @@ t.test('a user goes round all of them, in every order, and is never logged out',
     }
     t.equal([...browser.cookies.values()].join(), cookie, 'the cookie is the same')
   }
-  t.equal((await redis.client.keys('session:*')).length, 6, 'one session for each round')
+  t.equal((await redis.client.keys('session:*')).length, 6, 'one session per round')
 })
 
-t.test('each of them changes what another wrote, and all is kept that its writer can keep', async (t) => {
-  const { at, newBrowser, tagInRedis, redis } = await deployAll(t)
-  for (const order of orders(names)) {
-    await redis.client.flushall()
-    const browser = newBrowser('superjson')
-    await browser.request('/set/nested')
-    let previous: SerializerName | undefined
-    for (const writer of order) {
-      at(browser, writer)
-      await browser.request('/count')
-      for (const name of Object.keys(values)) await browser.request(`/set/${name}`)
-      // What JSON cannot keep stays with the serializer that can, for as long as the record holds it.
-      const holder = writer === 'json' ? (previous ?? writer) : writer
-      t.equal(await tagInRedis(), serializers[holder].tag, `${writer} has written ${holder}`)
-      previous = holder
-      for (const reader of names) {
-        at(browser, reader)
-        const kept = await Promise.all(
-          (Object.keys(values) as Value[]).map(async (name) => [name, await browser.json(`/kept/${name}`)])
-        )
-        const lost = kept.filter(([, isKept]) => !isKept).map(([name]) => name)
-        t.same(lost, holder === 'json' ? ['date', 'map', 'set', 'bytes'] : [], `${reader} reads ${holder}`)
+t.test(
+  'serializer: each process changes what another wrote, and all that its serializer supports is kept',
+  async (t) => {
+    const { at, newBrowser, tagInRedis, redis } = await deployAll(t)
+    for (const order of orders(names)) {
+      await redis.client.flushall()
+      const browser = newBrowser('superjson')
+      await browser.request('/set/nested')
+      let previous: SerializerName | undefined
+      for (const writer of order) {
+        at(browser, writer)
+        await browser.request('/count')
+        for (const name of Object.keys(values)) await browser.request(`/set/${name}`)
+        // Values that JSON cannot keep stay with the other serializer as long as the record has them.
+        const holder = writer === 'json' ? (previous ?? writer) : writer
+        t.equal(await tagInRedis(), serializers[holder].tag, `${writer} wrote with ${holder}`)
+        previous = holder
+        for (const reader of names) {
+          at(browser, reader)
+          const kept = await Promise.all(
+            (Object.keys(values) as Value[]).map(async (name) => [name, await browser.json(`/kept/${name}`)])
+          )
+          const lost = kept.filter(([, isKept]) => !isKept).map(([name]) => name)
+          t.same(lost, holder === 'json' ? ['date', 'map', 'set', 'bytes'] : [], `${reader} reads ${holder}`)
+        }
       }
     }
   }
-})
+)
 
-t.test('who only reads writes nothing', async (t) => {
+t.test('serializer: a request that only reads never rewrites a record', async (t) => {
   const { redis, at, newBrowser, tagInRedis } = await deployAll(t)
   for (const writer of names) {
     await redis.client.flushall()
@@ -130,26 +133,29 @@ t.test('who only reads writes nothing', async (t) => {
     t.same(
       await redis.commands(),
       { get: 9 },
-      `nobody rewrites what ${writer} wrote, nor what is set again as it was`
+      `no process rewrites what ${writer} wrote, nor values set again unchanged`
     )
     t.equal(await tagInRedis(), serializers[writer].tag)
   }
 })
 
-t.test('what JSON made a text of is stored as what it is when it is set again by who can', async (t) => {
-  const { at, newBrowser, redis } = await deployAll(t)
-  for (const writer of ['superjson', 'msgpack'] as const) {
-    await redis.client.flushall()
-    const browser = newBrowser('json')
-    await browser.request('/set/date')
-    at(browser, writer)
-    t.notOk(await browser.json('/kept/date'), 'a text')
-    await browser.request('/set/date')
-    t.ok(await browser.json('/kept/date'), `a Date in ${writer}`)
+t.test(
+  'serializer: a Date that JSON stored as a string becomes a Date once a capable process sets it',
+  async (t) => {
+    const { at, newBrowser, redis } = await deployAll(t)
+    for (const writer of ['superjson', 'msgpack'] as const) {
+      await redis.client.flushall()
+      const browser = newBrowser('json')
+      await browser.request('/set/date')
+      at(browser, writer)
+      t.notOk(await browser.json('/kept/date'), 'a string')
+      await browser.request('/set/date')
+      t.ok(await browser.json('/kept/date'), `a Date in ${writer}`)
+    }
   }
-})
+)
 
-t.test('a deployment that is rolled back reads what the newer one wrote', async (t) => {
+t.test('serializer: a rolled-back deployment reads what the newer one wrote', async (t) => {
   const redis = await startRedis(t)
   const before = await deploy(t, redis, 'json')
   const browser = new Browser(before)
@@ -161,13 +167,13 @@ t.test('a deployment that is rolled back reads what the newer one wrote', async 
   const again = await deploy(t, redis, 'json')
   browser.visit(again)
   t.same(await browser.json('/keys'), ['text', 'date'])
-  t.ok(await browser.json('/kept/date'), 'a Date that the newer one wrote')
+  t.ok(await browser.json('/kept/date'), 'the Date that the newer version wrote')
   await browser.request('/set/nested')
   t.same(await browser.json('/keys'), ['text', 'date', 'nested'])
   t.ok(await browser.json('/kept/text'))
 })
 
-t.test('what the serializer of the record refuses is stored by the one that takes it', async (t) => {
+t.test('serializer: a value that the serializer of the record refuses is stored by the writer', async (t) => {
   const redis = await startRedis(t)
   const [before, after] = [
     await deploy(t, redis, 'json'),
@@ -183,14 +189,14 @@ t.test('what the serializer of the record refuses is stored by the one that take
   t.match(
     await browser.visit(before).request('/set/nested'),
     { statusCode: 200 },
-    'and what JSON has no word for stays with it'
+    'a value that JSON lacks stays with msgpack'
   )
   t.match(await browser.json('/keys'), ['text', 'anything', 'nested'])
   t.equal((await browser.visit(after).request('/is-big')).body, 'true')
 })
 
 t.test(
-  'two serializers that meet in one commit lose nothing, and what one refuses can be deleted there',
+  'serializer: a merge of two serializers loses nothing, and a refused value can be deleted there',
   async (t) => {
     const redis = await startRedis(t)
     const after = await createApp(t, { redis: redis.url, serializer: 'msgpack' })
@@ -214,7 +220,7 @@ t.test(
 )
 
 t.test(
-  'what is dropped with a new id, and refused by who drops it, does not undo the work of others',
+  'regenerate(keys): dropping a value that the serializer refuses keeps the changes of others',
   async (t) => {
     const redis = await startRedis(t)
     const after = await createApp(t, { redis: redis.url, serializer: 'msgpack' })

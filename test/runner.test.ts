@@ -1,4 +1,4 @@
-// How the tests themselves run: no server outlives them, a missing program is explained, no failure is hidden.
+// The test runner: no server outlives the tests, a missing program is explained, no failure is hidden.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ interface Server {
   dir: string
 }
 
-/** A program in TypeScript that runs here, without what this run of tests has put into the environment. */
+/** Runs a TypeScript program without the environment variables that this test run has set. */
 function run(t: Test, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(TAP|NODE_|_TAPJS)/.test(name))
   const child = spawn(process.execPath, [`--import=${TSX}`, ...args], {
@@ -39,7 +39,7 @@ async function result(child: ChildProcess) {
   return { out, err, code, lastLine: out.trimEnd().split('\n').at(-1) }
 }
 
-/** A folder with these test files, in which the runner can run. They are JavaScript: nothing need be translated. */
+/** A folder with these test files, in which the runner can run. They are JavaScript, so nothing is compiled. */
 function project(t: Test, files: Record<string, string>): string {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }', ...files })
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
@@ -56,7 +56,7 @@ function projectWithTap(t: Test, source: string): string {
   })
 }
 
-/** A program that starts a server, writes to this file which one, and never ends. */
+/** A program that starts a server, writes its pid and folder to a file, and never ends. */
 const SERVING = `
   import { renameSync, writeFileSync } from 'node:fs'
   import { startRedis } from ${JSON.stringify(resolve('test/support/redis-server.ts'))}
@@ -83,7 +83,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-t.test('a server ends with its test process, however that ends, and its folder with it', async (t) => {
+t.test('startRedis(): the server and its folder go with the test process, however it ends', async (t) => {
   const folder = project(t, { 'serve.js': SERVING })
   const child = run(t, ['serve.js'], { cwd: folder })
   const server = await serverOf(folder)
@@ -92,17 +92,17 @@ t.test('a server ends with its test process, however that ends, and its folder w
   await t.resolves(isGone(server))
 })
 
-t.test('the counted line never says that nothing failed if something did', (t) => {
+t.test('countedLine(): never says that nothing failed if something did', (t) => {
   const passed = '    # { total: 3, pass: 2, fail: 1 }\n# { total: 2, pass: 2 }\n# time=1ms\n'
   const failed = '# { total: 9, pass: 5, fail: 2, todo: 1, skip: 1 }\n# time=1ms\n'
   t.equal(countedLine(passed, true), '2 passed, 0 failed')
   t.equal(countedLine(failed, false), '5 passed, 2 failed, 2 skipped')
-  t.equal(countedLine(passed, false), '2 passed, 1 failed', 'tap or the coverage has failed')
+  t.equal(countedLine(passed, false), '2 passed, 1 failed', 'tap or the coverage failed')
   t.equal(countedLine('ok 1 - interrupted', true), '0 passed, 1 failed', 'no totals')
   t.end()
 })
 
-t.test('a run ends with the counted line and its exit code', async (t) => {
+t.test('npm test: ends with the counted line and its exit code', async (t) => {
   for (const code of [0, 1]) {
     const folder = projectWithTap(t, `console.log('# { total: 2, pass: 2 }'); process.exitCode = ${code}`)
     const ended = await result(run(t, [RUNNER, 'any.test.js'], { cwd: folder }))
@@ -111,7 +111,7 @@ t.test('a run ends with the counted line and its exit code', async (t) => {
   }
 })
 
-t.test('a run that cannot begin says why in one sentence', async (t) => {
+t.test('npm test: a run that cannot start says why in one sentence', async (t) => {
   const { code, out, err } = await result(
     run(t, [RUNNER], { env: { REDIS_SERVER: '/nowhere/redis-server' } })
   )
@@ -120,16 +120,16 @@ t.test('a run that cannot begin says why in one sentence', async (t) => {
   t.equal(code, 1)
 })
 
-t.test('which server the tests use', async (t) => {
+t.test('provideRedisServer()', async (t) => {
   const { PATH, REDIS_SERVER } = process.env
   t.teardown(() => {
     process.env.PATH = PATH
-    // What is assigned to it becomes a text: `undefined` as well.
+    // Assigning undefined to an environment variable would set the text `undefined`.
     if (REDIS_SERVER === undefined) delete process.env.REDIS_SERVER
     else process.env.REDIS_SERVER = REDIS_SERVER
   })
 
-  t.test('a REDIS_SERVER that is not there is an error that names it', (t) => {
+  t.test('a REDIS_SERVER that does not exist is an error that names it', (t) => {
     for (const name of ['/nowhere/redis-server', 'no-such-server', './lib', resolve('package.json')]) {
       process.env.REDIS_SERVER = name
       t.throws(provideRedisServer, {
@@ -139,14 +139,14 @@ t.test('which server the tests use', async (t) => {
     t.end()
   })
 
-  t.test('one on the PATH', (t) => {
+  t.test('finds a server on the PATH', (t) => {
     const folder = program(t, 'valkey-server', '')
     Object.assign(process.env, { REDIS_SERVER: '', PATH: folder })
     t.equal(provideRedisServer(), join(folder, 'valkey-server'))
     t.end()
   })
 
-  t.test('without one, and without a way to fetch one, an error says what to install', (t) => {
+  t.test('without a server and apt-get, the error says what to install', (t) => {
     Object.assign(process.env, { REDIS_SERVER: '', PATH: '' })
     t.throws(provideRedisServer, {
       message:
@@ -157,7 +157,7 @@ t.test('which server the tests use', async (t) => {
   })
 
   t.test('a package that cannot be fetched is an error with the command to run', (t) => {
-    // A stand-in for apt: the real one would need a machine without a network.
+    // A stand-in for apt. The real one would need a machine without a network.
     const folder = program(t, 'apt-get', '#!/bin/sh\necho "E: the network is away." >&2\nexit 100\n')
     writeFileSync(join(folder, 'apt-config'), '#!/bin/sh\n')
     chmodSync(join(folder, 'apt-config'), 0o755)
@@ -169,18 +169,18 @@ t.test('which server the tests use', async (t) => {
   })
 })
 
-t.test('a server that does not start is an error at once', async (t) => {
+t.test('startRedis(): a server that does not start is an error at once', async (t) => {
   await t.rejects(startRedis(t, '--no-such-setting', 'x'), /did not start/)
 })
 
-t.test('every property has a fixed seed, by the one module that sets it', async (t) => {
+t.test('properties: all import fc from the one module that fixes the seed', async (t) => {
   const direct = readdirSync('test', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !/^(hunt\/|support\/properties\.ts)/.test(name))
     .filter((name) => /^import fc\b.* from 'fast-check'/m.test(readFileSync(`test/${name}`, 'utf8')))
   t.same(direct, [])
 })
 
-/** A folder with this program in it. */
+/** A folder with this program. */
 function program(t: Test, name: string, source: string): string {
   const folder = t.testdir({ [name]: source })
   chmodSync(join(folder, name), 0o755)

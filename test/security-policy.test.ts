@@ -1,11 +1,11 @@
-// What SECURITY.md says is so.
+// Checks SECURITY.md against the tests and the lock files.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { EXCEPTIONS } from './hunt/measure.js'
 
 const policy = readFileSync('SECURITY.md', 'utf8')
 
-t.test('the tests that it names are there', async (t) => {
+t.test('SECURITY.md: the tests that it names exist', async (t) => {
   let named = 0
   for (const [, files = ''] of policy.matchAll(/^\| \d+\.\d+\.\d+ \|(.*)\|$/gm)) {
     for (const [, file, name = ''] of files.matchAll(/`([\w/-]+)` "([^"]+)"/g)) {
@@ -17,12 +17,12 @@ t.test('the tests that it names are there', async (t) => {
   t.ok(named > 20)
 })
 
-t.test('it names what may take longer than 50 ms, as the hunt allows it, and nothing else', async (t) => {
+t.test('SECURITY.md: names exactly the exceptions to 50 ms that the hunt allows', async (t) => {
   const named = [...policy.matchAll(/\(`(encode [a-z]+)`\)\s+takes\s+up\s+to\s+(\d+)\s+ms/g)]
   t.same(Object.fromEntries(named.map(([, step, ms]) => [step, Number(ms) * 1_000])), EXCEPTIONS)
 })
 
-t.test('its links lead somewhere', async (t) => {
+t.test('SECURITY.md: its links lead somewhere', async (t) => {
   const anchorsOf = (text: string) =>
     [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
       title
@@ -36,7 +36,7 @@ t.test('its links lead somewhere', async (t) => {
   }
 })
 
-t.test('every package of the lock files has the hash of its content, and no address', async (t) => {
+t.test('lock files: every package has an integrity hash and no address', async (t) => {
   for (const file of ['package-lock.json', 'benchmarks/package-lock.json']) {
     const { packages } = JSON.parse(readFileSync(file, 'utf8')) as {
       packages: Record<string, { integrity?: string; resolved?: string; link?: boolean }>

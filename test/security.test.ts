@@ -1,4 +1,4 @@
-// What an attacker would try, against a real Redis and real cookies.
+// Attacks on a service with a real Redis and real cookies.
 import t, { type Test } from 'tap'
 import { SessionIds } from '../lib/cookies/session-id.js'
 import type { RedisSessionOptions } from '../lib/index.js'
@@ -27,7 +27,7 @@ async function service(t: Test, redis: RedisServer, options: RedisSessionOptions
 
 const withCookie = (value: string) => ({ headers: { cookie: `__Host-session=${value}` } })
 
-t.test('an id that the server did not issue is never adopted', async (t) => {
+t.test('session id: an id that the server did not issue is never adopted', async (t) => {
   const redis = await startRedis(t)
   const app = await service(t, redis, { secret: [secret] })
   const chosen = ids(secret).sign(ids().create())
@@ -38,7 +38,7 @@ t.test('an id that the server did not issue is never adopted', async (t) => {
   t.same((await app.inject({ url: '/whoami', ...withCookie(issued) })).json(), { userId: 42 })
 })
 
-t.test('after regenerate() the old id is worthless', async (t) => {
+t.test('regenerate(): the old id is worthless afterwards', async (t) => {
   const redis = await startRedis(t)
   for (const graceAfterRegenerate of [1, 30]) {
     const app = await service(t, redis, { graceAfterRegenerate })
@@ -49,22 +49,18 @@ t.test('after regenerate() the old id is worthless', async (t) => {
     t.not(browser.cookies.get('__Host-session'), old)
     const response = await app.inject({ url: '/whoami', ...withCookie(old) })
     t.same(response.json(), { userId: null })
-    t.equal(sessionCookie(response), undefined, 'and does not take the new cookie from the browser')
+    t.equal(sessionCookie(response), undefined, 'the response leaves the new cookie in the browser')
     t.same(await browser.json('/whoami'), { userId: 42 })
-    const marks = await redis.client.keys('session:*')
-    for (const key of marks) {
+    const tombstones = await redis.client.keys('session:*')
+    for (const key of tombstones) {
       if ((await redis.client.strlen(key)) > 32) continue
-      t.equal(
-        (await redis.client.getBuffer(key))?.includes(CANARY),
-        false,
-        'what is left of it holds no data'
-      )
+      t.equal((await redis.client.getBuffer(key))?.includes(CANARY), false, 'the tombstone holds no data')
       t.ok((await redis.client.pttl(key)) <= graceAfterRegenerate * 1000)
     }
   }
 })
 
-t.test('whoever reads Redis cannot use what is there as a cookie', async (t) => {
+t.test('Redis: someone who can read it cannot use its contents as a cookie', async (t) => {
   const redis = await startRedis(t)
   for (const secrets of [{ secret }, {}]) {
     const app = await createApp(t, { redis: redis.url, ...secrets })
@@ -91,7 +87,7 @@ t.test('whoever reads Redis cannot use what is there as a cookie', async (t) => 
   }
 })
 
-t.test('cookies that cannot be ours cost no Redis command', async (t) => {
+t.test('Cookie header: cookies that cannot be ours cost no Redis command', async (t) => {
   const redis = await startRedis(t)
   const app = await service(t, redis)
   const login = await app.inject('/login')
@@ -100,13 +96,13 @@ t.test('cookies that cannot be ours cost no Redis command', async (t) => {
   const [id = '', signature = ''] = good.split('.')
   const bad = {
     tampered: `${id.startsWith('A') ? 'B' : 'A'}${id.slice(1)}.${signature}`,
-    'signed by somebody else': ids('x'.repeat(32)).sign(id),
+    'signed with another secret': ids('x'.repeat(32)).sign(id),
     unsigned: id,
     foreign: 's%3Aabc.def',
     json: '{"userId":42}',
     empty: '',
     oversized: 'A'.repeat(8_000),
-    'several times': `${id}; __Host-session=; __Host-session=x`
+    'several cookies': `${id}; __Host-session=; __Host-session=x`
   }
   for (const [name, value] of Object.entries(bad)) {
     const response = await app.inject({ url: '/whoami', ...withCookie(value) })
@@ -117,7 +113,7 @@ t.test('cookies that cannot be ours cost no Redis command', async (t) => {
   t.same((await app.inject({ url: '/whoami', ...withCookie(good) })).json(), { userId: 42 })
 })
 
-t.test('secrets rotate without logging anyone out', async (t) => {
+t.test('secret: rotation logs no user out', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await service(t, redis, { secret: oldSecret }))
   await browser.request('/login')
@@ -125,14 +121,14 @@ t.test('secrets rotate without logging anyone out', async (t) => {
   browser.visit(await service(t, redis, { secret: [secret, oldSecret] }))
   t.same(await browser.json('/whoami'), { userId: 42 })
   const after = browser.cookies.get('__Host-session')
-  t.not(after, before, 'the cookie is signed anew')
-  t.equal(after?.slice(0, 44), before?.slice(0, 44), 'around the same id')
+  t.not(after, before, 'the cookie is signed with the new secret')
+  t.equal(after?.slice(0, 44), before?.slice(0, 44), 'the id is the same')
   t.equal(sessionCookie(await browser.request('/whoami')), undefined, 'once')
   browser.visit(await service(t, redis, { secret: [secret] }))
-  t.same(await browser.json('/whoami'), { userId: 42 }, 'also when the old secret is gone')
+  t.same(await browser.json('/whoami'), { userId: 42 }, 'also after the old secret is removed')
 })
 
-t.test('the cookie has the attributes that OWASP asks for', async (t) => {
+t.test('Set-Cookie: the cookie has the attributes that OWASP requires', async (t) => {
   const redis = await startRedis(t)
   const response = await (await service(t, redis)).inject('/login')
   t.match(
@@ -143,7 +139,7 @@ t.test('the cookie has the attributes that OWASP asks for', async (t) => {
   t.equal(response.headers.vary, 'Cookie')
 })
 
-t.test("secure: 'auto' follows the connection, also behind a proxy", async (t) => {
+t.test("cookie.secure: 'auto' follows the connection, also behind a proxy", async (t) => {
   const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url, cookie: { secure: 'auto' } }, { trustProxy: true })
   app.get('/', async ({ session }) => session.set('userId', 1))
@@ -152,7 +148,7 @@ t.test("secure: 'auto' follows the connection, also behind a proxy", async (t) =
   t.equal(sessionCookie(response)?.secure, true)
 })
 
-t.test('neither ids nor payloads reach the log or an error', async (t) => {
+t.test('logs and errors: contain neither ids nor payloads', async (t) => {
   const redis = await startRedis(t)
   const app = await service(t, redis, { maxRecordBytes: 500, onUndecodable: 'error' })
   app.get('/huge', async ({ session }) => session.set('anything', CANARY.repeat(50)))
@@ -184,13 +180,16 @@ t.test('neither ids nor payloads reach the log or an error', async (t) => {
   }
 })
 
-t.test('another kind of session in the same store is out of reach', async (t) => {
-  const redis = await startRedis(t)
-  const users = await createApp(t, { redis: redis.url })
-  users.get('/', async ({ session }) => session.set('userId', 1))
-  const admins = await createApp(t, { redis: redis.url, decorator: 'admin' })
-  admins.get('/', async (request) => (request as unknown as { admin: object }).admin)
-  const value = sessionCookie(await users.inject('/'))?.value
-  const response = await admins.inject({ url: '/', headers: { cookie: `__Host-admin=${value}` } })
-  t.same(response.json(), {})
-})
+t.test(
+  'decorator: a session of one registration is not accepted by another with the same store',
+  async (t) => {
+    const redis = await startRedis(t)
+    const users = await createApp(t, { redis: redis.url })
+    users.get('/', async ({ session }) => session.set('userId', 1))
+    const admins = await createApp(t, { redis: redis.url, decorator: 'admin' })
+    admins.get('/', async (request) => (request as unknown as { admin: object }).admin)
+    const value = sessionCookie(await users.inject('/'))?.value
+    const response = await admins.inject({ url: '/', headers: { cookie: `__Host-admin=${value}` } })
+    t.same(response.json(), {})
+  }
+)

@@ -1,5 +1,5 @@
-// What the session cookie and its companions are sent for, step by step. The headers are a fake: of a response that is
-// on its way a test would see only the sum.
+// When SessionCookie sets the session cookie and its companions, step by step. The headers are a fake, since a real
+// response would show only the final result.
 import t from 'tap'
 import { type Cookie, resolveCookie } from '../lib/cookies/cookie.js'
 import { CookieMemory, SessionCookie } from '../lib/cookies/session-cookie.js'
@@ -14,7 +14,7 @@ const options = {
   lifetimes: { touchAfter: 60 }
 }
 
-/** A request with these cookies, and what its response is to set. */
+/** A request with these cookies, and the cookies that its response sets. */
 function request(cookies: Record<string, string> = {}) {
   const set = new Map<string, { value: string; maxAge: number | undefined; mayWait: boolean }>()
   const headers = {
@@ -34,7 +34,7 @@ function request(cookies: Record<string, string> = {}) {
   return { cookie, headers, received, sent: () => Object.fromEntries(set) }
 }
 
-t.test('an id whose move is uncertain is offered beside the one that the browser holds', (t) => {
+t.test('offer(): an id whose move is uncertain is sent beside the current one', (t) => {
   const [old, id] = [ids.create(), ids.create()]
   const { cookie, received, sent } = request({ [NAME]: ids.sign(old) })
   if (received.ids[0] !== undefined) cookie.hold(received.ids[0])
@@ -43,7 +43,7 @@ t.test('an id whose move is uncertain is offered beside the one that the browser
   t.end()
 })
 
-t.test('a companion that was followed restores the session cookie, once', (t) => {
+t.test('send(): restores the session cookie once after following a companion', (t) => {
   const [old, id] = [ids.create(), ids.create()]
   const { cookie, received, sent } = request({ [NAME]: ids.sign(old), [`${NAME}-next`]: ids.signNext(id) })
   if (received.next !== undefined) cookie.hold(received.next)
@@ -56,7 +56,7 @@ t.test('a companion that was followed restores the session cookie, once', (t) =>
   t.end()
 })
 
-t.test('nothing is sent when the headers are gone', (t) => {
+t.test('send(): sets no cookie once the headers are sent', (t) => {
   const { cookie, headers, received, sent } = request({ [NAME]: ids.sign(ids.create()) })
   headers.isOpen = false
   if (received.ids[0] !== undefined) cookie.hold(received.ids[0])
@@ -70,7 +70,7 @@ t.test('nothing is sent when the headers are gone', (t) => {
   t.end()
 })
 
-t.test('a session that is begun after all takes the place of the clearing', (t) => {
+t.test('send(): a new session replaces the clearing of its cookie', (t) => {
   const [old, id] = [ids.create(), ids.create()]
   const { cookie, sent } = request({ [NAME]: ids.sign(old) })
   cookie.ended()
@@ -83,7 +83,7 @@ t.test('a session that is begun after all takes the place of the clearing', (t) 
   t.end()
 })
 
-t.test('the number of a commit is sent alone, and may wait', (t) => {
+t.test('send(): the number of a commit is sent alone and may wait', (t) => {
   const id = ids.create()
   const { cookie, received, sent } = request({ [NAME]: ids.sign(id) })
   if (received.ids[0] !== undefined) cookie.hold(received.ids[0])

@@ -1,4 +1,4 @@
-// The session id: made, signed, found in cookies and verified, and never readable from what is derived of it.
+// Session ids: created, signed, found in cookies, verified, and not derivable from stored data.
 import { createHmac } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { sign as signCookie } from '@fastify/cookie'
@@ -9,19 +9,19 @@ import fc from './support/properties.js'
 const NAME = '__Host-session'
 const [first, second] = ['a'.repeat(32), 'b'.repeat(32)]
 const idsOf = (...secrets: Secret[]) => new SessionIds(NAME, secrets)
-/** An id as version 0.1.0 made it. */
+/** An id as version 0.1.0 created it. */
 const OLD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 const signedOld = (text: string, secret = first) =>
   `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
 const none = { next: undefined, nextCame: false, seenCame: false }
 
-/** The id with the signature that @fastify/cookie makes of any text with this secret. */
+/** The id with the signature that @fastify/cookie makes for this text. */
 const byCookiePlugin = (id: string, text: string) => {
   const signature = signCookie(text, first).slice(text.length + 1)
   return `${id}.${Buffer.from(signature, 'base64').toString('base64url')}`
 }
 
-/** What is received of a request with these session cookies. */
+/** What a request with these session cookies contains. */
 const receive = (ids: SessionIds, ...values: string[]) =>
   ids.receive(values.map((value) => `${NAME}=${value}`).join('; '))
 const first_ = (ids: SessionIds, value: string) => receive(ids, value)?.ids[0]
@@ -34,7 +34,7 @@ function collectRefusals(t: Test): unknown[] {
   return refusals
 }
 
-t.test('an id has 32 random bytes, says how it is derived, and no two are the same', (t) => {
+t.test('create(): ids have 32 random bytes, a version, and are unique', (t) => {
   const ids = new Set(Array.from({ length: 1000 }, () => idsOf().create()))
   t.equal(ids.size, 1000)
   for (const id of ids) {
@@ -44,7 +44,7 @@ t.test('an id has 32 random bytes, says how it is derived, and no two are the sa
   t.end()
 })
 
-t.test('what is issued is accepted, with and without a secret', (t) => {
+t.test('receive(): accepts ids that were issued, with and without a secret', (t) => {
   const id = idsOf().create()
   for (const [issuer, reader] of [
     [idsOf(), idsOf()],
@@ -66,14 +66,14 @@ t.test('what is issued is accepted, with and without a secret', (t) => {
   t.end()
 })
 
-t.test('a request without a session cookie brings nothing', (t) => {
+t.test('receive(): a request without a session cookie contains nothing', (t) => {
   for (const header of [undefined, '', 'a=b', `x${NAME}=1`, NAME, `${NAME}-other=1`]) {
     t.equal(idsOf().receive(header), undefined, String(header))
   }
   t.end()
 })
 
-t.test('an older secret still verifies, and says that the cookie is to be renewed', (t) => {
+t.test('receive(): an older secret still verifies and marks the cookie as outdated', (t) => {
   const id = idsOf().create()
   const value = idsOf(first).sign(id)
   t.match(first_(idsOf(second, first), value), { id, outdated: true })
@@ -83,7 +83,7 @@ t.test('an older secret still verifies, and says that the cookie is to be renewe
   t.end()
 })
 
-t.test('a secret that is changed after the start signs as it was', (t) => {
+t.test('secret: changing the passed secret after startup changes no signature', (t) => {
   const secret = Buffer.from(first)
   const list = [secret]
   const ids = new SessionIds(NAME, list)
@@ -93,7 +93,7 @@ t.test('a secret that is changed after the start signs as it was', (t) => {
   t.end()
 })
 
-t.test('no signature for anything else verifies', (t) => {
+t.test('receive(): signatures made for anything else are refused', (t) => {
   const ids = idsOf(first)
   const id = ids.create()
   const text = `fastify-ioredis-session\nid\n${NAME}\n`
@@ -106,11 +106,11 @@ t.test('no signature for anything else verifies', (t) => {
     'of @fastify/cookie, around what looks like all that is signed': byCookiePlugin(id, `\u00ff${text}${id}`)
   }
   for (const [name, value] of Object.entries(others)) t.same(receive(ids, value)?.ids, [], name)
-  t.equal(ids.receive(`${NAME}-next=${ids.sign(id)}`)?.next, undefined, 'nor for the companion')
+  t.equal(ids.receive(`${NAME}-next=${ids.sign(id)}`)?.next, undefined, 'refused as a companion too')
   t.end()
 })
 
-t.test('an id of one registration leads nowhere in another, also without a secret', (t) => {
+t.test('handleOf(): an id of one registration finds no session in another, even without a secret', (t) => {
   const id = idsOf().create()
   t.not(new SessionIds('__Host-admin', []).handleOf(id), idsOf().handleOf(id))
   t.end()
@@ -123,18 +123,18 @@ t.test('cookies of version 0.1.0 stay valid', (t) => {
   t.same(first_(idsOf(), OLD_ID), received)
   t.same(first_(idsOf(first), signedOld(OLD_ID)), received)
   t.same(first_(idsOf(second, first), signedOld(OLD_ID)), { ...received, outdated: true })
-  t.equal(idsOf(first).sign(OLD_ID), signedOld(OLD_ID), 'and are signed as they were')
+  t.equal(idsOf(first).sign(OLD_ID), signedOld(OLD_ID), 'signed as before')
   const seen = { counter: 4_294_967_295, nonce: 0 }
   t.same(first_(idsOf(first), signedOld(`${OLD_ID}.1z141z3.0`)), { ...received, seen })
   for (const forged of ['.1z141z2.0.', '.1z141z3.1.', '.1z141z3.', '.0.', '.']) {
     const value = signedOld(`${OLD_ID}.1z141z3.0`).replace('.1z141z3.0.', forged)
     t.equal(first_(idsOf(first), value), undefined, forged)
   }
-  t.equal(idsOf().receive(`${NAME}-next=${OLD_ID}`)?.next, undefined, 'as companions there are none')
+  t.equal(idsOf().receive(`${NAME}-next=${OLD_ID}`)?.next, undefined, 'version 0.1.0 has no companions')
   t.end()
 })
 
-t.test('a commit counts for the session that it names, and no other', (t) => {
+t.test('signSeen(): a commit number counts only for its own session', (t) => {
   const ids = idsOf(second, first)
   const [id, other] = [ids.create(), ids.create()]
   const seen = { counter: 4_294_967_295, nonce: 0 }
@@ -146,7 +146,7 @@ t.test('a commit counts for the session that it names, and no other', (t) => {
   t.same(last(idsOf(first).signSeen(ids.handleOf(id), seen)), seen, 'an older secret')
   t.equal(last(ids.signSeen(ids.handleOf(other), seen)), undefined)
   const before = ids.signSeen(ids.handleOf(id), { counter: 7, nonce: 9 })
-  t.same(last(before, value), seen, 'of several the latest')
+  t.same(last(before, value), seen, 'the latest one counts')
   t.same(last(value, before), seen)
   t.equal(last(value.replace('1z141z3', '1z141z2')), undefined, 'forged')
   t.equal(last('', 'x', idsOf('x'.repeat(32)).signSeen(ids.handleOf(id), seen)), undefined)
@@ -155,7 +155,7 @@ t.test('a commit counts for the session that it names, and no other', (t) => {
   t.end()
 })
 
-t.test('the value that verifies counts, whatever else came under its name', (t) => {
+t.test('receive(): the valid value counts, beside any invalid ones', (t) => {
   const ids = idsOf(second, first)
   const list = Array.from({ length: 6 }, () => ids.create())
   const [id = '', other = ''] = list
@@ -180,7 +180,7 @@ t.test('the value that verifies counts, whatever else came under its name', (t) 
   t.same(
     both?.ids.map(({ id }) => id),
     [id, other],
-    'two ids are both there, in the order of the header'
+    'two ids are both returned, in the order of the header'
   )
   t.equal(receive(ids, ...list.map((id) => ids.sign(id)))?.ids.length, 4, 'at most four')
   const ambiguous = `${NAME}-next=${ids.signNext(id)}; ${NAME}-next=${ids.signNext(other)}`
@@ -188,7 +188,7 @@ t.test('the value that verifies counts, whatever else came under its name', (t) 
   t.end()
 })
 
-t.test('without a secret the well-formed value counts', (t) => {
+t.test('receive(): without a secret the well-formed value counts', (t) => {
   const ids = idsOf()
   const id = ids.create()
   t.same(
@@ -198,7 +198,7 @@ t.test('without a secret the well-formed value counts', (t) => {
   t.end()
 })
 
-t.test('nothing else is accepted', (t) => {
+t.test('receive(): nothing else is accepted', (t) => {
   const ids = idsOf(first)
   const id = ids.create()
   const signed = ids.sign(id)
@@ -217,10 +217,10 @@ t.test('nothing else is accepted', (t) => {
     `""${signed}""`
   ]
   for (const value of wrong) t.notOk(accepts(value), value)
-  t.notOk(accepts(signed, idsOf()), 'a signature where none is expected')
+  t.notOk(accepts(signed, idsOf()), 'a signature although there is no secret')
   t.notOk(accepts('A'.repeat(42), idsOf()))
   t.notOk(accepts(`${'A'.repeat(42)}B`, idsOf()), 'bits that base64url does not use')
-  t.notOk(accepts(`1${OLD_ID}`, idsOf()), 'a derivation that is not known')
+  t.notOk(accepts(`1${OLD_ID}`, idsOf()), 'an unknown derivation')
   t.notOk(accepts('x'.repeat(1_000_000)))
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => !accepts(value)))
   fc.assert(
@@ -232,7 +232,7 @@ t.test('nothing else is accepted', (t) => {
   t.end()
 })
 
-t.test('refused cookies are events that say why, and nothing of the value', (t) => {
+t.test('receive(): a refused cookie is an event with its reason, without its value', (t) => {
   const refusals = collectRefusals(t)
   const ids = idsOf(first)
   const id = ids.create()
@@ -249,7 +249,7 @@ t.test('refused cookies are events that say why, and nothing of the value', (t) 
   t.end()
 })
 
-t.test('one replayed cookie raises one alarm', (t) => {
+t.test('isFirstAlarm(): a replayed cookie is reported once', (t) => {
   const ids = idsOf(first)
   t.equal(ids.isFirstAlarm('handle', { counter: 1, nonce: 2 }), true)
   t.equal(ids.isFirstAlarm('handle', { counter: 1, nonce: 2 }), false)

@@ -1,4 +1,4 @@
-// The session object, as a route meets it.
+// The session object in a route.
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import type { RedisSessionOptions, ResponseCookie, Session } from '../lib/index.js'
@@ -8,7 +8,7 @@ import { Browser } from './support/browser.js'
 
 type Route = (session: Session) => unknown
 
-/** An application that runs, for each request, the function that the test hands it. */
+/** An application that runs, in each request, the function that the test passes. */
 async function visitor(t: Test, options: RedisSessionOptions = {}) {
   const store = new MemoryStore()
   t.teardown(() => store.close())
@@ -19,7 +19,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
     return reply.send({ result })
   })
   const browser = new Browser(app)
-  /** Runs this within a request, and gives what it returned as JSON brings it. */
+  /** Runs this in a request and returns its result as decoded JSON. */
   const visit = async (route: Route): Promise<unknown> => {
     next = route
     const response = await browser.request('/')
@@ -28,7 +28,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
   return { app, browser, store, visit }
 }
 
-t.test('keys are set, read, asked for and deleted by methods', async (t) => {
+t.test('set(), get(), has() and delete(): work on keys', async (t) => {
   const { visit } = await visitor(t)
   t.same(
     await visit((session) => {
@@ -47,7 +47,7 @@ t.test('keys are set, read, asked for and deleted by methods', async (t) => {
   t.same(await visit((session) => session.data()), { userId: 42 })
 })
 
-t.test('keys are set, read, asked for and deleted as properties of a plain object', async (t) => {
+t.test('session properties: keys are set, read, checked and deleted as on a plain object', async (t) => {
   const { visit } = await visitor(t)
   t.same(
     await visit((session) => {
@@ -69,7 +69,7 @@ t.test('keys are set, read, asked for and deleted as properties of a plain objec
   t.equal(await visit((session) => Object.hasOwn(session, 'userId')), true)
 })
 
-t.test('setting undefined deletes, with every serializer alike', async (t) => {
+t.test('set(): undefined deletes the key, with every serializer', async (t) => {
   const { visit } = await visitor(t, { serializer: 'msgpack' })
   await visit((session) => {
     session.set('userId', 42)
@@ -79,7 +79,7 @@ t.test('setting undefined deletes, with every serializer alike', async (t) => {
   t.same(await visit((session) => Object.keys(session)), ['userId'])
 })
 
-t.test('a key never shadows a method', async (t) => {
+t.test('set(): a key never shadows a method', async (t) => {
   const { visit } = await visitor(t)
   t.match(await visit((session) => Object.assign(session, { save: 1 })), { code: 'FST_SESSION_KEY' })
   t.match(await visit((session) => Object.assign(session, { id: 'mine' })), { code: 'FST_SESSION_KEY' })
@@ -91,7 +91,7 @@ t.test('a key never shadows a method', async (t) => {
   t.equal(await visit((session) => Reflect.deleteProperty(session, 'save')), false)
 })
 
-t.test('what would change the object itself is refused', async (t) => {
+t.test('set(): what would change the session object itself is refused', async (t) => {
   const { visit } = await visitor(t)
   const refused: Route[] = [
     (session) => session.set('__proto__' as 'anything', { isAdmin: true }),
@@ -105,7 +105,7 @@ t.test('what would change the object itself is refused', async (t) => {
   t.equal(await visit((session) => session.has('constructor' as 'anything')), false)
 })
 
-t.test('a session has the keys that were set and inherits none', async (t) => {
+t.test('session properties: only keys that were set, none inherited', async (t) => {
   const { visit } = await visitor(t)
   const inherited = ['__proto__', ...Object.getOwnPropertyNames(Object.prototype)]
   t.same(
@@ -138,7 +138,7 @@ t.test('a session has the keys that were set and inherits none', async (t) => {
   })
 })
 
-t.test('what sessions share cannot be changed through one of them', async (t) => {
+t.test('prototype: nothing that sessions share can be changed through one of them', async (t) => {
   const { visit } = await visitor(t)
   await visit((session) => {
     for (
@@ -159,7 +159,7 @@ t.test('what sessions share cannot be changed through one of them', async (t) =>
   })
 })
 
-t.test('String(session) is its handle, without data', async (t) => {
+t.test('String(session): its handle, without data', async (t) => {
   const { visit } = await visitor(t)
   const [text, id] = (await visit((session) => {
     session.userId = 42
@@ -168,7 +168,7 @@ t.test('String(session) is its handle, without data', async (t) => {
   t.equal(text, `Session ${id}`)
 })
 
-t.test('a session that somebody has tried to freeze goes on', async (t) => {
+t.test('Object.freeze(): trying to freeze a session does not break it', async (t) => {
   const { visit } = await visitor(t)
   for (const freeze of [Object.freeze, Object.seal, Object.preventExtensions]) {
     t.same(
@@ -188,7 +188,7 @@ t.test('a session that somebody has tried to freeze goes on', async (t) => {
   }
 })
 
-t.test('its data can be cloned', async (t) => {
+t.test('data(): can be cloned', async (t) => {
   const { visit } = await visitor(t)
   await visit((session) => session.set('cart', { items: ['tea'] }))
   t.same(
@@ -201,7 +201,7 @@ t.test('its data can be cloned', async (t) => {
   )
 })
 
-t.test('a change inside an object is kept', async (t) => {
+t.test('session properties: a change inside an object is kept', async (t) => {
   for (const serializer of ['json', 'superjson', 'msgpack'] as const) {
     const { visit } = await visitor(t, { serializer })
     await visit((session) => session.set('cart', { items: [] }))
@@ -212,7 +212,7 @@ t.test('a change inside an object is kept', async (t) => {
   }
 })
 
-t.test('the session says what it is', async (t) => {
+t.test('session state: isNew, id, permanent, destroyed and detached', async (t) => {
   const { visit } = await visitor(t)
   const state: Route = ({ isNew, id, sessionId, permanent, destroyed, detached }) => ({
     isNew,
@@ -230,7 +230,7 @@ t.test('the session says what it is', async (t) => {
   t.same(await visit(state), { ...fresh, isNew: false, permanent: true })
 })
 
-t.test('a handle stays the same while the session does', async (t) => {
+t.test('id: the handle stays the same until regenerate()', async (t) => {
   const { visit } = await visitor(t)
   const first = await visit((session) => {
     session.userId = 1
@@ -241,7 +241,7 @@ t.test('a handle stays the same while the session does', async (t) => {
   t.not(await visit((session) => session.id), first)
 })
 
-t.test('isModified and isSaved tell whether a commit would store something', async (t) => {
+t.test('isModified() and isSaved(): whether a commit would store something', async (t) => {
   const { visit } = await visitor(t)
   const ask = (session: Session) => [session.isModified(), session.isSaved()]
   t.same(await visit(ask), [false, false])
@@ -266,7 +266,7 @@ t.test('isModified and isSaved tell whether a commit would store something', asy
   )
 })
 
-t.test('save() commits at once, and later changes commit at the end', async (t) => {
+t.test('save(): commits at once; later changes are committed at the end', async (t) => {
   const { visit } = await visitor(t)
   t.match(
     await visit(async (session) => {
@@ -286,7 +286,7 @@ t.test('save() commits at once, and later changes commit at the end', async (t) 
   t.same(await visit((session) => session.data()), { userId: 2, name: 'Ada' })
 })
 
-t.test('reload() takes what the store holds, and drops what this request changed', async (t) => {
+t.test("reload(): re-reads the session and drops this request's changes", async (t) => {
   const { visit } = await visitor(t)
   await visit((session) => session.set('userId', 1))
   t.same(
@@ -310,7 +310,7 @@ t.test('reload() takes what the store holds, and drops what this request changed
   )
 })
 
-t.test('destroy() ends the session, and what is set afterwards begins another', async (t) => {
+t.test('destroy(): ends the session; later changes begin another', async (t) => {
   const { browser, store, visit } = await visitor(t)
   const first = await visit((session) => {
     session.userId = 1
@@ -336,7 +336,7 @@ t.test('destroy() ends the session, and what is set afterwards begins another', 
   t.equal(store.size, 1)
 })
 
-t.test('regenerate() keeps all data, or what it is told to keep', async (t) => {
+t.test('regenerate(): keeps all data, or the given keys', async (t) => {
   const kept: [boolean | ('userId' | 'name')[] | undefined, object][] = [
     [undefined, { userId: 1, name: 'Ada' }],
     [true, { userId: 1, name: 'Ada' }],
@@ -355,7 +355,7 @@ t.test('regenerate() keeps all data, or what it is told to keep', async (t) => {
   }
 })
 
-t.test('the id after regenerate() is the one that the next request sees', async (t) => {
+t.test('id: after regenerate() it is the id that the next request sees', async (t) => {
   const { visit } = await visitor(t)
   const first = await visit((session) => {
     session.userId = 1
@@ -372,7 +372,7 @@ t.test('the id after regenerate() is the one that the next request sees', async 
   }
 })
 
-t.test('a second regenerate() in one request brings nothing back', async (t) => {
+t.test('regenerate(): a second call in one request restores nothing that was dropped', async (t) => {
   const { visit } = await visitor(t)
   await visit((session) => {
     session.userId = 1
@@ -390,7 +390,7 @@ t.test('a second regenerate() in one request brings nothing back', async (t) => 
   )
 })
 
-t.test('console.log shows data and handle, and neither the id nor what is behind the session', async (t) => {
+t.test('console.log: shows data and handle, but neither the secret id nor internals', async (t) => {
   const { browser, visit } = await visitor(t)
   await visit((session) => session.set('userId', 42))
   const [shown, id] = (await visit((session) => [
@@ -402,7 +402,7 @@ t.test('console.log shows data and handle, and neither the id nor what is behind
   t.notMatch(shown, [...browser.cookies.values()][0])
 })
 
-t.test('a response may have cookie attributes of its own, but no second cookie', async (t) => {
+t.test('options(): sets cookie attributes of a response, but no second cookie', async (t) => {
   const { app } = await visitor(t, { cookie: { secure: 'auto' } })
   app.get<{ Querystring: ResponseCookie }>('/options', async ({ query, session }) => {
     session.userId = 1
@@ -421,7 +421,7 @@ t.test('a response may have cookie attributes of its own, but no second cookie',
   }
 })
 
-t.test('attributes of a response are sent for a session that is otherwise left alone', async (t) => {
+t.test('options(): the cookie is sent even if the session is unchanged', async (t) => {
   const { browser, visit } = await visitor(t)
   await visit((session) => session.set('userId', 1))
   const before = [...browser.cookies]

@@ -1,17 +1,17 @@
-// A process that stands still while Redis answers: what has come by then counts.
+// A process that blocks while Redis answers: answers that arrived meanwhile count.
 import { Socket } from 'node:net'
 import t from 'tap'
 import { createApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 import { startRedis } from './support/redis-server.js'
 
-/** Blocks the event loop for so many milliseconds. */
+/** Blocks the event loop for this many milliseconds. */
 function block(milliseconds: number): void {
   const until = performance.now() + milliseconds
   while (performance.now() < until);
 }
 
-t.test('a request whose answer came while the event loop was blocked succeeds', async (t) => {
+t.test('timeout: a request whose answer arrived while the event loop was blocked succeeds', async (t) => {
   const timeout = 500
   const server = await startRedis(t)
   const app = await createApp(t, { redis: { host: '127.0.0.1', port: server.port }, timeout })
@@ -20,7 +20,7 @@ t.test('a request whose answer came while the event loop was blocked succeeds', 
     session.count = (session.count ?? 0) + 1
     return {}
   })
-  // Blocks right after a command to Redis has been written to its socket.
+  // Blocks after a command to Redis was written to its socket.
   let countdown = 0
   const { write } = Socket.prototype
   Socket.prototype.write = function (this: Socket, ...args: unknown[]) {

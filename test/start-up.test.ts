@@ -1,4 +1,4 @@
-// What a start says of servers that are not at hand: a client that answers like them stands in for each.
+// What a start reports about servers. A fake client stands in for servers that the tests do not have.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import cookie from '@fastify/cookie'
@@ -32,7 +32,7 @@ async function linesFor(client: object, broken: Partial<Store> = {}): Promise<st
   return lines.join('\n')
 }
 
-t.test('a server that is too old', async (t) => {
+t.test('startup check: a server that is too old', async (t) => {
   const info = async () => 'redis_version:6.0.16\r\nmaxmemory_policy:noeviction\r\n'
   t.equal(
     await linesFor({ info }),
@@ -40,7 +40,7 @@ t.test('a server that is too old', async (t) => {
   )
 })
 
-t.test('a Valkey, by its own version', async (t) => {
+t.test('startup check: Valkey is reported with its own version', async (t) => {
   const info = async () => 'redis_version:7.2.4\r\nvalkey_version:8.1.1\r\nmaxmemory_policy:volatile-lru\r\n'
   t.match(
     await linesFor({ info }),
@@ -48,11 +48,11 @@ t.test('a Valkey, by its own version', async (t) => {
   )
 })
 
-t.test('a client that cannot ask', async (t) => {
+t.test('startup check: a client that cannot send INFO', async (t) => {
   t.match(await linesFor({}), 'version and eviction policy are unknown')
 })
 
-t.test('a start names the server, and neither its user nor its password', async (t) => {
+t.test('startup check: log lines name the server, without user and password', async (t) => {
   const addresses = {
     '10.0.0.1:6380': { options: { host: '10.0.0.1', port: 6380, username: 'barley', password: 'barley' } },
     '[::1]:6379': { options: { host: '::1', port: 6379 } },
@@ -78,7 +78,7 @@ t.test('a start names the server, and neither its user nor its password', async 
   }
 })
 
-t.test('a clock of Redis that is far off', async (t) => {
+t.test('startup check: a Redis clock that is far off', async (t) => {
   const at = (milliseconds: number) => ({ time: async () => [String(Math.floor(milliseconds / 1_000)), '0'] })
   t.match(
     await linesFor(at(Date.now() + 60_000)),
@@ -92,8 +92,8 @@ t.test('a clock of Redis that is far off', async (t) => {
   t.notMatch(await linesFor({ time: () => Promise.reject(new Error('NOPERM')) }), 'clocks')
 })
 
-// Stand-ins: no server at hand is so wrong.
-t.test('a store that answers wrongly is found out by the start, and not by the first visitor', async (t) => {
+// Fakes, since no real server is so wrong.
+t.test('startup check: a store that answers wrongly is reported before the first request', async (t) => {
   const text = (bytes: Uint8Array) => Buffer.from(Buffer.from(bytes).toString('utf8'))
   const broken: [what: string, store: Partial<Store>][] = [
     ['create did not store a record', { create: async () => false }],
@@ -124,7 +124,7 @@ t.test('a store that answers wrongly is found out by the start, and not by the f
   }
 })
 
-t.test('a start that fails says which server it could not reach', async (t) => {
+t.test("startUp: 'fail' names the server that could not be reached", async (t) => {
   const port = await freePort()
   for (const redis of [`redis://barley:barley@127.0.0.1:${port}`, { host: '127.0.0.1', port }]) {
     const app = Fastify()
@@ -142,7 +142,7 @@ t.test('a start that fails says which server it could not reach', async (t) => {
   }
 })
 
-t.test('a start that waits for Redis ends with its application, and says its reason once', async (t) => {
+t.test("startUp: 'wait' stops when the application closes, and logs its reason once", async (t) => {
   const redis = await startRedis(t)
   await redis.stop()
   const lines: string[] = []
@@ -156,13 +156,13 @@ t.test('a start that waits for Redis ends with its application, and says its rea
   await app.close()
   t.equal(lines.filter((line) => line.startsWith('sessions cannot be stored')).length, 1)
   t.equal(lines.filter((line) => line.startsWith('the connection to')).length, 1)
-  // Had it gone on, it would find this server.
+  // If it still waited, it would find this server.
   await redis.restart()
   await until(async () => (await redis.client.ping()) === 'PONG')
   t.equal((await redis.commands()).set, undefined)
 })
 
-t.test('an application that starts with a frozen Redis can be closed at once', async (t) => {
+t.test('close(): works at once while a frozen Redis is starting', async (t) => {
   const frozen = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
   await once(frozen, 'listening')
   t.teardown(() => frozen.close())
@@ -174,5 +174,5 @@ t.test('an application that starts with a frozen Redis can be closed at once', a
   const connections = () =>
     new Promise<number>((resolve) => frozen.getConnections((_error, count) => resolve(count)))
   await until(async () => (await connections()) === 0)
-  t.pass('and nothing of it stays')
+  t.pass('no connection stays open')
 })

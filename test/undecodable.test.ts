@@ -1,4 +1,4 @@
-// Records that cannot be read: nobody is let in, nothing is overwritten, and somebody is told.
+// Records that cannot be decoded: no user is signed in, nothing is overwritten, and the log says so.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { RedisSessionOptions, SessionEvent } from '../lib/index.js'
@@ -16,14 +16,14 @@ const header = (tag: number, layout = 1) => {
 }
 
 const RECORDS = {
-  'a tag that nobody has': Buffer.concat([header(222), Buffer.from('{"userId":1}')]),
+  'an unknown tag': Buffer.concat([header(222), Buffer.from('{"userId":1}')]),
   'damaged JSON': Buffer.concat([header(1), Buffer.from('{"userId":')]),
   'not an object': Buffer.concat([header(1), Buffer.from('[1]')]),
   'JSON under the tag of msgpack': Buffer.concat([header(3), Buffer.from('{"userId":1}')]),
-  'a layout of the future': Buffer.concat([header(1, 3), Buffer.from('{"userId":1}')]),
-  'a header cut off': header(1).subarray(0, 20),
-  'the record of another library': Buffer.from('{"cookie":{"path":"/"},"userId":1}'),
-  'nothing at all': Buffer.alloc(0),
+  'a later layout': Buffer.concat([header(1, 3), Buffer.from('{"userId":1}')]),
+  'a truncated header': header(1).subarray(0, 20),
+  'a record of another library': Buffer.from('{"cookie":{"path":"/"},"userId":1}'),
+  'no bytes': Buffer.alloc(0),
   'too many bytes': Buffer.concat([header(1), Buffer.from(JSON.stringify({ userId: 'x'.repeat(2_000) }))])
 }
 
@@ -49,7 +49,7 @@ async function service(t: Test, options: RedisSessionOptions = {}) {
   return { app, browser, key, redis }
 }
 
-t.test("onUndecodable: 'empty' gives an empty session, and the record stays as it is", async (t) => {
+t.test("onUndecodable: 'empty' gives an empty session, and the record stays", async (t) => {
   const { app, browser, key, redis } = await service(t)
   const events: SessionEvent[] = []
   const listen = (event: unknown) => {
@@ -76,7 +76,7 @@ t.test("onUndecodable: 'empty' gives an empty session, and the record stays as i
       t.equal(response.statusCode, 200)
       t.ok(sessionCookie(response), `${name}: ${url} begins another session`)
       t.same(await browser.json('/look'), { data, detached: null })
-      t.same(await redis.client.getBuffer(key), record, 'and the record stays')
+      t.same(await redis.client.getBuffer(key), record, 'the record stays')
     }
     for (const [cookie, value] of cookies) browser.cookies.set(cookie, value)
   }
@@ -95,7 +95,7 @@ t.test("onUndecodable: 'error' gives an error", async (t) => {
   }
 })
 
-t.test('a sign-in begins another session and leaves the record where it is', async (t) => {
+t.test('regenerate(): a sign-in begins another session and keeps the undecodable record', async (t) => {
   const { browser, key, redis } = await service(t)
   for (const [name, record] of Object.entries(RECORDS)) {
     await redis.client.set(key, record, 'PX', 60_000)
@@ -107,7 +107,7 @@ t.test('a sign-in begins another session and leaves the record where it is', asy
   }
 })
 
-t.test('a sign-out removes it', async (t) => {
+t.test('destroy(): deletes an undecodable record', async (t) => {
   const { browser, key, redis } = await service(t)
   for (const [name, record] of Object.entries(RECORDS)) {
     await redis.client.set(key, record, 'PX', 60_000)
@@ -119,7 +119,7 @@ t.test('a sign-out removes it', async (t) => {
   }
 })
 
-t.test('a route that does not look at its session does not notice damaged data', async (t) => {
+t.test('onUndecodable: a route that does not read its session is not affected', async (t) => {
   const { app, browser, key, redis } = await service(t)
   await redis.client.set(key, RECORDS['damaged JSON'], 'PX', 60_000)
   t.equal((await browser.request('/unused')).statusCode, 200)

@@ -39,12 +39,15 @@ export async function checkAtStart(options: StartUp): Promise<void> {
   const throttle = new LogThrottle()
   const closed = new Promise<void>((resolve) => closing.addEventListener('abort', () => resolve()))
   while (!closing.aborted) {
+    // A check that ends after its deadline logs nothing: another one is under way.
+    const lines = new LogLines()
     try {
       await within(
         now() + timeout,
-        Promise.race([check(options, address), closed]),
+        Promise.race([check(options, address, lines), closed]),
         () => new UnavailableError('start-up', `no answer within ${timeout} ms`)
       )
+      lines.writeTo(log)
       return
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
@@ -57,7 +60,28 @@ export async function checkAtStart(options: StartUp): Promise<void> {
   }
 }
 
-async function check({ client, log, prefix, store }: StartUp, address: string): Promise<void> {
+/** Keeps log lines until they are wanted. */
+class LogLines implements Pick<Log, 'info' | 'warn'> {
+  readonly #lines: ((log: Log) => void)[] = []
+
+  warn(details: object, message: string): void {
+    this.#lines.push((log) => log.warn(details, message))
+  }
+
+  info(details: object, message: string): void {
+    this.#lines.push((log) => log.info(details, message))
+  }
+
+  writeTo(log: Log): void {
+    for (const line of this.#lines) line(log)
+  }
+}
+
+async function check(
+  { client, prefix, store }: StartUp,
+  address: string,
+  log: Pick<Log, 'info' | 'warn'>
+): Promise<void> {
   await probeStore(store, `${prefix}start-up:${randomBytes(16).toString('hex')}`)
   await compareClocks(client, log)
   const facts = await readFacts(client)
@@ -98,20 +122,20 @@ async function probeStore(store: Store, key: string): Promise<void> {
   const [first, second] = [probe(), probe()]
   const [stale, expected] = [revisionOf(second), revisionOf(first)]
   const end = Date.now() + PROBE_LIFETIME
-  expect('create', 'store a record', (await store.create(key, first, end)) === true)
-  expect('create', 'leave a record alone', (await store.create(key, second, end)) === false)
-  expect('read', 'return every byte', isRecord(await store.read(key), first))
-  expect(
+  must('create', 'store a record', (await store.create(key, first, end)) === true)
+  must('create', 'leave a record alone', (await store.create(key, second, end)) === false)
+  must('read', 'return every byte', isRecord(await store.read(key), first))
+  must(
     'update',
     'answer a conflict with the record',
     isRecord(await store.update(key, stale, second, end), first)
   )
-  expect('update', 'replace a record', (await store.update(key, expected, first, end)) === 'done')
-  expect('touch', 'patch a record', (await store.touch(key, expected, touchOf(first), end)) === 'done')
-  expect('read', 'return every byte after a change', isRecord(await store.read(key), first))
-  expect('destroy', 'answer a conflict with the record', isRecord(await store.destroy(key, stale), first))
-  expect('destroy', 'remove a record', (await store.destroy(key, expected)) === 'done')
-  expect('destroy', 'report a missing record', (await store.destroy(key, expected)) === 'missing')
+  must('update', 'replace a record', (await store.update(key, expected, first, end)) === 'done')
+  must('touch', 'patch a record', (await store.touch(key, expected, touchOf(first), end)) === 'done')
+  must('read', 'return every byte after a change', isRecord(await store.read(key), first))
+  must('destroy', 'answer a conflict with the record', isRecord(await store.destroy(key, stale), first))
+  must('destroy', 'remove a record', (await store.destroy(key, expected)) === 'done')
+  must('destroy', 'report a missing record', (await store.destroy(key, expected)) === 'missing')
 }
 
 // Random bytes in the place of a header and its revision, then every possible byte.
@@ -123,13 +147,13 @@ function isRecord(answer: Outcome | undefined, record: Buffer): boolean {
   return answer instanceof Uint8Array && record.equals(answer)
 }
 
-function expect(operation: string, what: string, isMet: boolean): void {
+function must(operation: string, what: string, isMet: boolean): void {
   if (!isMet) throw new StoreBrokenError(operation, `did not ${what}`)
 }
 
 async function compareClocks(
   client: RedisClient & { time?: () => Promise<(number | string)[]> },
-  log: Log
+  log: Pick<Log, 'warn'>
 ): Promise<void> {
   const [before, [seconds] = []] = [Date.now(), await client.time?.().catch(() => undefined)]
   const after = Date.now()

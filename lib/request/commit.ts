@@ -34,9 +34,9 @@ export class Committer {
     this.#move = new Move(parts, this.#writes)
   }
 
-  /** A write of this request is stored, but its replicas have not confirmed it. */
-  get isUnconfirmed(): boolean {
-    return this.#writes.isUnconfirmed
+  /** It is unknown whether an earlier write of this request is stored, or whether replicas have it. */
+  get isUnsettled(): boolean {
+    return this.#mayBeRemoved || this.#writes.isUnsettled
   }
 
   /** The handle of a new record that may have replaced the old one. */
@@ -75,7 +75,7 @@ export class Committer {
       await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
       // Determined before the cleanup, which may fail as well.
-      const failure = this.#writes.errorOf(error)
+      const failure = error instanceof HeadersSentError ? error : this.#writes.errorOf(error)
       await this.#move.giveUp(cookie)
       if (plan.step === 'touch') reportUntouched(log, state.handle, error)
       else throw failure
@@ -85,8 +85,8 @@ export class Committer {
   async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
     const { context, cookie, log, state, store } = this.#parts
     const { handle } = state
-    // Nobody else knows a new session.
-    const lease = planned.step === 'create' ? undefined : context.queue.acquire(handle)
+    // No other request knows a new session.
+    const lease = planned.step === 'create' ? undefined : context.queue.join(handle)
     let plan: Plan | undefined = planned
     let record: Buffer | undefined
     try {
@@ -102,6 +102,8 @@ export class Committer {
         const current: Plan = plan ?? planOf(state, mayTouch, context, this.#budget)
         plan = undefined
         const outcome = await this.#attempt(current, snapshot, mayTouch)
+        // The record exists, with another revision than the removal expected.
+        if (outcome !== 'missing') this.#mayBeRemoved = false
         if (outcome === 'missing' && !this.#mayBeRemoved) {
           this.#writes.settle()
           return markDestroyed(state, cookie, log, handle)
@@ -136,8 +138,8 @@ export class Committer {
     const { context, cookie, log, records, state } = this.#parts
     const { handle, stored } = state
     let { step } = plan
-    // A touch is a write: replicas that confirm it have every earlier write too.
-    if (step === 'nothing' && this.#writes.isUnconfirmed) step = 'touch'
+    // A touch finds out what is stored. Replicas that confirm it have every earlier write too.
+    if (step === 'nothing' && this.isUnsettled) step = 'touch'
     if ((step === 'create' || step === 'move') && !cookie.isOpen) throw new HeadersSentError()
     if (step === 'create') return this.#create(plan)
     if (stored === undefined || step === 'nothing') {
@@ -207,6 +209,7 @@ export class Committer {
   async #finishRemoval(handle: string): Promise<void> {
     const { context, cookie, state } = this.#parts
     this.#mayBeRemoved = false
+    this.#writes.settle()
     state.dropId()
     cookie.clear()
     await context.observer?.destroyed?.(handle)

@@ -1,4 +1,4 @@
-// Decides how a commit continues if others changed the record since the request read it. No I/O here.
+// Decides how a commit continues if others changed the record since the request read it. It logs, but does no I/O.
 import type { Codec } from '../data/codec.js'
 import { type Log, reportRollback } from '../events.js'
 import { type Commit, includes, isSame, type Lineage } from '../records/lineage.js'
@@ -8,7 +8,7 @@ import type { SessionState } from './state.js'
 
 /**
  * Continues from the record that is stored now. A request without changes shows its data; otherwise the next plan
- * merges the changes into it.
+ * merges the changes into it, unless the record was only touched.
  * @param known The last record that this request knew to be stored.
  */
 export function rebaseOn(

@@ -100,14 +100,14 @@ function decode(parts: RequestParts, record: SessionRecord): Dictionary {
 // Reported on first access, once: requests that never read the session are not affected.
 function refuse(parts: RequestParts, reason: string): Dictionary {
   const { context, log, state } = parts
-  if (state.isReported) return {}
-  state.isReported = true
+  if (state.isUndecodableReported) return {}
+  state.isUndecodableReported = true
   const { handle } = state
   state.detach('undecodable')
   state.draft.rebase(false, {})
   const error = new UndecodableError(handle, reason)
   report(log, 'error', { type: 'undecodable', handle, reason }, error.message)
   // Not thrown after the response: in a log serializer that reads the session it would end the process.
-  if (context.onUndecodable === 'error' && !parts.isOver) throw error
+  if (context.onUndecodable === 'error' && !parts.isEnding) throw error
   return {}
 }

@@ -16,7 +16,7 @@ export interface LookupContext {
 
 /** What the store holds under an id. */
 export type Found = Living | Moved | Undecodable | Missing
-export interface Living {
+interface Living {
   state: 'living'
   received: ReceivedId
   record: SessionRecord
@@ -103,6 +103,7 @@ function open(bytes: Buffer): SessionRecord | NotARecordError {
   try {
     return openRecord(bytes)
   } catch (error) {
-    return error as NotARecordError
+    if (error instanceof NotARecordError) return error
+    throw error
   }
 }

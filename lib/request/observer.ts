@@ -2,8 +2,10 @@
 import type { SessionRecord } from '../records/record.js'
 
 /**
- * Follows the life of the sessions of one registration. The commit awaits each call, and fails with its error. A call
- * before the write can thus refuse it.
+ * Follows the life of the sessions of one registration. The commit awaits each call, and fails with its error, so a call
+ * before the write can refuse it. A commit that only touches the session does not fail: the log reports the error.
+ * - A commit that tries again calls again.
+ * - A write may fail after the call: no record may be stored then, or a moved session may keep its old id.
  */
 export interface SessionObserver {
   /** Before the record of a new session is stored. */

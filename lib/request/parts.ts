@@ -41,6 +41,6 @@ export interface RequestParts {
   readonly records: Records
   readonly cookie: SessionCookie
   readonly log: Log
-  /** The request is over: an error can no longer reach its route. */
-  readonly isOver: boolean
+  /** The commit has begun, so an error can no longer reach the route. */
+  readonly isEnding: boolean
 }

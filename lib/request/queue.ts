@@ -16,7 +16,7 @@ export class CommitQueue {
   }
 
   /** Joins the queue of this key. Every lease must be released. */
-  acquire(key: string): Lease {
+  join(key: string): Lease {
     const lease = new Lease(this.#last.get(key))
     this.#last.set(key, lease)
     if (this.#last.size === this.#forgetAt) this.#forget()
@@ -30,7 +30,7 @@ export class CommitQueue {
 }
 
 /** A place in the queue of one key. */
-export class Lease {
+class Lease {
   #previous: Promise<Buffer | undefined> | undefined
   #isPreviousReleased = true
   #isReleased = false

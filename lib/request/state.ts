@@ -20,7 +20,7 @@ export class SessionState implements SessionView {
   detached: Detached | undefined
   destroyed = false
   /** It was reported that the record cannot be decoded. */
-  isReported = false
+  isUndecodableReported = false
   rolledBack = false
 
   constructor(ids: SessionIds, observer: DraftObserver) {

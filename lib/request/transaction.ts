@@ -34,8 +34,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly state: SessionState
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
-  /** An error of `regenerate` or `destroy`: the response must fail with it. */
-  #failure: { error: unknown } | undefined
+  /** An error of `regenerate` or `destroy`: a response that looks like a success must fail with it. */
+  #failure: { error: unknown; of: 'destroy' | 'regenerate' } | undefined
+  /** The draft when the transaction ended without a commit. Later changes are lost as well. */
+  #end: Snapshot | undefined
   #phase: 'open' | 'committed' | 'over' = 'open'
   #isWatched = false
   #lastStep: Promise<void> | undefined
@@ -57,7 +59,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#response.log
   }
 
-  get isOver(): boolean {
+  get isEnding(): boolean {
     return this.#phase !== 'open'
   }
 
@@ -98,7 +100,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     let plan: Plan | undefined
     if (this.#lastStep === undefined && this.#failure === undefined) {
       plan = planOf(this.state, mayTouch, this.context)
-      if (this.#isDone(plan)) {
+      if (this.#settleIfUnchanged(plan)) {
         this.#conclude()
         return undefined
       }
@@ -163,7 +165,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         this.#cookies = undefined
         if (wasStored) await this.#ended()
       } catch (error) {
-        this.#failure = { error }
+        this.#failure = { error, of: 'destroy' }
         throw error
       }
       this.#committer = undefined
@@ -181,11 +183,12 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
       this.state.draft.regenerate(keep)
       this.state.renew()
-      this.#failure = undefined
+      // A session that destroy() could not end is still there.
+      if (this.#failure?.of === 'regenerate') this.#failure = undefined
       return Promise.resolve()
     } catch (error) {
       // The response must not look as if the id were new, even if the route ignores this promise.
-      this.#failure = { error }
+      this.#failure ??= { error, of: 'regenerate' }
       const failed = Promise.reject(error)
       failed.catch(() => {})
       return failed
@@ -226,13 +229,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
-    if (this.#isDone(plan)) return
+    if (this.#settleIfUnchanged(plan)) return
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
   }
 
-  #isDone({ step }: Plan): boolean {
-    if (step !== 'nothing' || this.#committer?.isUnconfirmed === true) return false
+  #settleIfUnchanged({ step }: Plan): boolean {
+    if (step !== 'nothing' || this.#committer?.isUnsettled === true) return false
     settleUnchanged(this.state, this.context, this.log)
     return true
   }
@@ -252,8 +255,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   // ---------------------------------------------------------------- the response
 
   #conclude(): void {
-    this.context.peeks?.check(this.state.draft, this.state.handle, this.context.codec, this.log)
     this.#sendCookie()
+    this.context.peeks?.check(this.state, this.context.codec, this.log)
     if (this.state.detached !== undefined && this.state.draft.written)
       this.#reportUnsaved(this.state.detached, 'routes and onSend hooks can check session.detached')
   }

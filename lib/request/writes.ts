@@ -36,6 +36,11 @@ export class Writes {
     return this.#isUnconfirmed
   }
 
+  /** It is unknown whether a write of this request is stored, or whether replicas have it. */
+  get isUnsettled(): boolean {
+    return this.#unanswered.length > 0 || this.mayHaveMoved || this.#isUnconfirmed
+  }
+
   /** A tombstone of this request may be stored under the old id. */
   get mayHaveMoved(): boolean {
     return this.#tombstones.length > 0
@@ -53,8 +58,7 @@ export class Writes {
 
   /** The error that the request fails with. A refusal of this try says nothing about an earlier one. */
   errorOf(error: unknown): unknown {
-    const isUncertain = this.#unanswered.length > 0 || this.mayHaveMoved || this.#isUnconfirmed
-    return isUncertain ? this.#uncertainty : error
+    return this.isUnsettled ? this.#uncertainty : error
   }
 
   /** Sends the record of a session. */

@@ -69,6 +69,11 @@ export class Draft {
     return this.#read === undefined && Object.keys(this.#data).length === 0
   }
 
+  /** Whether the data is decoded. */
+  get isDecoded(): boolean {
+    return this.#read === undefined
+  }
+
   /** The data itself. Reading it here does not count as handing it out. */
   get data(): Dictionary {
     if (this.#read !== undefined) {

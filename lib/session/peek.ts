@@ -35,14 +35,17 @@ export class PeekCheck {
       peeked = new Map()
       this.#peeked.set(draft, peeked)
     }
+    if (peeked.get(key)?.value === value) return
     const encoded = encode(value, codec)
-    if (encoded !== undefined && !peeked.has(key)) peeked.set(key, { value, encoded })
+    if (encoded !== undefined) peeked.set(key, { value, encoded })
   }
 
   /** Reports values that have changed since. They may change if `get()` or `data()` has handed out objects as well. */
-  check(draft: Draft, handle: string, codec: Codec, log: Log): void {
+  check(session: { draft: Draft; handle: string }, codec: Codec, log: Log): void {
+    const { draft } = session
     const peeked = this.#peeked.get(draft)
-    if (peeked === undefined || draft.handedOut) return
+    if (peeked === undefined || draft.handedOut || !draft.isDecoded) return
+    const { handle } = session
     for (const [key, { value, encoded }] of peeked) {
       if (draft.data[key] !== value || encode(value, codec)?.equals(encoded) === true) continue
       const name = keyName(key)

@@ -40,6 +40,9 @@ export function createClient(redis: string | RedisOptions, timeout: number, log:
   let wasAsked = false
   const settings = {
     connectTimeout: timeout,
+    // Longer than `timeout`: if the event loop was blocked, the timer must not fire before the answer is read. Shorter than
+    // `socketTimeout`: a read that nobody waits for any more must not be sent again.
+    commandTimeout: 1.75 * timeout,
     // Drop a connection that accepts commands and never answers, with all commands in line.
     socketTimeout: 2 * timeout,
     disconnectTimeout: 100,

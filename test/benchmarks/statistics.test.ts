@@ -1,9 +1,9 @@
-// Medians, intervals and slopes of the benchmarks, on numbers whose answers are known.
+// Medians, intervals and slopes of the benchmarks, tested with known answers.
 import t from 'tap'
 import { median, quantile, ratioOf, scatter, slope } from '../../benchmarks/statistics.js'
 import { generator, shuffled } from '../support/random.js'
 
-t.test('a quantile lies between its neighbours in proportion', async (t) => {
+t.test('quantile(): interpolates between neighbours', async (t) => {
   const cases: [values: number[], share: number, expected: number][] = [
     [[7], 0.5, 7],
     [[3, 1, 2], 0, 1],
@@ -12,7 +12,7 @@ t.test('a quantile lies between its neighbours in proportion', async (t) => {
     [[1, 2], 0.5, 1.5],
     [[10, 20, 30, 40, 50], 0.25, 20],
     [[10, 20], 0.99, 19.9],
-    // By value, not by text.
+    // Sorted by value, not as strings.
     [[9, 10, 100], 0.5, 10]
   ]
   for (const [values, share, expected] of cases) {
@@ -20,17 +20,17 @@ t.test('a quantile lies between its neighbours in proportion', async (t) => {
   }
 })
 
-t.test('no values are an error', async (t) => {
+t.test('median(): no values are an error', async (t) => {
   t.throws(() => median([]), RangeError)
 })
 
-t.test('values stay in their order', async (t) => {
+t.test('median(): does not reorder its argument', async (t) => {
   const values = [3, 1, 2]
   median(values)
   t.same(values, [3, 1, 2])
 })
 
-t.test('one wild slice changes neither the ratio nor its interval', async (t) => {
+t.test('ratioOf(): one outlier changes neither the ratio nor its interval', async (t) => {
   const calm = Array.from({ length: 21 }, (_, index) => 0.9 + index / 1000)
   const { ratio, low, high } = ratioOf([...calm.slice(1), 40])
   t.ok(Math.abs(ratio - 0.911) < 1e-9)
@@ -38,19 +38,19 @@ t.test('one wild slice changes neither the ratio nor its interval', async (t) =>
   t.ok(high > ratio && high < 0.93)
 })
 
-t.test('the same ratios have the same interval', async (t) => {
+t.test('ratioOf(): the same ratios give the same interval', async (t) => {
   t.same(ratioOf([1, 2, 3, 4, 5]), ratioOf([1, 2, 3, 4, 5]))
 })
 
-t.test('where processes differ more than rounds the interval spans the processes', async (t) => {
+t.test('ratioOf(): if processes differ more than rounds, the interval spans the processes', async (t) => {
   const ratios = [0.9, 1, 1.1].flatMap((ratio) => Array.from({ length: 20 }, () => ratio))
   t.same(ratioOf(ratios, 3), { ratio: 1, low: 0.9, high: 1.1 })
-  t.same(ratioOf(ratios), { ratio: 1, low: 1, high: 1 }, 'as if all were of one process')
+  t.same(ratioOf(ratios), { ratio: 1, low: 1, high: 1 }, 'as if all came from one process')
 })
 
-t.test('the interval holds the true ratio about as often as it says', async (t) => {
+t.test('ratioOf(): the interval holds the true ratio about as often as it says', async (t) => {
   const random = generator(1)
-  // Skewed, as measurements are: disturbances only ever add.
+  // Skewed, as measurements are, since disturbances only add time.
   const noisy = () => 1.1 + 0.02 * (random() - 0.5) - 0.05 * Math.log(1 - random())
   const truth = median(Array.from({ length: 20_001 }, noisy))
   const runs = 60
@@ -62,12 +62,12 @@ t.test('the interval holds the true ratio about as often as it says', async (t) 
   t.ok(held > 0.88 * runs, `${held} of ${runs}`)
 })
 
-t.test('values that are the same do not scatter, others by the middle half of them', async (t) => {
+t.test('scatter(): equal values have none, others the spread of their middle half', async (t) => {
   t.equal(scatter([5, 5, 5]), 0)
   t.equal(scatter([8, 9, 10, 11, 12]), 0.2)
 })
 
-t.test('the slope of a line is found, and that of points around it', async (t) => {
+t.test('slope(): found for a line, and for points around it', async (t) => {
   t.equal(
     slope([
       [0, 5],
@@ -88,7 +88,7 @@ t.test('the slope of a line is found, and that of points around it', async (t) =
   )
 })
 
-t.test('shuffling keeps all and changes nothing in place', async (t) => {
+t.test('shuffled(): keeps all values and does not modify its argument', async (t) => {
   const items = Array.from({ length: 20 }, (_, index) => index)
   const mixed = shuffled(items, generator(7))
   t.not(mixed.join(), items.join())

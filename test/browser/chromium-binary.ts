@@ -1,8 +1,8 @@
-// The browser to test with.
+// The browser for the tests.
 import { unpackDebianApplication } from '../../scripts/debian-package.js'
 import { provideProgram } from '../../scripts/program.js'
 
-/** Its binary, unpacked from Debian's package if this machine has none. */
+/** The path of its binary. If this machine has none, it is unpacked from Debian's package. */
 export const provideChromium = (): string =>
   provideProgram({
     name: 'Chromium browser',

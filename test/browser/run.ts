@@ -1,4 +1,4 @@
-// `npm run test:browser`: a real browser drives the example against a real Redis. Each step builds on the ones before.
+// `npm run test:browser`: a real browser uses the example with a real Redis. Each step builds on the earlier ones.
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,7 +40,7 @@ async function step(name: string, work: () => Promise<unknown>): Promise<void> {
 async function drive(): Promise<void> {
   process.env.REDIS_SERVER = provideRedisServer()
   const browser = await openBrowser()
-  // All that it wants of a test is its teardown.
+  // startRedis() needs only the teardown of a test.
   const redis = await startRedis(t as unknown as Test)
   const port = String(await freePort())
   const start = (serializer: string): Promise<RunningExample> =>
@@ -56,7 +56,7 @@ async function drive(): Promise<void> {
   })
   page.on('pageerror', (error) => complaints.push(error.message))
 
-  await step('a visitor is asked to sign in, and nothing is stored for them', async () => {
+  await step('a visitor is asked to sign in, and nothing is stored', async () => {
     await page.goto(url)
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await picture(page, 'signed-out')
@@ -64,7 +64,7 @@ async function drive(): Promise<void> {
     assert.deepEqual(await redis.client.keys('*'), [])
   })
 
-  await step('signing in works with the keyboard alone', async () => {
+  await step('signing in works with the keyboard only', async () => {
     await page.keyboard.type('Ada')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Space')
@@ -79,7 +79,7 @@ async function drive(): Promise<void> {
     assert.ok(days > 30 && days <= 31, `kept for ${days} days`)
   })
 
-  await step('the inspector shows the key that Redis has, and what is in its record', async () => {
+  await step('the inspector shows the key in Redis and the content of its record', async () => {
     await inspects(page, 'json, tag 1')
     const [key] = await redis.client.keys('*')
     assert.equal(await page.locator('#key').textContent(), key)
@@ -88,25 +88,22 @@ async function drive(): Promise<void> {
     assert.match((await page.locator('#fields').textContent()) ?? '', /permanent: yes, moved: no/)
   })
 
-  await step(
-    'a note that is added stands on the page and in the record, as text and not as HTML',
-    async () => {
-      await addNote(page, 'Buy <b>milk</b> & bread', 'home, urgent')
-      await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
-      await page.locator('#data').getByText('<b>milk</b>').waitFor()
-      assert.equal(await page.locator('main b').count(), 0)
-      assert.ok(await page.locator('#text').evaluate((field) => field === field.ownerDocument.activeElement))
-    }
-  )
+  await step('an added note appears on the page and in the record, as text and not as HTML', async () => {
+    await addNote(page, 'Buy <b>milk</b> & bread', 'home, urgent')
+    await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
+    await page.locator('#data').getByText('<b>milk</b>').waitFor()
+    assert.equal(await page.locator('main b').count(), 0)
+    assert.ok(await page.locator('#text').evaluate((field) => field === field.ownerDocument.activeElement))
+  })
 
-  await step('the idle time runs down while the page is only looked at', async () => {
+  await step('watching the inspector does not extend the session', async () => {
     const before = (await page.locator('#idle').textContent()) ?? ''
     const touched = await page.locator('#fields').textContent()
     await page.locator('#idle', { hasText: before }).waitFor({ state: 'hidden' })
     assert.equal(await page.locator('#fields').textContent(), touched)
   })
 
-  await step('after a restart with another serializer the same person is still signed in', async () => {
+  await step('after a restart with another serializer the user is still signed in', async () => {
     assert.equal(await first.stop(), 0)
     await page.getByText('The server does not answer').waitFor()
     await start('msgpack')
@@ -117,7 +114,7 @@ async function drive(): Promise<void> {
     await inspects(page, 'json, tag 1')
   })
 
-  await step('the next change is written by the new serializer, with nothing lost', async () => {
+  await step('the next change is written by the new serializer, and nothing is lost', async () => {
     await addNote(page, 'Written as msgpack', 'new')
     await inspects(page, 'msgpack, tag 3')
     await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
@@ -125,28 +122,31 @@ async function drive(): Promise<void> {
     assert.equal(await page.locator('.tag').allTextContents().then(String), 'new')
   })
 
-  await step('it is readable in light and dark, wide and narrow, without scrolling sideways', async () => {
-    for (const [width, height] of [
-      [1280, 1000],
-      [820, 1000],
-      [400, 800]
-    ] as const) {
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.setViewportSize({ width, height })
-        await page.emulateMedia({ colorScheme })
-        await page.reload()
-        await inspects(page, 'msgpack, tag 3')
-        await picture(page, `notes-${colorScheme}-${width}`)
-        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-        assert.ok(overflow <= 0, `${overflow} pixels too wide at ${width}`)
+  await step(
+    'the page is readable in light and dark, wide and narrow, without horizontal scrolling',
+    async () => {
+      for (const [width, height] of [
+        [1280, 1000],
+        [820, 1000],
+        [400, 800]
+      ] as const) {
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.setViewportSize({ width, height })
+          await page.emulateMedia({ colorScheme })
+          await page.reload()
+          await inspects(page, 'msgpack, tag 3')
+          await picture(page, `notes-${colorScheme}-${width}`)
+          const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+          assert.ok(overflow <= 0, `${overflow} pixels too wide at ${width}`)
+        }
       }
+      await page.setViewportSize({ width: 1280, height: 1000 })
+      await page.emulateMedia({ colorScheme: 'light' })
     }
-    await page.setViewportSize({ width: 1280, height: 1000 })
-    await page.emulateMedia({ colorScheme: 'light' })
-  })
+  )
 
   const other = await openPage(browser)
-  await step('another browser signs in as somebody else, with a record of its own', async () => {
+  await step('another user signs in with another browser, and gets another record', async () => {
     await signIn(other, url, 'Grace')
     await inspects(other, 'msgpack, tag 3')
     assert.notEqual(await other.locator('#key').textContent(), await page.locator('#key').textContent())
@@ -155,7 +155,7 @@ async function drive(): Promise<void> {
     assert.equal(cookie?.expires, -1)
   })
 
-  await step('a second tab shares the session, and shows what the first one changes', async () => {
+  await step('a second tab shares the session, and shows changes of the first tab', async () => {
     const tab = await page.context().newPage()
     await tab.goto(url)
     await inspects(tab, 'msgpack, tag 3')
@@ -164,27 +164,30 @@ async function drive(): Promise<void> {
     await tab.close()
   })
 
-  await step('after signing out the record is gone, and the back button shows nothing of it', async () => {
-    const key = (await page.locator('#key').textContent()) ?? ''
-    assert.equal(await redis.client.exists(key), 1)
-    await page.getByRole('button', { name: 'Sign out' }).click()
-    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-    assert.equal(await redis.client.exists(key), 0)
-    assert.deepEqual(await page.context().cookies(), [])
-    for (let times = 0; times < 3; times++) {
-      await goBack(page)
+  await step(
+    'after signing out the record is deleted, and the back button shows none of its data',
+    async () => {
+      const key = (await page.locator('#key').textContent()) ?? ''
+      assert.equal(await redis.client.exists(key), 1)
+      await page.getByRole('button', { name: 'Sign out' }).click()
       await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-      assert.ok(!(await page.content()).includes('milk'))
+      assert.equal(await redis.client.exists(key), 0)
+      assert.deepEqual(await page.context().cookies(), [])
+      for (let times = 0; times < 3; times++) {
+        await goBack(page)
+        await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+        assert.ok(!(await page.content()).includes('milk'))
+      }
     }
-  })
+  )
 
-  await step('a session that ends elsewhere leaves the page too, with a way back', async () => {
+  await step('if the session ends elsewhere, the page says so and links to the sign-in', async () => {
     await redis.client.del((await other.locator('#key').textContent()) ?? '')
     await other.getByRole('link', { name: 'Sign in again' }).click()
     await signIn(other, url, 'Grace')
   })
 
-  await step('while Redis is away the page says so, and asking for it is answered with 503', async () => {
+  await step('while Redis is down the page says so, and requests get 503', async () => {
     await redis.stop()
     await other.locator('#status').getByText('The store does not answer (status 503)').waitFor()
     const response = await other.reload()
@@ -193,20 +196,20 @@ async function drive(): Promise<void> {
     await picture(other, 'away')
   })
 
-  await step('when Redis is back the page comes back by itself, and signing in works again', async () => {
+  await step('when Redis is up again the page recovers, and signing in works', async () => {
     await redis.restart()
     await other.getByRole('heading', { name: 'Sign in' }).waitFor()
     await signIn(other, url, 'Grace')
     await inspects(other, 'msgpack, tag 3')
   })
 
-  await step('the browser had nothing to complain of', async () => assert.deepEqual(complaints, []))
+  await step('the browser logged no errors', async () => assert.deepEqual(complaints, []))
 }
 
 async function openBrowser(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: provideChromium(),
-    // Playwright turns it off, and it is what could bring a signed-in page back.
+    // Playwright disables this cache, which could bring back a signed-in page.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [
       '--no-sandbox',
@@ -222,7 +225,7 @@ async function openBrowser(): Promise<Browser> {
   return browser
 }
 
-/** A page in a context of its own: another browser, as far as cookies go. */
+/** A page in another context, which has its own cookies like another browser. */
 async function openPage(browser: Browser): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } })
   context.setDefaultTimeout(PATIENCE)

@@ -1,18 +1,18 @@
-// The example application in a process of its own, as a user starts it.
+// Starts the example application in a separate process, as a user does.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export interface RunningExample {
   url: string
-  /** What it has printed so far, errors included. */
+  /** Its output so far, with errors. */
   output(): string
-  /** Ends it by this signal, SIGTERM unless told otherwise, and answers its exit code. */
+  /** Ends it with this signal, by default SIGTERM, and returns its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
 type Environment = Record<string, string>
 
-/** Starts it and waits until it has said all that it says; throws what it printed where it ends before. */
+/** Starts it, and waits until it is ready. If it ends before, rejects with its output. */
 export async function startExample(
   t: { teardown(end: () => Promise<unknown>): void },
   environment: Environment = {}
@@ -40,7 +40,7 @@ export async function startExample(
   }
 }
 
-/** Runs it where it is expected to refuse: its exit code and what it printed. */
+/** Runs it with an environment that it should refuse. Returns its exit code and output. */
 export async function runExample(environment: Environment): Promise<{ code: number | null; output: string }> {
   const { output, exit } = launch(environment)
   return { code: await exit, output: output() }
@@ -49,7 +49,7 @@ export async function runExample(environment: Environment): Promise<{ code: numb
 function launch(environment: Environment) {
   const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import=tsx', 'examples/notes/server.ts'], {
-    // What a test runner adds to its own processes is not for this one.
+    // The options of a test runner are not meant for this process.
     env: { ...inherited, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe']
   })

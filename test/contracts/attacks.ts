@@ -1,4 +1,4 @@
-// Bytes that a serializer may find in a record: damaged, of other systems, or made to harm.
+// Bytes that a serializer may find in a record: damaged, foreign or hostile.
 import { Buffer } from 'node:buffer'
 import { serialize } from 'node:v8'
 import { gzipSync } from 'node:zlib'
@@ -17,20 +17,20 @@ const bytes = (...parts: (string | number | readonly number[] | Uint8Array)[]): 
   Buffer.concat(
     parts.map((part) => (typeof part === 'number' ? Buffer.of(part) : Buffer.from(part as string)))
   )
-/** A msgpack map of one key, `a`, and what follows. */
+/** A msgpack map with the key `a` and these bytes as its value. */
 const map = (...parts: Parameters<typeof bytes>): Buffer => bytes(0x81, [0xa1, 0x61], ...parts)
-/** A msgpack object of one key, `a`, and what follows: a session, if that is a value. */
+/** A msgpack object with the key `a` and these bytes as its value: a session, if they are valid. */
 const object = (...parts: Parameters<typeof bytes>): Buffer =>
   bytes(0xd4, 0x72, 0x40, 0x91, [0xa1, 0x61], ...parts)
 const HUGE = [0xff, 0xff, 0xff, 0xff] as const
 
-/** Of other systems: none of it is a session. */
+/** Data of other systems. None of it is a session. */
 export const foreign: Attack[] = [
   { name: 'nothing', bytes: Buffer.alloc(0) },
   { name: 'a number', bytes: Buffer.from('5') },
   { name: 'null', bytes: Buffer.from('null') },
   { name: 'a list', bytes: Buffer.from('[{"userId":1}]') },
-  { name: 'a text', bytes: Buffer.from('"userId"') },
+  { name: 'a string', bytes: Buffer.from('"userId"') },
   { name: 'pickle 2', bytes: bytes([0x80, 0x02], '}q\0X\x06\0\0\0userIdK\x01s.') },
   {
     name: 'pickle 4',
@@ -41,11 +41,11 @@ export const foreign: Attack[] = [
   { name: 'zstd', bytes: bytes([0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x58, 0x61, 0, 0], 'userId') },
   { name: 'Java', bytes: bytes([0xac, 0xed, 0, 5, 0x73, 0x72, 0, 0x11], 'java.util.HashMap') },
   { name: 'Latin-1', bytes: bytes('{"name":"', 0xe9, '"}') },
-  { name: 'noughts', bytes: Buffer.alloc(64) },
+  { name: 'zeros', bytes: Buffer.alloc(64) },
   { name: 'ones', bytes: Buffer.alloc(64, 255) }
 ]
 
-/** Sessions of other systems, which their own serializer takes for what they are, and no other may. */
+/** Sessions of other systems. Their own serializer accepts them, and no other may. */
 export const native: Record<string, Attack[]> = {
   json: [{ name: 'connect-redis', bytes: Buffer.from('{"cookie":{"originalMaxAge":null},"userId":1}') }],
   msgpack: [],
@@ -55,7 +55,7 @@ export const native: Record<string, Attack[]> = {
 
 const pollution = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'
 
-/** Made to take time or memory, or to change what all objects have in common. */
+/** Made to take time or memory, or to change what all objects share. */
 export const hostile: Attack[] = [
   ...[5e7, 2e8, 2 ** 32 - 1].flatMap((length) => [
     {
@@ -83,7 +83,7 @@ export const hostile: Attack[] = [
     text: superjson({ a: ['constructor', ''] }, { a: [['custom', 'binary']] })
   },
   ...['class', 'symbol', 'custom', 'other'].map((type) => ({
-    name: `a ${type} that nobody registered`,
+    name: `a ${type} that is not registered`,
     text: superjson({ a: {} }, { a: [[type, 'constructor']] })
   })),
   ...[
@@ -144,7 +144,7 @@ export const hostile: Attack[] = [
     text: superjson({ a: [[[[[]]]]] }, { a: type })
   })),
   {
-    name: 'a text in place of types, and lists to go down for ever',
+    name: 'a string in place of types, and endlessly nested lists',
     text: `{"json":${'['.repeat(20_000)}${']'.repeat(20_000)},"meta":{"values":"0"}}`
   },
   { name: 'a Set of 100,000 numbers', text: superjson({ a: range(100_000) }, { a: ['set'] }) },
@@ -209,7 +209,7 @@ export const hostile: Attack[] = [
     name: 'a regexp within itself',
     text: superjson({ a: `/${'('.repeat(400_000)}${')'.repeat(400_000)}/` }, { a: ['regexp'] })
   },
-  { name: 'a regexp of nothing', text: superjson({ a: {} }, { a: ['regexp'] }) },
+  { name: 'a regexp from an empty object', text: superjson({ a: {} }, { a: ['regexp'] }) },
   { name: 'JSON 500,000 deep', text: '['.repeat(500_000) },
   {
     name: 'JSON 400,000 deep and closed',
@@ -227,11 +227,11 @@ export const hostile: Attack[] = [
     { name: `${name} of 4 GiB within itself`, bytes: map(times(10_000, bytes(token, HUGE))) }
   ]),
   {
-    name: 'arrays that each take what is left',
+    name: 'arrays that each take the rest',
     bytes: map(times(1_000, bytes(0xdc, [0xff, 0xff])), Buffer.alloc(70_000, 0xc0))
   },
   { name: 'pointers that double, and a byte too much', bytes: pointerGraph(26) },
-  { name: 'a pointer to nothing', bytes: map(0xd6, 0x70, [0, 0, 0, 9]) },
+  { name: 'a pointer without target', bytes: map(0xd6, 0x70, [0, 0, 0, 9]) },
   { name: 'records without structure', bytes: bytes(0xd4, 0x72, 0x40, 0x91, [0xa1, 0x61], 0x41) },
   { name: 'a record of no keys', bytes: bytes(0xd4, 0x72, 0x40, 0x05) },
   { name: 'a record within its keys', bytes: bytes(0xd4, 0x72, 0x40, 0x91, 0xd4, 0x72, 0x40, 0x90) },
@@ -256,9 +256,9 @@ export const hostile: Attack[] = [
   },
   { name: 'arrays 500,000 deep', bytes: map(Buffer.alloc(500_000, 0x91)) },
   { name: 'Sets 200,000 deep', bytes: map(times(200_000, bytes(0xd4, 0x73, 0))) },
-  { name: 'a regexp of nothing', bytes: map(0xd4, 0x78, 0, 0x92, 1, 2) },
-  { name: 'an error of nothing', bytes: map(0xd4, 0x65, 0, 0x90) },
-  { name: 'an error of nothing in an object', bytes: object(0xd4, 0x65, 0, 0x90) },
+  { name: 'a regexp of wrong types', bytes: map(0xd4, 0x78, 0, 0x92, 1, 2) },
+  { name: 'an empty error', bytes: map(0xd4, 0x65, 0, 0x90) },
+  { name: 'an empty error in an object', bytes: object(0xd4, 0x65, 0, 0x90) },
   { name: 'an error of a number', bytes: object(0xd4, 0x65, 0, 5) },
   { name: 'an error of errors', bytes: object(times(5_000, bytes(0xd4, 0x65, 0, 0x91))) },
   ...['valueOf', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'AggregateError', ''].map(
@@ -274,23 +274,23 @@ export const hostile: Attack[] = [
   { name: 'a structure named bin', bytes: bytes(0xd5, 0x72, 0x62, 0x69, 0x91, [0xa1, 0x61], 1) },
   { name: 'a structure of two bytes', bytes: bytes(0xd5, 0x72, 0x40, 0, 0x91, [0xa1, 0x61], 1) },
   { name: 'a structure of another number', bytes: bytes(0xd4, 0x72, 0x80, 0x91, [0xa1, 0x61], 1) },
-  { name: 'what is no value', bytes: object(0xc1) },
-  { name: 'what is no value, twice', bytes: object(0x92, 0xc1, 0xc1) },
+  { name: 'an invalid token', bytes: object(0xc1) },
+  { name: 'an invalid token, twice', bytes: object(0x92, 0xc1, 0xc1) },
   { name: 'empty Maps', bytes: object(0xdd, [0, 0, 0xea, 0x60], Buffer.alloc(60_000, 0x80)) },
   { name: 'empty objects', bytes: object(0xdd, [0, 0, 0xea, 0x60], Buffer.alloc(60_000, 0x40)) },
   { name: 'empty Sets', bytes: object(0xdd, [0, 0, 0x3a, 0x98], times(15_000, bytes(0xd4, 0x73, 0, 0x90))) },
   { name: 'a Set of a number', bytes: object(0xd4, 0x73, 0, 5) },
-  { name: 'a Map of too much', bytes: object(0xde, [0xff, 0xff], Buffer.alloc(140_000, 1)) },
+  { name: 'a Map with too many entries', bytes: object(0xde, [0xff, 0xff], Buffer.alloc(140_000, 1)) },
   {
     name: '7,000 errors',
     bytes: object(0xdd, [0, 0, 0x1b, 0x58], times(7_000, bytes(0xd4, 0x65, 0, 0x93, 0xa0, 0xa0, 0xc0)))
   },
   { name: 'binary data of an unknown type', bytes: object(0xc7, 2, 0x74, 99, 0) },
   { name: 'binary data of half a number', bytes: object(0xc7, 2, 0x74, 3, 0) },
-  { name: 'binary data of nothing', bytes: object(0xc7, 0, 0x74) },
-  { name: 'a bigint of nothing', bytes: object(0xc7, 0, 0x42) },
+  { name: 'empty binary data', bytes: object(0xc7, 0, 0x74) },
+  { name: 'an empty bigint', bytes: object(0xc7, 0, 0x42) },
   { name: 'a time of two bytes', bytes: object(0xd5, 0xff, 0, 0) },
-  { name: 'a time beyond all', bytes: object(0xc7, 12, 0xff, HUGE, HUGE, HUGE) },
+  { name: 'a time beyond all limits', bytes: object(0xc7, 12, 0xff, HUGE, HUGE, HUGE) },
   { name: 'an extension of two bytes', bytes: object(0xd5, 0x73, 0, 0x90) },
   { name: 'an extension with data', bytes: object(0xd4, 0x73, 1, 0x90) },
   { name: 'an unknown extension', bytes: object(0xd4, 0x20, 0) }
@@ -304,7 +304,7 @@ function pathsTo(path: string): string[] {
   return range(40_000).map((n) => `${path}.${n}`)
 }
 
-/** A record of one key, read so often that msgpackr compiles a reader for it. */
+/** A record with one key, read so often that msgpackr compiles a reader for it. */
 function recordOf(key: string, reads: number): Buffer {
   return bytes(0xd4, 0x72, 0x40, 0x91, 0xa0 + key.length, key, 0xc0, times(reads - 1, Buffer.of(0x40, 0xc0)))
 }

@@ -1,4 +1,4 @@
-// What every serializer must do, those of this package and those of its users.
+// The contract of a serializer, for those of this package and those of its users.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -14,19 +14,19 @@ import { v8 } from './v8.js'
 import { inCommon, isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
 import type { Report } from './victim.js'
 
-/** What becomes of the values of `values.ts`; all others are kept. */
+/** What happens to the values of `values.ts`. All others are kept. */
 export interface Promises {
-  /** They come back as something else, or not at all. */
+  /** They are decoded as something else, or not at all. */
   lost: readonly ValueName[]
-  /** They are refused. */
+  /** Encoding them is an error. */
   error: readonly ValueName[]
 }
 
 const LIMIT = 1_048_576
 const CANARY = 'canary-4711'
-/** How long one attack may take, on a slow and busy machine. */
+/** The time limit for one attack, on a slow and busy machine. */
 const PATIENCE = 20_000
-/** By how much a process may grow that suffers all attacks. */
+/** How many MB a process may grow during all attacks. */
 const MEMORY = 300
 
 export function testSerializer(t: Test, serializer: Serializer, promises: Promises): void {
@@ -40,7 +40,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
 
   t.before(() => codec.load(tag))
 
-  t.test(`${name}: its name and tag are its own`, async (t) => {
+  t.test(`${name}: name and tag are unique`, async (t) => {
     const others = Object.entries<Serializer>(serializers).filter(([, other]) => other !== serializer)
     t.ok(Number.isInteger(tag) && tag >= 1 && tag <= 255)
     t.notOk(others.some(([key, other]) => key === name || other.tag === tag))
@@ -54,7 +54,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
   })
 
   t.test(
-    `${name}: documents of what it promises come back as they were, and encode to the same bytes`,
+    `${name}: documents of promised values survive a round trip and encode to the same bytes`,
     async (t) => {
       t.doesNotThrow(() =>
         fc.assert(
@@ -69,20 +69,17 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     }
   )
 
-  t.test(
-    `${name}: what it decoded encodes to the same bytes, whether it kept or lost the value`,
-    async (t) => {
-      for (const sample of samples) {
-        if (promises.error.includes(sample.name)) continue
-        const bytes = encode({ value: sample.value })
-        const again = encode(decode(bytes))
-        t.ok(again.equals(bytes) || promises.lost.includes(sample.name), sample.name)
-        t.ok(encode(decode(again)).equals(again), `${sample.name}, a second time`)
-      }
+  t.test(`${name}: decoded values encode to the same bytes, whether kept or lost`, async (t) => {
+    for (const sample of samples) {
+      if (promises.error.includes(sample.name)) continue
+      const bytes = encode({ value: sample.value })
+      const again = encode(decode(bytes))
+      t.ok(again.equals(bytes) || promises.lost.includes(sample.name), sample.name)
+      t.ok(encode(decode(again)).equals(again), `${sample.name}, a second time`)
     }
-  )
+  })
 
-  t.test(`${name}: keys come back in their order`, async (t) => {
+  t.test(`${name}: keys keep their order`, async (t) => {
     const document = { z: 1, a: { y: 1, b: 2 }, m: [{ x: 1, c: 2 }] }
     const back = decode(encode(document)) as typeof document
     t.same([back, back.a, back.m[0] ?? {}].map(Object.keys), [
@@ -102,7 +99,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     t.same(decode(encode({ wide })), { wide })
   })
 
-  t.test(`${name}: encoding changes nothing in the data`, async (t) => {
+  t.test(`${name}: encode() does not modify the data`, async (t) => {
     for (const { name, value } of samples) {
       if (promises.error.includes(name)) continue
       t.doesNotThrow(() => encode(deepFreeze({ value })), name)
@@ -113,7 +110,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     )
   })
 
-  t.test(`${name}: no document leaves a trace in the next, nor a failure`, async (t) => {
+  t.test(`${name}: no document or failure affects the next document`, async (t) => {
     const expected = Object.values(sessions).map(encode)
     const check = () => t.ok(Object.values(sessions).every((data, n) => expected[n]?.equals(encode(data))))
     check()
@@ -128,14 +125,14 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     )
   })
 
-  t.test(`${name}: bytes that were handed out stay as they are`, async (t) => {
+  t.test(`${name}: bytes that encode() returned do not change`, async (t) => {
     const { payload } = codec.encode(sessions.user)
     const copy = Buffer.from(payload)
     for (let n = 0; n < 200; n++) codec.encode(sessions['cart of 20'])
     t.ok(copy.equals(payload))
   })
 
-  t.test(`${name}: no truncation is taken for a session`, async (t) => {
+  t.test(`${name}: truncated bytes are refused`, async (t) => {
     for (const data of [sessions.user, binary(keeps)]) {
       const bytes = encode(data)
       const accepted = [...bytes.keys()].filter(
@@ -145,7 +142,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     }
   })
 
-  t.test(`${name}: what it decodes is no view of the bytes it was given`, async (t) => {
+  t.test(`${name}: decoded values are no views of the given bytes`, async (t) => {
     const document = binary(keeps)
     const payload = encode(document)
     const network = Buffer.from(new ArrayBuffer(payload.length + 40))
@@ -159,27 +156,21 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     }
   })
 
-  t.test(
-    `${name}: nothing that it decodes is shared with another session, or with the process`,
-    async (t) => {
-      const errors = ['valueOf', 'toString', 'constructor', '__proto__', 'TypeError'].map((name) =>
-        Object.assign(new Error('x', { cause: { id: 1 } }), { name })
-      )
-      for (const { name, value } of [
-        ...samples,
-        { name: 'errors of names that objects have', value: errors }
-      ]) {
-        if (isEncoded({ value, again: [value] })) {
-          const bytes = encode({ value, again: [value] })
-          const common = inCommon(decode(bytes), decode(bytes))
-          // Node's own deserializer takes memory from the pool of all Buffers.
-          t.ok(common === undefined || (serializer === v8 && common instanceof ArrayBuffer), name)
-        }
+  t.test(`${name}: decoded values share nothing with other sessions or the process`, async (t) => {
+    const errors = ['valueOf', 'toString', 'constructor', '__proto__', 'TypeError'].map((name) =>
+      Object.assign(new Error('x', { cause: { id: 1 } }), { name })
+    )
+    for (const { name, value } of [...samples, { name: 'errors named like object members', value: errors }]) {
+      if (isEncoded({ value, again: [value] })) {
+        const bytes = encode({ value, again: [value] })
+        const common = inCommon(decode(bytes), decode(bytes))
+        // Node's deserializer takes memory from the pool of all Buffers.
+        t.ok(common === undefined || (serializer === v8 && common instanceof ArrayBuffer), name)
       }
     }
-  )
+  })
 
-  t.test(`${name}: what other systems store is refused`, async (t) => {
+  t.test(`${name}: data of other systems is refused`, async (t) => {
     for (const { name, bytes } of [...foreign, ...othersThan(serializer)]) {
       t.ok(
         isRefused(() => decode(bytes)),
@@ -188,7 +179,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     }
   })
 
-  t.test(`${name}: an error says nothing of the data`, async (t) => {
+  t.test(`${name}: errors contain none of the data`, async (t) => {
     const poisons = {
       symbol: Symbol(CANARY),
       fail: () => CANARY,
@@ -240,7 +231,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
   }
 }
 
-/** What becomes of all attacks in a process of its own; rejects if one of them takes too long or ends the process. */
+/** The outcome of all attacks in a separate process. Rejects if one takes too long or ends the process. */
 const sufferings = new Map<string, Promise<(Report & { hex?: string })[]>>()
 function suffer(name: string): Promise<(Report & { hex?: string })[]> {
   const running = sufferings.get(name) ?? attack(name)
@@ -251,7 +242,7 @@ function suffer(name: string): Promise<(Report & { hex?: string })[]> {
 async function attack(name: string): Promise<Report[]> {
   const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import=tsx', '--max-old-space-size=512', victim, name], {
-    // What a test runner adds to its own processes is not for this one.
+    // The options of a test runner are not meant for this process.
     env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
@@ -269,13 +260,13 @@ async function attack(name: string): Promise<Report[]> {
   clearTimeout(watchdog)
   const [code] = await exit
   const last = reports.at(-1)?.name
-  if (isLate) throw new Error(`what comes after "${last}" takes more than ${PATIENCE} ms`)
-  if (code !== 0) throw new Error(`what comes after "${last}" ended the process`)
+  if (isLate) throw new Error(`the attack after "${last}" takes more than ${PATIENCE} ms`)
+  if (code !== 0) throw new Error(`the attack after "${last}" ended the process`)
   return reports
 }
 
 function othersThan({ name }: Serializer) {
-  // Whoever reads JSON finds an object in any JSON.
+  // A JSON reader finds an object in any JSON.
   const alike = name === 'json' ? ['json', 'superjson'] : [name]
   return Object.entries(native).flatMap(([other, attacks]) => (alike.includes(other) ? [] : attacks))
 }
@@ -299,7 +290,7 @@ function textOfError(work: () => unknown): string {
   }
 }
 
-/** Binary data, if this serializer keeps it, and text anyhow. */
+/** Text, and binary data if the serializer keeps it. */
 function binary(keeps: (value: ValueName) => boolean): Dictionary {
   const text = 'long enough to be no short string: '.repeat(4)
   return {
@@ -324,7 +315,7 @@ function keys(keeps: (value: ValueName) => boolean): Arbitrary<string> {
     .filter((key) => !refused.includes(key))
 }
 
-/** Values of all types that this serializer promises to keep. */
+/** Values of all types that the serializer promises to keep. */
 function values(keeps: (value: ValueName) => boolean): Arbitrary<unknown> {
   const when = <T>(value: ValueName, ...arbitraries: Arbitrary<T>[]) => (keeps(value) ? arbitraries : [])
   const { value } = fc.letrec<{ value: unknown }>((tie) => ({

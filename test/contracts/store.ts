@@ -1,4 +1,4 @@
-// What every store promises, byte for byte.
+// The contract of a store.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
@@ -8,7 +8,7 @@ import fc from '../support/properties.js'
 const HEADER_BYTES = 32
 const HOUR = 3_600_000
 
-/** An instant at which no test still runs. */
+/** A time after the end of every test. */
 export function later(): number {
   return Date.now() + HOUR
 }
@@ -18,29 +18,29 @@ export function newKey(): string {
   return `contract:${randomBytes(16).toString('base64url')}`
 }
 
-/** A revision of its own for every number. */
+/** A unique revision for each number. */
 export function revision(number: number): Buffer {
   const bytes = Buffer.alloc(REVISION.length, 0xa0)
   bytes.writeUInt32BE(number, REVISION.length - 4)
   return bytes
 }
 
-/** A record of this revision; what is neither revision nor payload is 0x5a. */
+/** A record with this revision. Bytes outside the revision and the payload are 0x5a. */
 export function recordOf(number: number, payload: string | Uint8Array = 'payload'): Buffer {
   const record = Buffer.concat([Buffer.alloc(HEADER_BYTES, 0x5a), Buffer.from(payload)])
   revision(number).copy(record, REVISION.offset)
   return record
 }
 
-/** Asks until the record is gone. */
+/** Polls until the record is gone. */
 export async function gone(store: Store, key: string): Promise<true> {
   while ((await store.read(key)) !== undefined) await sleep(5)
   return true
 }
 
 /**
- * Runs the contract as tests of this test.
- * @param open A view of one and the same storage, each time: through another connection where there are connections.
+ * Runs the contract as subtests of this test.
+ * @param open Opens the same storage each time, through another connection if it has connections.
  */
 export function storeContract(t: Test, open: () => Store): void {
   const store = open()
@@ -51,27 +51,27 @@ export function storeContract(t: Test, open: () => Store): void {
     return key
   }
 
-  t.test('what was never stored is missing, for every operation', async (t) => {
+  t.test('all operations: a key that was never stored is missing', async (t) => {
     const key = newKey()
     t.equal(await store.read(key), undefined)
     t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing')
     t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
     t.equal(await store.destroy(key, revision(1)), 'missing')
-    t.equal(await store.read(key), undefined, 'and none of them stores anything')
+    t.equal(await store.read(key), undefined, 'none of them stored anything')
   })
 
-  t.test('what has expired is missing, for every operation', async (t) => {
+  t.test('all operations: an expired key is missing', async (t) => {
     const key = newKey()
     t.ok(await store.create(key, recordOf(1), Date.now() + 30))
     t.ok(await gone(store, key))
     t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing')
     t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
     t.equal(await store.destroy(key, revision(1)), 'missing')
-    t.ok(await store.create(key, recordOf(3), later()), 'its key is free again')
+    t.ok(await store.create(key, recordOf(3), later()), 'the key is free again')
     t.ok((await store.read(key))?.equals(recordOf(3)))
   })
 
-  t.test('an instant that has already passed ends the record', async (t) => {
+  t.test('expiresAt: a time in the past ends the record', async (t) => {
     for (const instant of [Date.now() - HOUR, 0, -1]) {
       const created = newKey()
       t.ok(await store.create(created, recordOf(1), instant))
@@ -88,13 +88,13 @@ export function storeContract(t: Test, open: () => Store): void {
     }
   })
 
-  t.test('a fraction of a millisecond is an instant too', async (t) => {
+  t.test('expiresAt: a fraction of a millisecond is accepted', async (t) => {
     const key = newKey()
     t.ok(await store.create(key, recordOf(1), later() + 0.25))
     t.ok((await store.read(key))?.equals(recordOf(1)))
   })
 
-  t.test('a write that comes again finds its own work done, or the record that it wrote', async (t) => {
+  t.test('all writes: a repeated write finds its work done, or its own record', async (t) => {
     const key = newKey()
     await store.create(key, recordOf(1), later())
     t.type(await store.create(key, recordOf(1), later()), 'boolean')
@@ -110,7 +110,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(touched))
   })
 
-  t.test('of two creations the first one stays, with its expiry', async (t) => {
+  t.test('create(): of two, the first record stays, with its expiry', async (t) => {
     const key = newKey()
     t.equal(await store.create(key, recordOf(1, 'first'), later()), true)
     t.equal(await store.create(key, recordOf(2, 'second'), Date.now() - 1), false)
@@ -120,7 +120,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(1, 'first')))
   })
 
-  t.test('an update replaces the record of the expected revision, and its expiry', async (t) => {
+  t.test('update(): replaces the record of the expected revision, and its expiry', async (t) => {
     const key = await stored(1, 'a longer payload than the next')
     t.equal(await store.update(key, revision(1), recordOf(2, 'short'), later()), 'done')
     t.ok((await store.read(key))?.equals(recordOf(2, 'short')))
@@ -135,7 +135,7 @@ export function storeContract(t: Test, open: () => Store): void {
     }
   })
 
-  t.test('an update of another revision writes nothing and answers with the record', async (t) => {
+  t.test('update(): with another revision it writes nothing and returns the record', async (t) => {
     const key = await stored(2, 'theirs')
     for (const other of [revision(1), Buffer.alloc(REVISION.length), Buffer.alloc(REVISION.length, 0xff)]) {
       t.ok(isRecord(await store.update(key, other, recordOf(3), Date.now() - 1), recordOf(2, 'theirs')))
@@ -143,7 +143,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(2, 'theirs')))
   })
 
-  t.test('a touch changes the bytes it is for, and no other', async (t) => {
+  t.test('touch(): changes only its own bytes', async (t) => {
     const patch = Buffer.from(Array.from({ length: TOUCH.length }, (_, index) => index + 1))
     for (const payload of ['', 'payload', randomBytes(5_000)]) {
       const key = await stored(1, payload)
@@ -155,13 +155,13 @@ export function storeContract(t: Test, open: () => Store): void {
       const other = Buffer.alloc(TOUCH.length, 9)
       t.ok(
         isRecord(await store.touch(key, revision(1), other, later()), expected),
-        'its revision is another now'
+        'its revision has changed'
       )
       t.equal(await store.update(key, patched, recordOf(2), later()), 'done')
     }
   })
 
-  t.test('a touch moves the end of the record', async (t) => {
+  t.test('touch(): changes the expiry', async (t) => {
     const key = newKey()
     const patch = recordOf(1).subarray(TOUCH.offset, HEADER_BYTES)
     await store.create(key, recordOf(1), later())
@@ -177,7 +177,7 @@ export function storeContract(t: Test, open: () => Store): void {
   })
 
   t.test(
-    'a touch of another revision writes nothing, no end either, and answers with the record',
+    'touch(): with another revision it changes neither record nor expiry, and returns the record',
     async (t) => {
       const key = await stored(2)
       const outcome = await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), Date.now() - 1)
@@ -187,17 +187,17 @@ export function storeContract(t: Test, open: () => Store): void {
     }
   )
 
-  t.test('what is destroyed is gone, and destroying it again is no error', async (t) => {
+  t.test('destroy(): deletes the record; a second call is no error', async (t) => {
     const key = await stored(1)
     t.equal(await store.destroy(key, revision(1)), 'done')
     t.equal(await store.read(key), undefined)
     t.equal(await store.destroy(key, revision(1)), 'missing')
-    t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing', 'nothing brings it back')
+    t.equal(await store.update(key, revision(1), recordOf(2), later()), 'missing', 'nothing restores it')
     t.equal(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), 'missing')
     t.equal(await store.read(key), undefined)
   })
 
-  t.test('a record of another revision is not destroyed', async (t) => {
+  t.test('destroy(): with another revision it deletes nothing', async (t) => {
     const key = await stored(2)
     t.ok(isRecord(await store.destroy(key, revision(1)), recordOf(2)))
     t.ok((await store.read(key))?.equals(recordOf(2)))
@@ -205,7 +205,7 @@ export function storeContract(t: Test, open: () => Store): void {
 
   if (store.end !== undefined) {
     const end = (key: string) => (store as Required<Store>).end(key)
-    t.test('a session is ended whatever its revision, but not what goes on under another id', async (t) => {
+    t.test('end(): deletes a session of any revision, but no tombstone', async (t) => {
       for (const record of [recordOf(1), recordOf(2, 'more'), Buffer.alloc(0), Buffer.from([FIRST_BYTE])]) {
         const key = newKey()
         await store.create(key, record, later())
@@ -234,7 +234,7 @@ export function storeContract(t: Test, open: () => Store): void {
     })
   }
 
-  t.test('records under different keys know nothing of each other', async (t) => {
+  t.test('keys: records under different keys are independent', async (t) => {
     const base = newKey()
     const keys = [
       ...['a:', 'a:a:', 'b:', ''].map((prefix) => prefix + base),
@@ -267,7 +267,7 @@ export function storeContract(t: Test, open: () => Store): void {
     }
   })
 
-  t.test('every byte is kept', async (t) => {
+  t.test('bytes: every byte is kept', async (t) => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
     const key = newKey()
     await store.create(key, recordOf(1, bytes), later())
@@ -284,13 +284,13 @@ export function storeContract(t: Test, open: () => Store): void {
       t.equal(
         await store.touch(oddKey, same, odd.subarray(TOUCH.offset, HEADER_BYTES), later()),
         'done',
-        'also in a revision'
+        'in a revision too'
       )
       t.equal(await store.destroy(oddKey, same), 'done')
     }
   })
 
-  t.test('bytes may be a part of a larger piece of memory, and plain Uint8Arrays', async (t) => {
+  t.test('bytes: plain Uint8Arrays and views of larger buffers are accepted', async (t) => {
     const memory = Buffer.concat([randomBytes(100), recordOf(1), revision(1), randomBytes(100)])
     const part = (start: number, length: number) =>
       new Uint8Array(memory.buffer, memory.byteOffset + start, length)
@@ -302,7 +302,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(1)))
   })
 
-  t.test('a record of a megabyte is kept', async (t) => {
+  t.test('bytes: a record of 1 MB is kept', async (t) => {
     const payload = randomBytes(1_048_576)
     const key = newKey()
     await store.create(key, recordOf(1, payload), later())
@@ -312,7 +312,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(2, payload)))
   })
 
-  t.test('a record too short to have a revision is kept as it is', async (t) => {
+  t.test('bytes: a record that is too short for a revision is kept', async (t) => {
     for (const length of [0, 1, REVISION.offset, REVISION.offset + REVISION.length - 1]) {
       const short = recordOf(1).subarray(0, length)
       const key = newKey()
@@ -325,37 +325,34 @@ export function storeContract(t: Test, open: () => Store): void {
     }
   })
 
-  t.test(
-    'bytes that come out and bytes that went in can be changed without changing the record',
-    async (t) => {
-      const key = newKey()
-      const given = recordOf(1)
-      await store.create(key, given, later())
-      given.fill(0)
-      ;(await store.read(key))?.fill(0)
-      t.ok((await store.read(key))?.equals(recordOf(1)), 'after a creation and a read')
-      const next = recordOf(2)
-      await store.update(key, revision(1), next, later())
-      next.fill(0)
-      t.ok((await store.read(key))?.equals(recordOf(2)), 'after an update')
-      for (const outcome of [
-        await store.update(key, revision(9), next, later()),
-        await store.touch(key, revision(9), next.subarray(0, TOUCH.length), later()),
-        await store.destroy(key, revision(9))
-      ]) {
-        t.ok(outcome instanceof Uint8Array && outcome.fill(0))
-        t.ok((await store.read(key))?.equals(recordOf(2)), 'after a conflict')
-      }
-      const before = await store.read(key)
-      const patch = Buffer.alloc(TOUCH.length, 1)
-      await store.touch(key, revision(2), patch, later())
-      patch.fill(9)
-      t.ok(before?.equals(recordOf(2)), 'and a later write does not change what was read')
-      t.not((await store.read(key))?.[TOUCH.offset], 9)
+  t.test('bytes: modifying arguments or results does not modify the record', async (t) => {
+    const key = newKey()
+    const given = recordOf(1)
+    await store.create(key, given, later())
+    given.fill(0)
+    ;(await store.read(key))?.fill(0)
+    t.ok((await store.read(key))?.equals(recordOf(1)), 'after create() and read()')
+    const next = recordOf(2)
+    await store.update(key, revision(1), next, later())
+    next.fill(0)
+    t.ok((await store.read(key))?.equals(recordOf(2)), 'after update()')
+    for (const outcome of [
+      await store.update(key, revision(9), next, later()),
+      await store.touch(key, revision(9), next.subarray(0, TOUCH.length), later()),
+      await store.destroy(key, revision(9))
+    ]) {
+      t.ok(outcome instanceof Uint8Array && outcome.fill(0))
+      t.ok((await store.read(key))?.equals(recordOf(2)), 'after a conflict')
     }
-  )
+    const before = await store.read(key)
+    const patch = Buffer.alloc(TOUCH.length, 1)
+    await store.touch(key, revision(2), patch, later())
+    patch.fill(9)
+    t.ok(before?.equals(recordOf(2)), 'a later write does not change the result of an earlier read')
+    t.not((await store.read(key))?.[TOUCH.offset], 9)
+  })
 
-  t.test('of parallel creations exactly one succeeds', async (t) => {
+  t.test('create(): of parallel calls exactly one succeeds', async (t) => {
     const stores = [store, open(), open()]
     const key = newKey()
     const created = await Promise.all(
@@ -368,7 +365,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(recordOf(winner, `from ${winner}`)))
   })
 
-  t.test('of parallel updates exactly one succeeds, and all others get what it wrote', async (t) => {
+  t.test('update(): of parallel calls exactly one succeeds, and all others return its record', async (t) => {
     const stores = [store, open(), open()]
     const key = await stored(0)
     const outcomes = await Promise.all(
@@ -383,7 +380,7 @@ export function storeContract(t: Test, open: () => Store): void {
     t.ok((await store.read(key))?.equals(winning))
   })
 
-  t.test('parallel operations on a key happen as if one after the other', async (t) => {
+  t.test('all operations: parallel ones on one key take effect one after another', async (t) => {
     const stores = [store, open(), open()]
     await t.resolves(
       fc.assert(
@@ -420,14 +417,14 @@ function pick<Value>(values: readonly Value[], index: number): Value {
 
 // ---------------------------------------------------------------- the model
 
-/** The record in hex; `undefined` where there is none. */
+/** The record in hex. `undefined` if there is none. */
 type State = string | undefined
 type Answer = string | boolean | undefined
 
 interface Transition {
   state: State
   answer: Answer
-  /** What a store may answer as well, to a write that finds its own record. */
+  /** Another allowed answer, for a write that finds its own record. */
   orElse?: Answer
 }
 
@@ -461,7 +458,7 @@ function conditional(
   }
 }
 
-// Few revisions, so that many operations meet the one they expect; a touch changes the revision too.
+// Few revisions, so that many operations meet the one they expect. A touch changes the revision too.
 const revisions = fc.integer({ min: 0, max: 2 })
 const payloads = fc.constantFrom('', 'a', 'b')
 const operations: fc.Arbitrary<Operation> = fc.oneof(
@@ -529,7 +526,7 @@ function comparable(answer: Outcome | Buffer | boolean | undefined): Answer & St
   return (answer instanceof Uint8Array ? Buffer.from(answer).toString('hex') : answer) as Answer & State
 }
 
-/** The states after some order of these operations, begun in one of these states, that gives these answers. */
+/** The states that some order of these operations can reach from these states with these answers. */
 function explanations(
   states: readonly State[],
   batch: readonly Operation[],

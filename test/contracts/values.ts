@@ -1,12 +1,12 @@
-// Values that a session may be given. The contract of serializers and the README's table of fidelity share them.
+// Values that a session may be given, for the contract of serializers and the fidelity table of the documents.
 import { isDeepStrictEqual } from 'node:util'
 
 export interface Sample {
   name: string
   value: unknown
-  /** Whether a value that comes back is the same, where deep equality does not say it. */
+  /** Whether the decoded value is the same, if deep equality does not tell. */
   isKept?(back: unknown): boolean
-  /** How to say what it becomes where it is lost, if what comes back does not say it. */
+  /** What a lost value becomes, if the decoded value does not tell. */
   becomes?: string
 }
 
@@ -123,12 +123,12 @@ const table = [
 export type ValueName = (typeof table)[number]['name']
 export const samples: readonly (Sample & { name: ValueName })[] = table
 
-/** Whether this value came back as it was. */
+/** Whether the decoded value equals the original. */
 export function isKept(sample: Sample, back: unknown): boolean {
   return sample.isKept === undefined ? isDeepStrictEqual(sample.value, back) : sample.isKept(back)
 }
 
-/** An object that two decoded values have in common, whether as a value, behind a hidden property or as memory. */
+/** An object that two decoded values share: as a value, behind a hidden property or as memory. */
 export function inCommon(one: unknown, other: unknown): object | undefined {
   const [first, second] = [objectsIn(one), objectsIn(other)]
   return [...first].find((object) => second.has(object))
@@ -158,7 +158,7 @@ const item = (n: number) => ({
   added: `2026-11-05T12:${10 + n}:00.000Z`
 })
 
-/** Sessions as applications have them, in data that every serializer keeps. */
+/** Sessions as applications have them. Every serializer keeps their data. */
 export const sessions = {
   login: {
     userId: 4711,

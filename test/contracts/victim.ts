@@ -1,4 +1,4 @@
-// A process of its own that decodes what may harm it. Says what became of each attack, a line each.
+// A separate process that decodes hostile bytes. It prints one line for each attack.
 
 import { Codec } from '../../lib/data/codec.js'
 import { serializers } from '../../serializers/index.js'
@@ -7,7 +7,7 @@ import { type Attack, foreign, hostile, native } from './attacks.js'
 import { v8 } from './v8.js'
 import { inCommon, sessions } from './values.js'
 
-/** What became of one attack; `megabytes`: how much larger the process has been since it started. */
+/** The outcome of one attack. `megabytes` is how much the process has grown since its start. */
 export interface Report {
   name: string
   outcome: 'refused' | 'decoded'
@@ -33,7 +33,7 @@ function suffer({ name, bytes }: Attack): Report {
   try {
     const data = codec.decode(serializer.tag, bytes)
     outcome = 'decoded'
-    // What decodes is worked with: it is stored again, by another serializer too after the next deployment.
+    // Decoded data is then encoded, also with other serializers, as after a deployment.
     isShared = inCommon(data, codec.decode(serializer.tag, bytes)) !== undefined
     for (const tag of [1, 3, serializer.tag]) codec.encode({ ...data }, tag)
   } catch (cause) {
@@ -42,14 +42,14 @@ function suffer({ name, bytes }: Attack): Report {
   return { name, outcome, error, isClean: isClean() && !isShared, megabytes: megabytes() - before }
 }
 
-// Nothing is left behind in what all objects share, nor in the serializer.
+// Checks that neither shared objects nor the serializer have changed.
 function isClean(): boolean {
   const { polluted } = globalThis as { polluted?: unknown }
   const inherited = ({} as Dictionary).polluted ?? ([] as unknown as Dictionary).polluted ?? polluted
   return inherited === undefined && sample.equals(codec.encode(codec.decode(serializer.tag, sample)).payload)
 }
 
-// One seed, the same damage every time.
+// A fixed seed, so the damage is always the same.
 function* damaged(count: number): Generator<Attack> {
   let state = 1
   const next = (below: number): number => {
@@ -75,7 +75,7 @@ for (const attack of [...foreign, ...others, ...harmful]) console.log(JSON.strin
 let number = 0
 for (const attack of damaged(serializer === v8 ? 200 : 5_000)) {
   const report = suffer(attack)
-  // A sign of life now and then.
+  // Shows that the process is alive.
   if (++number % 200 === 0 || !report.isClean) console.log(JSON.stringify(report))
   if (!report.isClean) break
 }

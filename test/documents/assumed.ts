@@ -1,4 +1,4 @@
-// What blocks of the documents take for granted: the names of `<!-- assumes: … -->`, and the keys of a session.
+// Names that code blocks of the documents assume (`<!-- assumes: … -->`), and the keys of a session.
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import redisSession, { type Session } from 'fastify-ioredis-session'
@@ -22,7 +22,7 @@ await app.register(cookie)
 export const redis = new Redis(process.env.REDIS_URL ?? '', { lazyConnect: true })
 export const secret = 'a secret of the documents, long enough'
 
-// Only for blocks that are not run.
+// Only for blocks that do not run.
 export declare const request: FastifyRequest
 export declare const reply: FastifyReply
 export declare const session: Session

@@ -1,4 +1,4 @@
-// The first sample of the README is examples/basic.ts, and answers as the dialogue below it says.
+// The README's first sample is examples/basic.ts, and answers as the dialogue below it shows.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,12 +10,12 @@ const [sample, dialogue] = ['ts', 'console'].map((language) =>
   blocks.find((block) => block.page === 'README.md' && block.language === language)
 )
 
-t.test('the first sample is examples/basic.ts', (t) => {
+t.test('README: the first sample is examples/basic.ts', (t) => {
   t.equal(sample?.code, readFileSync('examples/basic.ts', 'utf8'))
   t.end()
 })
 
-t.test('it answers curl as the README says', async (t) => {
+t.test('README: the first sample answers curl as shown', async (t) => {
   const port = await freePort()
   const { url } = await startRedis(t)
   const server = spawn(process.execPath, ['--import=tsx', 'examples/basic.ts'], {
@@ -25,7 +25,7 @@ t.test('it answers curl as the README says', async (t) => {
   t.teardown(() => server.kill())
   const jar = new Map<string, string>()
 
-  /** As curl with `-b jar -c jar`, whatever the port in the README is. */
+  /** Like curl with `-b jar -c jar`, on any port. */
   async function curl(command: string): Promise<string> {
     const { method = 'GET', path } =
       /^curl -b jar -c jar (?:-X (?<method>POST) )?localhost:3000(?<path>\/\S*)$/.exec(command)?.groups ?? {}

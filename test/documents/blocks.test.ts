@@ -1,4 +1,4 @@
-// Every block of TypeScript in the documents compiles, and those that say so run.
+// Every TypeScript block in the documents compiles, and blocks marked `run` run.
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
@@ -14,7 +14,7 @@ const [excerpts, modules] = [
   typescript.filter(({ marks }) => !marks.has('excerpt'))
 ]
 
-t.test('no block of TypeScript escapes this test', (t) => {
+t.test('code blocks: this test finds every TypeScript block', (t) => {
   for (const [page, text] of pages) {
     const fences = [...text.matchAll(/```(?:ts|typescript|js|javascript|tsx|mts)\b/g)]
     t.equal(fences.length, typescript.filter((block) => block.page === page).length, page)
@@ -30,7 +30,7 @@ t.test('no block of TypeScript escapes this test', (t) => {
   t.end()
 })
 
-t.test('an excerpt stands in the file that it names', (t) => {
+t.test('code blocks: an excerpt is in the file that it names', (t) => {
   for (const { page, line, code, marks } of excerpts) {
     const source = unindented(readFileSync(marks.get('excerpt') ?? '', 'utf8'))
     t.ok(source.includes(unindented(code)), `${page}:${line}`)
@@ -38,7 +38,7 @@ t.test('an excerpt stands in the file that it names', (t) => {
   t.end()
 })
 
-t.test('all other blocks compile, as one program', async (t) => {
+t.test('code blocks: all others compile as one program', async (t) => {
   const folder = t.testdir({
     'tsconfig.json': JSON.stringify({
       extends: relative(t.testdirName, 'tsconfig.json'),
@@ -47,13 +47,13 @@ t.test('all other blocks compile, as one program', async (t) => {
     })
   })
   for (const block of modules) writeModule(folder, block)
-  // By env(1): tap puts its loaders into the environment of every process, and the compiler does not start with them.
+  // Through env(1), since tap puts its loaders into the environment of processes, and tsc does not start with them.
   const compiler = run('env', ['NODE_OPTIONS=', 'node_modules/.bin/tsc', '--pretty', 'false', '-p', folder])
   const { stdout, stderr } = await compiler.catch((error) => error)
   t.equal(stdout + stderr, '')
 })
 
-t.test('blocks that say so run, and print what they say', async (t) => {
+t.test('code blocks: those marked `run` print what they say', async (t) => {
   const { url, client } = await startRedis(t)
   const folder = t.testdir()
   for (const block of modules.filter(({ marks }) => marks.has('run'))) {
@@ -68,7 +68,7 @@ t.test('blocks that say so run, and print what they say', async (t) => {
   }
 })
 
-/** Its lines have the numbers that they have on the page, so that errors name them. */
+/** Lines keep their numbers from the page, so that errors name them. */
 function writeModule(folder: string, { page, line, code, marks }: Block, last = ''): string {
   const file = join(folder, `${basename(page, '.md')}-${line}.ts`)
   const names = marks.get('assumes')

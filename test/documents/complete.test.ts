@@ -1,4 +1,4 @@
-// The documents say everything once, say nothing that is not there, and lead where their links say.
+// The documents list every option, code and event once, name nothing that does not exist, and have no broken links.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -10,7 +10,7 @@ const source = readdirSync('lib', { recursive: true, encoding: 'utf8' })
   .map((name) => readFileSync(join('lib', name), 'utf8'))
   .join('\n')
 
-/** The keys of an interface of lib/. */
+/** The keys of an interface in lib/. */
 function keysOf(name: string): string[] {
   const [, body = ''] = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(source) ?? []
   return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, key = '']) => key)
@@ -27,16 +27,16 @@ const places = [
   ['docs/operations.md', events]
 ] as const
 
-/** The names with which rows of tables and headings begin. */
+/** The names at the start of table rows and headings. */
 function defined(text: string): string[] {
   return [...text.matchAll(/^(?:\||#+) `([\w.]+)`/gm)].map(([, name = '']) => name)
 }
 
 for (const [place, names] of places) {
-  t.test(`${place} has one row for each name in the source, and no other page has one`, (t) => {
+  t.test(`${place}: one row for each name in the source, and none on any other page`, (t) => {
     t.ok(names.length > 10)
     for (const name of names) {
-      // Of migrating.md the rows begin with the options of other libraries.
+      // The rows of migrating.md begin with options of other libraries.
       const found = [...pages]
         .filter(([page]) => page.startsWith('docs/') && page !== 'docs/migrating.md')
         .flatMap(([page, text]) => defined(text).flatMap((each) => (each === name ? [page] : [])))
@@ -46,7 +46,7 @@ for (const [place, names] of places) {
   })
 }
 
-t.test('no page names a code that is not in the source', (t) => {
+t.test('error codes: no page names one that is not in the source', (t) => {
   for (const [page, text] of pages) {
     const unknown = text.match(/FST_SESSION_\w+/g)?.filter((code) => !codes.includes(code))
     t.same(unknown ?? [], [], page)
@@ -54,7 +54,7 @@ t.test('no page names a code that is not in the source', (t) => {
   t.end()
 })
 
-t.test('links lead to files and headings that are there', (t) => {
+t.test('links: every file and heading exists', (t) => {
   for (const [page, text] of new Map([...pages, ...others()])) {
     const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)]
     for (const [, link, image] of targets) {
@@ -76,7 +76,7 @@ function others(): [string, string][] {
   return files.map((file) => [file, readFileSync(file, 'utf8')])
 }
 
-t.test('the README has every member of a session', (t) => {
+t.test('README: lists every member of a session', (t) => {
   const [body = ''] = /^export class SessionMethods<[\s\S]*?^\}/m.exec(source) ?? []
   const members = [...body.matchAll(/^ {2}(?:get |set |async )*(?!constructor)(\w+)(?:<.*>)?\(/gm)]
   t.ok(members.length > 15)
@@ -90,7 +90,7 @@ t.test('the README has every member of a session', (t) => {
   t.end()
 })
 
-t.test('the map in CONTRIBUTING.md has every file of lib/ and serializers/', (t) => {
+t.test('CONTRIBUTING.md: its map has every file of lib/ and serializers/', (t) => {
   const map = readFileSync('CONTRIBUTING.md', 'utf8')
   const files = ['lib', 'serializers'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
@@ -102,20 +102,20 @@ t.test('the map in CONTRIBUTING.md has every file of lib/ and serializers/', (t)
   t.end()
 })
 
-t.test('the README compares what was asked of other libraries, and what the benchmarks measured', (t) => {
+t.test('README: its comparison of libraries equals the results of the peers and cost benchmarks', (t) => {
   const [, asked = ''] = readFileSync('benchmarks/results/peers.md', 'utf8').split('\n\n')
   t.match(pages.get('README.md'), `<!-- peers -->\n${asked}\n<!-- /peers -->`)
   for (const row of costRows('benchmarks/results/latest.json')) t.match(asked, `| ${row.join(' | ')} |`)
   t.end()
 })
 
-t.test('the README can be read in one go', (t) => {
+t.test('README: at most 2,500 words', (t) => {
   const words = (pages.get('README.md') ?? '').split(/\s+/).filter((word) => word !== '')
   t.ok(words.length <= 2_500, `${words.length} words`)
   t.end()
 })
 
-t.test('every page of docs/ is linked from the README', (t) => {
+t.test('README: links to every page of docs/', (t) => {
   for (const page of pages.keys()) if (page.startsWith('docs/')) t.match(pages.get('README.md'), `(${page}`)
   t.end()
 })

@@ -1,20 +1,20 @@
-// The documents as data. CONTRIBUTING.md says what the comments above a block of code mean.
+// The documents as data. CONTRIBUTING.md explains the comments above code blocks.
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Block {
   page: string
-  /** Where its code begins, from 1. */
+  /** The line of its first code line, from 1. */
   line: number
   language: string
   code: string
-  /** The comments directly above it: `run` with nothing, `assumes` with names, `excerpt` with a path. */
+  /** The comments directly above it: `run` without a value, `assumes` with names, `excerpt` with a path. */
   marks: ReadonlyMap<string, string>
 }
 
 const FENCE = /((?:^<!-- .* -->\n+)*)^```(\w*)\n([\s\S]*?)^```$/gm
 const MARK = /^<!-- (\w+)(?:: (.*))? -->$/gm
 
-/** The texts of README.md and of docs/, by path. */
+/** The texts of README.md and docs/, by path. */
 export const pages: ReadonlyMap<string, string> = new Map(
   ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)]
     .filter((path) => path.endsWith('.md'))
@@ -31,7 +31,7 @@ export const blocks: readonly Block[] = [...pages].flatMap(([page, text]) =>
   }))
 )
 
-/** The anchors of a page, as GitHub makes them of its headings. */
+/** The anchors of a page, as GitHub derives them from headings. */
 export function anchorsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
     title

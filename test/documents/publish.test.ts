@@ -1,10 +1,10 @@
-// What has to be filled in before `npm publish`.
+// What must be filled in before `npm publish`.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 
-t.test('publishing asks for the account that holds the repository', (t) => {
+t.test('npm publish: refuses while the repository URL names OWNER', (t) => {
   const text = readFileSync('package.json', 'utf8')
   const publish = (packageJson: string) =>
     spawnSync(process.execPath, ['--import=tsx', resolve('scripts/publishable.ts')], {

@@ -1,16 +1,16 @@
-// docs/serializers.md shows what the serializers do.
+// docs/serializers.md matches the serializers.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { pages } from './pages.js'
 
-t.test('docs/serializers.md has the tables that `npm run fidelity` prints', async (t) => {
+t.test('docs/serializers.md: has the tables that `npm run fidelity` prints', async (t) => {
   const args = ['--import=tsx', 'scripts/fidelity.ts', '--check', 'docs/serializers.md']
   await t.resolves(promisify(execFile)(process.execPath, args))
 })
 
-t.test('the serializer that it shows is the one that keeps the contract', (t) => {
+t.test('docs/serializers.md: its example is the serializer that passes the contract', (t) => {
   const [sample] =
     /const v8: Serializer = \{\n[\s\S]*?\n\}\n/.exec(pages.get('docs/serializers.md') ?? '') ?? []
   t.match(readFileSync('test/contracts/v8.ts', 'utf8'), `export ${sample}`)

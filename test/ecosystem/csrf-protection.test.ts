@@ -47,7 +47,7 @@ async function token(browser: Browser, url = '/plain'): Promise<string> {
 
 for (const mode of MODES) {
   t.test(`sessionPlugin: ${mode}`, async (t) => {
-    t.test('a form with its token is accepted, by every process', async (t) => {
+    t.test('a form with its token is accepted by every process', async (t) => {
       const redis = await startRedis(t)
       const browser = new Browser(await createService(t, redis, mode))
       const first = await token(browser)
@@ -57,7 +57,7 @@ for (const mode of MODES) {
       t.equal(await order(browser, await token(browser)), 200)
     })
 
-    t.test('no token, a token of another session and a made-up one are refused', async (t) => {
+    t.test('a missing, foreign or made-up token is refused', async (t) => {
       const app = await createService(t, await startRedis(t), mode)
       const browser = new Browser(app)
       const own = await token(browser)
@@ -65,11 +65,11 @@ for (const mode of MODES) {
       t.equal(await order(browser), 403)
       t.equal(await order(browser, foreign), 403)
       t.equal(await order(browser, `${own}x`), 403)
-      t.equal(await order(new Browser(app), own), 403, 'nor is a token without its session')
+      t.equal(await order(new Browser(app), own), 403, 'a token without its session is refused')
       t.equal(await order(browser, own), 200)
     })
 
-    t.test('a token for one user is none for another', async (t) => {
+    t.test('a token of one user is refused for another', async (t) => {
       const redis = await startRedis(t)
       const browser = new Browser(await createService(t, redis, mode, true))
       await browser.request('/name/ada')
@@ -92,7 +92,7 @@ for (const mode of MODES) {
 }
 
 t.test(
-  'attributes given with a token become those of the session cookie, a lifetime is refused',
+  'generateCsrf(): its cookie attributes apply to the session cookie, and maxAge is refused',
   async (t) => {
     const redis = await startRedis(t)
     const browser = new Browser(await createService(t, redis, '@fastify/secure-session'))

@@ -23,7 +23,7 @@ async function createService(t: Test, redis: RedisServer): Promise<TestApp> {
   return app
 }
 
-t.test('a message is shown once, after the redirect, in whichever process', async (t) => {
+t.test('flash: a message is shown once after the redirect, by any process', async (t) => {
   const redis = await startRedis(t)
   const [one, other] = [await createService(t, redis), await createService(t, redis)]
   const browser = new Browser(one)
@@ -36,7 +36,7 @@ t.test('a message is shown once, after the redirect, in whichever process', asyn
   t.same(await browser.json('/show'), { notice: [] })
 })
 
-t.test('messages of several requests and kinds wait until they are shown', async (t) => {
+t.test('flash: messages of several requests and types wait until they are shown', async (t) => {
   const browser = new Browser(await createService(t, await startRedis(t)))
   await browser.request('/say/first')
   await browser.request('/say/second')
@@ -46,7 +46,7 @@ t.test('messages of several requests and kinds wait until they are shown', async
   t.same(await browser.json('/all'), {})
 })
 
-t.test('a page without a message writes nothing', async (t) => {
+t.test('flash: a page without a message writes nothing', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await createService(t, redis))
   await browser.request('/say/hello')
@@ -56,7 +56,7 @@ t.test('a page without a message writes nothing', async (t) => {
   t.same(await redis.commands(), { get: 1 })
 })
 
-t.test('a message meets a parallel change of the session, and both stay', async (t) => {
+t.test('flash: a message and a parallel change of the session are both kept', async (t) => {
   const redis = await startRedis(t)
   const [one, other] = [await createService(t, redis), await createService(t, redis)]
   const browser = new Browser(one)

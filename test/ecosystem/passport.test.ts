@@ -15,12 +15,12 @@ const USERS: readonly User[] = [
   { id: 2, name: 'grace' }
 ]
 
-/** Signs in whom the query names. */
+/** Signs in the user that the query names. */
 class ByName extends Strategy {
   override authenticate(request: FastifyRequest): void {
     const { name } = request.query as { name?: string }
     const user = USERS.find((user) => user.name === name)
-    if (user === undefined) this.fail({ type: 'error', message: 'nobody of that name' }, 401)
+    if (user === undefined) this.fail({ type: 'error', message: 'no such user' }, 401)
     else this.success(user)
   }
 }
@@ -78,19 +78,19 @@ async function createService(
   return app
 }
 
-t.test('who signs in reaches what is protected, in every process', async (t) => {
+t.test('passport: a signed-in user reaches protected routes, in every process', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const browser = new Browser(app)
   t.equal((await browser.request('/me')).statusCode, 401)
-  t.same(browser.cookies.size, 0, 'being turned away begins no session')
+  t.same(browser.cookies.size, 0, 'a refused request begins no session')
   t.same(await browser.json('/login?name=ada'), USERS[0])
   t.same(await browser.json('/me'), USERS[0])
   browser.visit(await createService(t, redis))
   t.same(await browser.json('/me'), USERS[0])
 })
 
-t.test('a wrong name signs nobody in', async (t) => {
+t.test('passport: a wrong name signs no user in', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await createService(t, redis))
   t.equal((await browser.request('/login?name=eve')).statusCode, 401)
@@ -98,22 +98,22 @@ t.test('a wrong name signs nobody in', async (t) => {
   t.equal(await redis.client.dbsize(), 0)
 })
 
-t.test('a sign-in by redirect is there when the browser follows it', async (t) => {
+t.test('successRedirect: the user is signed in when the browser follows it', async (t) => {
   const browser = new Browser(await createService(t, await startRedis(t)))
   const response = await browser.request('/login/redirecting?name=grace')
   t.equal(response.headers.location, '/me')
   t.same(await browser.json('/me'), USERS[1])
 })
 
-t.test('why a sign-in failed is told after the redirect, once', async (t) => {
+t.test('failureFlash: the reason is shown once after the redirect', async (t) => {
   const browser = new Browser(await createService(t, await startRedis(t)))
   const response = await browser.request('/login/redirecting?name=eve')
   t.equal(response.headers.location, '/failed')
-  t.same(await browser.json('/failed'), { flash: ['nobody of that name'] })
+  t.same(await browser.json('/failed'), { flash: ['no such user'] })
   t.same(await browser.json('/failed'), { flash: [] })
 })
 
-t.test('a sign-in moves the session to a new id, and the old one is worthless at once', async (t) => {
+t.test('passport: sign-in gives a new id, and the old one is worthless at once', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const browser = new Browser(app)
@@ -126,13 +126,13 @@ t.test('a sign-in moves the session to a new id, and the old one is worthless at
   t.ok(sessionCookie(login), 'the response sets the new id')
   t.notSame(browser.cookies, old)
   t.equal((await before.request('/me')).statusCode, 401)
-  t.same(await before.json('/data'), {}, 'nor does it show what was there before')
-  t.same(before.cookies, old, 'who comes with it is told nothing')
+  t.same(await before.json('/data'), {}, 'the old id shows no earlier data')
+  t.same(before.cookies, old, 'the response to the old id sets no cookie')
   t.equal((await before.request('/cart/poison')).statusCode, 200)
-  t.same(await browser.json('/data'), { passport: 1 }, 'nor changes anything')
+  t.same(await browser.json('/data'), { passport: 1 }, 'the old id changes nothing')
 })
 
-t.test('an id planted before the sign-in leads nowhere after it', async (t) => {
+t.test('passport: an id planted before sign-in gives no access after it', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const attacker = new Browser(app)
@@ -142,19 +142,19 @@ t.test('an id planted before the sign-in leads nowhere after it', async (t) => {
   await victim.request('/login?name=ada')
   t.same(await victim.json('/me'), USERS[0])
   t.equal((await attacker.request('/me')).statusCode, 401)
-  // The attacker's sign-in with the planted id does not touch the victim's session either.
+  // If the attacker signs in with the planted id, the victim's session does not change either.
   await attacker.request('/login?name=grace')
   t.same(await victim.json('/me'), USERS[0])
 })
 
-t.test('data from before the sign-in is dropped', async (t) => {
+t.test('passport: sign-in drops earlier data', async (t) => {
   const browser = new Browser(await createService(t, await startRedis(t)))
   await browser.request('/cart/tea')
   await browser.request('/login?name=ada')
   t.same(await browser.json('/data'), { passport: 1 })
 })
 
-t.test('keepSessionInfo keeps it, under the new id', async (t) => {
+t.test('keepSessionInfo: keeps earlier data under the new id', async (t) => {
   const browser = new Browser(await createService(t, await startRedis(t)))
   await browser.request('/cart/tea')
   const old = new Map(browser.cookies)
@@ -163,7 +163,7 @@ t.test('keepSessionInfo keeps it, under the new id', async (t) => {
   t.same(await browser.json('/data'), { cart: { items: ['tea'] }, passport: 1 })
 })
 
-t.test('clearSessionIgnoreFields keeps these keys', async (t) => {
+t.test('clearSessionIgnoreFields: keeps these keys', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await createService(t, redis, { clearSessionIgnoreFields: ['cart'] }))
   await browser.request('/cart/tea')
@@ -172,7 +172,7 @@ t.test('clearSessionIgnoreFields keeps these keys', async (t) => {
   t.same(await browser.json('/data'), { cart: { items: ['tea'] }, passport: 1 })
 })
 
-t.test('clearSessionOnLogin: false keeps all, under a new id', async (t) => {
+t.test('clearSessionOnLogin: false keeps all data under a new id', async (t) => {
   const redis = await startRedis(t)
   const browser = new Browser(await createService(t, redis, { clearSessionOnLogin: false }))
   await browser.request('/cart/tea')
@@ -186,7 +186,7 @@ t.test('clearSessionOnLogin: false keeps all, under a new id', async (t) => {
   t.same(await browser.json('/data'), { cart: { items: ['tea'] } })
 })
 
-t.test('who signs out is signed out everywhere, and nothing of the session is left', async (t) => {
+t.test('logout(): signs out everywhere and leaves nothing of the session', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const browser = new Browser(app)
@@ -203,7 +203,7 @@ t.test('who signs out is signed out everywhere, and nothing of the session is le
   t.equal((await browser.request('/me')).statusCode, 401)
 })
 
-t.test('a session with other data is signed out under a new id', async (t) => {
+t.test('logout(): a session with other data continues under a new id', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const browser = new Browser(app)
@@ -219,7 +219,7 @@ t.test('a session with other data is signed out under a new id', async (t) => {
   t.same(await browser.json('/data'), { cart: { items: ['tea'] } })
 })
 
-t.test('a request in flight does not undo a logout', async (t) => {
+t.test('logout(): a request in flight does not undo it', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, redis)
   const [started, released] = [gate(), gate()]

@@ -5,13 +5,13 @@ import { Browser, sessionCookie } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 import { SharedCache } from '../support/shared-cache.js'
 
-/** Where files lie, and what @fastify/static says of them to caches. */
+/** The folders, and the Cache-Control that @fastify/static sets for them. */
 const FOLDERS = {
   '/static/': { control: 'public, max-age=0', options: {} },
   '/assets/': { control: 'public, max-age=31536000, immutable', options: { immutable: true, maxAge: '1y' } }
 } as const
 
-/** Files behind a session that is renewed by each request, since `touchAfter` is 0. */
+/** Files behind a session that every request renews, since `touchAfter` is 0. */
 async function createService(t: Test): Promise<TestApp> {
   const { url } = await startRedis(t)
   const app = await createApp(t, { redis: url, touchAfter: 0 })
@@ -33,7 +33,7 @@ const headerOf = ({ cookies }: Browser) => [...cookies].map(([name, value]) => `
 for (const [folder, { control }] of Object.entries(FOLDERS)) {
   const file = `${folder}app.js`
 
-  t.test(`a file with "${control}" carries no renewed cookie, and strangers never get one`, async (t) => {
+  t.test(`static file with "${control}": has no renewed cookie, and strangers never get one`, async (t) => {
     const app = await createService(t)
     const browser = new Browser(app)
     await browser.request('/remember')
@@ -54,31 +54,28 @@ for (const [folder, { control }] of Object.entries(FOLDERS)) {
     }
     t.ok(
       sessionCookie(await browser.request('/whoami')),
-      'the renewal comes with the next response that is not cached'
+      'the next response that is not cacheable has the renewed cookie'
     )
   })
 
-  t.test(
-    `a file with "${control}" carries no renewed cookie in part, when unchanged, or by HEAD`,
-    async (t) => {
-      const app = await createService(t)
-      const browser = new Browser(app)
-      await browser.request('/remember')
-      const { etag } = (await app.inject(file)).headers
-      for (const [status, method, headers] of [
-        [206, 'GET', { range: 'bytes=0-3' }],
-        [304, 'GET', { 'if-none-match': String(etag) }],
-        [200, 'HEAD', {}]
-      ] as const) {
-        const response = await browser.request(file, { method, headers })
-        t.equal(response.statusCode, status)
-        t.same(response.cookies, [])
-        t.equal(response.headers['cache-control'], control)
-      }
+  t.test(`static file with "${control}": 206, 304 and HEAD have no renewed cookie`, async (t) => {
+    const app = await createService(t)
+    const browser = new Browser(app)
+    await browser.request('/remember')
+    const { etag } = (await app.inject(file)).headers
+    for (const [status, method, headers] of [
+      [206, 'GET', { range: 'bytes=0-3' }],
+      [304, 'GET', { 'if-none-match': String(etag) }],
+      [200, 'HEAD', {}]
+    ] as const) {
+      const response = await browser.request(file, { method, headers })
+      t.equal(response.statusCode, status)
+      t.same(response.cookies, [])
+      t.equal(response.headers['cache-control'], control)
     }
-  )
+  })
 
-  t.test(`a file with "${control}" is stored by no cache when it has to carry a cookie`, async (t) => {
+  t.test(`static file with "${control}": not cacheable if it must set a cookie`, async (t) => {
     const app = await createService(t)
     app.addHook('preHandler', async (request) => {
       if (request.url === file && request.session.get('userId') !== undefined)
@@ -92,6 +89,6 @@ for (const [folder, { control }] of Object.entries(FOLDERS)) {
     t.match(own.headers, { 'cache-control': 'no-store', vary: /cookie/i })
     const stranger = await cache.get(file, '')
     t.same(stranger.setCookies, [])
-    t.equal(stranger.headers['cache-control'], control, 'without one it may be stored')
+    t.equal(stranger.headers['cache-control'], control, 'cacheable without a cookie')
   })
 }

@@ -17,7 +17,7 @@ interface Service {
   open(path: string): WebSocket
 }
 
-/** What a client may ask for over the socket, each answered by `ok`, the code of an error, or data. */
+/** Actions that a client may request over the socket. The reply is `ok`, an error code or data. */
 const actions: Record<string, (request: FastifyRequest) => unknown> = {
   count: ({ session }) => {
     session.count = (session.count ?? 0) + 1
@@ -106,7 +106,7 @@ function events({ app }: Service, type: string): TestApp['logLines'] {
   return app.logLines.filter(({ session }) => (session as { type?: string } | undefined)?.type === type)
 }
 
-t.test('the session is there when the socket opens', async (t) => {
+t.test('websocket: the session is loaded when the socket opens', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   await service.redis.commands()
@@ -114,7 +114,7 @@ t.test('the session is there when the socket opens', async (t) => {
   t.same(await service.redis.commands(), { get: 1 })
 })
 
-t.test('what a socket changes and saves is there for the next request, again and again', async (t) => {
+t.test('websocket: save() makes changes visible to the next request, again and again', async (t) => {
   const service = await createService(t)
   const { browser } = service
   await browser.request('/login')
@@ -129,7 +129,7 @@ t.test('what a socket changes and saves is there for the next request, again and
   t.same(events(service, 'unsaved'), [])
 })
 
-t.test('two sockets of one browser save without losing what the other did', async (t) => {
+t.test('websocket: save() of two sockets loses no changes of either', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   const [one, other] = [service.open('/socket'), service.open('/socket')]
@@ -144,7 +144,7 @@ t.test('two sockets of one browser save without losing what the other did', asyn
   t.same(await service.browser.json('/data'), { name: 'Ada', count: 2 })
 })
 
-t.test('a new session cannot be saved: its cookie would never arrive', async (t) => {
+t.test('websocket: save() of a new session is an error, since its cookie cannot be sent', async (t) => {
   const service = await createService(t)
   const socket = service.open('/socket')
   t.same(await received(socket), { name: null })
@@ -153,7 +153,7 @@ t.test('a new session cannot be saved: its cookie would never arrive', async (t)
   t.equal(await service.redis.client.dbsize(), 0)
 })
 
-t.test('nor can a session move to a new id', async (t) => {
+t.test('websocket: regenerate() is an error, since the new cookie cannot be sent', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   const socket = service.open('/socket')
@@ -163,7 +163,7 @@ t.test('nor can a session move to a new id', async (t) => {
   t.same(await service.browser.json('/data'), { name: 'Ada' })
 })
 
-t.test('a session that ended meanwhile does not come back to life', async (t) => {
+t.test('websocket: save() does not revive a session that has ended', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   const socket = service.open('/socket')
@@ -176,7 +176,7 @@ t.test('a session that ended meanwhile does not come back to life', async (t) =>
   t.match(events(service, 'destroyed'), [{ session: { type: 'destroyed' } }])
 })
 
-t.test('a socket that ends the session ends it for all', async (t) => {
+t.test('websocket: destroy() ends the session everywhere', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   const socket = service.open('/socket')
@@ -186,7 +186,7 @@ t.test('a socket that ends the session ends it for all', async (t) => {
   t.same(await service.browser.json('/data'), {})
 })
 
-t.test('changes without save() are named in the log when the socket closes', async (t) => {
+t.test('websocket: changes without save() are logged when the socket closes', async (t) => {
   const service = await createService(t)
   await service.browser.request('/login')
   const socket = service.open('/socket')
@@ -198,7 +198,7 @@ t.test('changes without save() are named in the log when the socket closes', asy
   t.same(await service.browser.json('/data'), { name: 'Ada' })
 })
 
-t.test('an upgrade that is refused is an ordinary response, with its cookie', async (t) => {
+t.test('websocket: a refused upgrade is an ordinary response with its cookie', async (t) => {
   const service = await createService(t)
   const socket = service.open('/members')
   const [, response] = await once(socket, 'unexpected-response')
@@ -208,7 +208,7 @@ t.test('an upgrade that is refused is an ordinary response, with its cookie', as
   socket.on('error', () => {})
 })
 
-t.test('an upgrade that is let in has the session of who signed in', async (t) => {
+t.test('websocket: an accepted upgrade has the session of the signed-in user', async (t) => {
   const service = await createService(t)
   t.ok(sessionCookie(await service.browser.request('/login')))
   t.equal(await received(service.open('/members')), 'welcome')

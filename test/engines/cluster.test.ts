@@ -1,4 +1,4 @@
-// Sessions in a Redis Cluster: every operation has one key, so slots may move and nodes may die.
+// Sessions in a Redis Cluster. Every operation has one key, so slots may move and nodes may fail.
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { SessionIds } from '../../lib/cookies/session-id.js'
@@ -14,7 +14,7 @@ import {
   fields,
   liveWholeLife,
   login,
-  NOT_INSISTED_ON,
+  OPTIONAL_COMMANDS,
   post
 } from './service.js'
 
@@ -33,10 +33,10 @@ function serve(t: Test, cluster: TestCluster, options: RedisSessionOptions = {})
   return createService(t, { redis: connect(t, cluster, { enableAutoPipelining: true }), ...options })
 }
 
-/** For requests that a busy machine may keep waiting, where the time that they take is not what is looked at. */
+/** For tests that do not measure time, so that a busy machine may delay requests. */
 const PATIENT: RedisSessionOptions = { timeout: 60_000 }
 
-/** The only session there is. */
+/** The key of the only session. */
 async function sessionKey({ primaries }: TestCluster): Promise<string> {
   const keys = await Promise.all(primaries.map(({ client }) => client.keys('session:*')))
   const [key] = keys.flat()
@@ -44,14 +44,14 @@ async function sessionKey({ primaries }: TestCluster): Promise<string> {
   return key
 }
 
-t.test('sessions live in a cluster', async (t) => {
+t.test('cluster', async (t) => {
   const cluster = await startCluster(t)
-  await t.test('with and without auto-pipelining', async (t) => {
+  await t.test('sessions work with and without auto-pipelining', async (t) => {
     await liveWholeLife(t, await serve(t, cluster))
     await liveWholeLife(t, await createService(t, { redis: connect(t, cluster) }))
   })
 
-  await t.test('a new id may be on another node', async (t) => {
+  await t.test('regenerate(): the new id may be on another node', async (t) => {
     const { primaries } = cluster
     for (const { client } of primaries) await client.flushall()
     const browser = await login(t, await serve(t, cluster))
@@ -60,7 +60,7 @@ t.test('sessions live in a cluster', async (t) => {
       t.same(failure(await post(browser, '/regenerate')), [200, undefined])
       for (const [index, { client }] of primaries.entries()) {
         const keys = await client.keys('session:*')
-        // The marks of the ids before it are far shorter.
+        // Tombstones of earlier ids are much shorter.
         const lengths = await Promise.all(keys.map((key) => client.strlen(key)))
         if (lengths.some((length) => length > 50)) owners.add(index)
       }
@@ -68,7 +68,7 @@ t.test('sessions live in a cluster', async (t) => {
     t.same(await browser.json('/'), { userId: 1, count: 0 })
   })
 
-  await t.test('parallel changes of two processes are merged', async (t) => {
+  await t.test('merge: parallel changes of two processes are merged', async (t) => {
     const [one, two] = [await serve(t, cluster, PATIENT), await serve(t, cluster, PATIENT)]
     const browser = await login(t, one)
     const requests = Array.from({ length: 20 }, (_, index) => {
@@ -78,7 +78,7 @@ t.test('sessions live in a cluster', async (t) => {
     t.same(await browser.json('/'), { userId: 1, count: 20 })
   })
 
-  await t.test('the slot of a session moves while it is used', async (t) => {
+  await t.test('slot migration: a session works while its slot moves', async (t) => {
     const { primaries } = cluster
     for (const { client } of primaries) await client.flushall()
     const [one, two] = [await serve(t, cluster, PATIENT), await serve(t, cluster, PATIENT)]
@@ -110,17 +110,17 @@ t.test('sessions live in a cluster', async (t) => {
     t.equal(
       await target.client.call('CLUSTER', 'COUNTKEYSINSLOT', String(slot)),
       1,
-      'asked for at the target'
+      'the key is on the target'
     )
     await move.finish()
     await more()
     isOver = true
     await Promise.all(load)
     t.equal(await cluster.ownerOf(slot), target)
-    t.same(await browser.json('/'), { userId: 1, count: answered }, 'no change was lost, none happened twice')
+    t.same(await browser.json('/'), { userId: 1, count: answered }, 'no change was lost or applied twice')
   })
 
-  await t.test('slots move while many sessions of one node share its pipelines', async (t) => {
+  await t.test('slot migration: sessions that share pipelines work while slots move', async (t) => {
     const { primaries } = cluster
     for (const { client } of primaries) await client.flushall()
     const app = await serve(t, cluster, PATIENT)
@@ -164,8 +164,8 @@ t.test('sessions live in a cluster', async (t) => {
     }
   })
 
-  await t.test('a user with the least rights', async (t) => {
-    // ioredis warns of what it is not allowed to ask.
+  await t.test('ACL: a user with the minimal permissions', async (t) => {
+    // ioredis warns about commands that it may not use.
     t.capture(console, 'warn', () => {})
     const own = ['cluster|slots', 'cluster|info', 'asking']
     const rights = [...COMMANDS, ...own].map((command) => `+${command}`)
@@ -179,19 +179,19 @@ t.test('sessions live in a cluster', async (t) => {
     for (const { client } of cluster.primaries) {
       for (const entry of (await client.call('ACL', 'LOG')) as unknown[]) denied.add(fields(entry).object)
     }
-    for (const command of NOT_INSISTED_ON) denied.delete(command)
+    for (const command of OPTIONAL_COMMANDS) denied.delete(command)
     t.same([...denied], [])
   })
 })
 
-t.test('a primary with a replica is killed', async (t) => {
+t.test('cluster: a primary with a replica is killed', async (t) => {
   const cluster = await startCluster(t, { replicas: true, nodeTimeout: 3_000 })
   const app = await serve(t, cluster, { timeout: 1_000, replicas: 1, replicaTimeout: 300 })
   const browser = new Browser(app)
   await until(async () => (await post(browser, '/login')).statusCode === 200)
   await until(async () => (await post(browser, '/count')).statusCode === 200)
   const before = await browser.json<{ count: number }>('/')
-  // Not any key: a login that was stored and not replicated has left another.
+  // Not just any key, since a login that was stored but not replicated has left another.
   const [cookie = ''] = browser.cookies.values()
   const slot = await cluster.slotOf(
     `session:${new SessionIds('__Host-session', []).handleOf(cookie.split('.')[0] ?? '')}`
@@ -200,11 +200,7 @@ t.test('a primary with a replica is killed', async (t) => {
   await owner.stop()
 
   const first = await browser.request('/')
-  t.same(
-    failure(first),
-    [503, 'FST_SESSION_UNAVAILABLE'],
-    'requests do not wait for the replica to take over'
-  )
+  t.same(failure(first), [503, 'FST_SESSION_UNAVAILABLE'], 'requests do not wait for the failover')
   t.equal(first.headers['retry-after'], '1')
   const statuses = new Set<number>()
   await until(async () => {
@@ -213,23 +209,23 @@ t.test('a primary with a replica is killed', async (t) => {
     return statusCode === 200
   })
   t.same([...statuses].sort(), [200, 503])
-  // The replica has taken over; the node that is asked may not have heard of it yet.
+  // The replica has taken over, but the node that answers may not know it yet.
   await until(async () => (await cluster.ownerOf(slot)) !== owner)
-  t.same(await browser.json('/'), before, 'and has all that was committed')
+  t.same(await browser.json('/'), before, 'the replica has all acknowledged commits')
   const index = cluster.primaries.indexOf(owner)
   const promoted = cluster.replicas[index]
   if (promoted === undefined) throw new Error('no replica')
 
   const alone = await post(browser, '/count')
-  t.same(failure(alone), [503, 'FST_SESSION_NOT_REPLICATED'], 'a primary without replica says so')
-  // Another one's replica, and not the primary that was killed: Valkey 8.0 cannot read what it wrote of its cluster.
+  t.same(failure(alone), [503, 'FST_SESSION_NOT_REPLICATED'], 'a primary without a replica reports it')
+  // The replica of another primary, since Valkey 8.0 cannot restart the killed one from its cluster file.
   const spare = cluster.replicas[(index + 1) % cluster.replicas.length]
   await spare?.client.cluster('REPLICATE', String(await promoted.client.cluster('MYID')))
   await until(async () => (await promoted.client.info('replication')).includes('state=online'))
   await until(async () => (await post(browser, '/count')).statusCode === 200)
 })
 
-t.test('two of three primaries are killed', async (t) => {
+t.test('cluster: two of three primaries are killed', async (t) => {
   const cluster = await startCluster(t, { nodeTimeout: 500 })
   const app = await serve(t, cluster)
   const [survivor, ...others] = cluster.primaries
@@ -242,7 +238,11 @@ t.test('two of three primaries are killed', async (t) => {
     String(await survivor.client.call('CLUSTER', 'INFO')).includes('cluster_state:fail')
   )
 
-  t.same(failure(await browser.request('/')), [503, 'FST_SESSION_UNAVAILABLE'], 'also what the third one has')
+  t.same(
+    failure(await browser.request('/')),
+    [503, 'FST_SESSION_UNAVAILABLE'],
+    'for keys of the third primary too'
+  )
   const lost = failure(await post(new Browser(app), '/login'))
   t.equal(lost[0], 503)
   t.match(lost[1], /^FST_SESSION_(UNAVAILABLE|UNCERTAIN)$/)
@@ -250,11 +250,11 @@ t.test('two of three primaries are killed', async (t) => {
   for (const node of others) await node.restart()
   await cluster.ready()
   await until(async () => (await browser.request('/')).statusCode === 200)
-  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'what the survivor had is still there')
+  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'the session on the third primary still exists')
   await until(async () => (await post(new Browser(app), '/login')).statusCode === 200)
 })
 
-t.test('a commit that waits for replicas follows its slot to another node', async (t) => {
+t.test('replicas: a commit follows its slot to another node', async (t) => {
   const cluster = await startCluster(t, { replicas: true })
   const client = connect(t, cluster, { slotsRefreshInterval: 0 })
   const store = new RedisStore(client, { replicas: 1, replicaTimeout: 10_000 })
@@ -266,6 +266,6 @@ t.test('a commit that waits for replicas follows its slot to another node', asyn
   const other = cluster.primaries.find((primary) => primary !== owner)
   if (other === undefined) throw new Error('one primary')
   await cluster.moveSlot(slot, other)
-  t.equal(await store.create('{a}1', record, later), true, 'a new record, which no read precedes')
+  t.equal(await store.create('{a}1', record, later), true, 'a new record, without a read before')
   t.equal(await store.update('{a}0', record.subarray(14, 32), record, later), 'done')
 })

@@ -1,4 +1,4 @@
-// The ways to reach a Redis server: TLS, sockets, databases, prefixes, passwords, and a user with the least rights.
+// Ways to connect to Redis: TLS, sockets, databases, prefixes, passwords, and a user with minimal permissions.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,13 +16,13 @@ import {
   isHarmless,
   liveWholeLife,
   login,
-  NOT_INSISTED_ON,
+  OPTIONAL_COMMANDS,
   post
 } from './service.js'
 
 const host = '127.0.0.1'
 
-t.test('sessions over TLS', async (t) => {
+t.test('TLS', async (t) => {
   const { ca, tlsPort } = await startTlsRedis(t)
   await t.test('with the certificate of a private authority', async (t) => {
     await liveWholeLife(t, await createService(t, { redis: { host, port: tlsPort, tls: { ca } } }))
@@ -32,22 +32,25 @@ t.test('sessions over TLS', async (t) => {
     t.teardown(() => redis.disconnect())
     await liveWholeLife(t, await createService(t, { redis }))
   })
-  await t.test('not to a server whose authority is not known', async (t) => {
+  await t.test('a server certificate of an unknown authority is refused', async (t) => {
     const app = await createService(t, { redis: `rediss://${host}:${tlsPort}` })
     isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
   })
 })
 
-t.test('sessions over TLS where Redis wants to see a certificate of the client', async (t) => {
+t.test('TLS with client certificates', async (t) => {
   const { ca, foreign, own, tlsPort } = await startTlsRedis(t, 'yes')
   const by = (tls: TlsOptions) => ({ host, port: tlsPort, tls: { ca, ...tls } })
-  await t.test('with one of the authority that it knows', async (t) => {
+  await t.test('a certificate of the known authority works', async (t) => {
     await liveWholeLife(t, await createService(t, { redis: by(own), startUp: 'fail' }))
   })
   const refused = {
-    'without one': [by({}), /ERR_SSL_\S+_CERTIFICATE_REQUIRED/],
-    'without one, by TLS 1.2': [by({ maxVersion: 'TLSv1.2' }), /ERR_SSL_\S+_HANDSHAKE_FAILURE/],
-    'with one of another authority': [by(foreign), /ERR_SSL_\S+_UNKNOWN_CA/]
+    'no certificate is refused': [by({}), /ERR_SSL_\S+_CERTIFICATE_REQUIRED/],
+    'no certificate with TLS 1.2 is refused': [
+      by({ maxVersion: 'TLSv1.2' }),
+      /ERR_SSL_\S+_HANDSHAKE_FAILURE/
+    ],
+    'a certificate of another authority is refused': [by(foreign), /ERR_SSL_\S+_UNKNOWN_CA/]
   } as const
   for (const [how, [redis, cause]] of Object.entries(refused)) {
     await t.test(how, async (t) => {
@@ -57,37 +60,37 @@ t.test('sessions over TLS where Redis wants to see a certificate of the client',
       const app = await createService(t, { redis, timeout })
       const login = () => post(new Browser(app), '/login')
       isHarmless(t, await login(), 503, 'FST_SESSION_UNAVAILABLE')
-      // By TLS 1.3 Redis hangs up as soon as it has said why, and the client may notice that first.
+      // With TLS 1.3 Redis closes the connection right after the alert. The client may see the close first.
       await until(async () => cause.test((await login()).body))
       for (let request = 1; request <= 3; request++) {
         const response = await login()
         isHarmless(t, response, 503, 'FST_SESSION_UNAVAILABLE')
-        t.match(response.json().message, cause, 'once known the cause stays')
+        t.match(response.json().message, cause, 'later errors have the same cause')
       }
       t.notMatch(JSON.stringify(app.logLines), 'BEGIN', 'the log has no key and no certificate')
     })
   }
 })
 
-t.test('sessions through a unix socket', async (t) => {
+t.test('unix socket', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'session-socket-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'redis.sock')
   const { client } = await startRedis(t, '--unixsocket', path)
   for (const [how, redis] of Object.entries({ options: { path }, path, URL: `unix://${path}` })) {
-    await t.test(`named by ${how}`, async (t) => {
+    await t.test(`as ${how}`, async (t) => {
       await liveWholeLife(t, await createService(t, { redis }))
-      t.match(await client.client('LIST'), path, 'the server has a client there')
+      t.match(await client.client('LIST'), path, 'the server has a client on the socket')
     })
   }
 })
 
-t.test('sessions in another database and under the prefix of the client', async (t) => {
+t.test("db and keyPrefix: sessions in another database under the client's prefix", async (t) => {
   const { client, connect, port, url } = await startRedis(t)
   const inThree = connect({ db: 3 })
   const services = {
-    'by options': { redis: { host, port, db: 3, keyPrefix: 'shop:' } },
-    'by a client': { redis: connect({ db: 3, keyPrefix: 'shop:' }) }
+    'as options': { redis: { host, port, db: 3, keyPrefix: 'shop:' } },
+    'in a client': { redis: connect({ db: 3, keyPrefix: 'shop:' }) }
   }
   for (const [how, options] of Object.entries(services)) {
     await t.test(how, async (t) => {
@@ -95,47 +98,47 @@ t.test('sessions in another database and under the prefix of the client', async 
       await liveWholeLife(t, app)
       await login(t, app)
       for (const key of await inThree.keys('*')) t.match(key, /^shop:session:[\w-]{43}$/)
-      t.equal(await client.dbsize(), 0, 'nothing is elsewhere')
+      t.equal(await client.dbsize(), 0, 'other databases stay empty')
     })
   }
-  await t.test('by a URL', async (t) => {
+  await t.test('as a URL', async (t) => {
     await inThree.flushall()
     await login(t, await createService(t, { redis: `${url}/3` }))
     t.equal(await inThree.dbsize(), 1)
   })
 })
 
-t.test('a database that is not there is not replaced by another', async (t) => {
+t.test('db: a missing database is an error, and no other is used', async (t) => {
   const { client, port } = await startRedis(t)
   const app = await createService(t, { redis: { host, port, db: 99 } })
   isHarmless(t, await post(new Browser(app), '/login'), 503, 'FST_SESSION_UNAVAILABLE')
   t.equal(await client.dbsize(), 0)
 })
 
-t.test('sessions behind a password', async (t) => {
+t.test('password', async (t) => {
   const { client, port } = await startRedis(t)
   await client.config('SET', 'requirepass', 'open sesame')
-  await t.test('with it', async (t) => {
+  await t.test('the right one works', async (t) => {
     await liveWholeLife(t, await createService(t, { redis: { host, port, password: 'open sesame' } }))
     await liveWholeLife(t, await createService(t, { redis: `redis://:open%20sesame@${host}:${port}` }))
   })
   for (const [how, redis] of Object.entries({
     'a wrong one': { host, port, password: 'open barley' },
-    'a wrong one for RESP2': { host, port, password: 'open barley', protocol: 2 as const },
+    'a wrong one with RESP2': { host, port, password: 'open barley', protocol: 2 as const },
     none: { host, port }
   })) {
-    await t.test(`with ${how}`, async (t) => {
+    await t.test(`${how} is refused`, async (t) => {
       const app = await createService(t, { redis })
       for (let request = 1; request <= 3; request++) {
         isHarmless(t, await post(new Browser(app), '/login'), 500, 'FST_SESSION_STORE_DENIED')
       }
-      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not repeat it')
+      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not contain it')
     })
   }
 })
 
-t.test('sessions of a user with the least rights', async (t) => {
-  // ioredis warns of what it is not allowed to ask.
+t.test('ACL: a user with the minimal permissions', async (t) => {
+  // ioredis warns about commands that it may not use.
   t.capture(console, 'warn', () => {})
   const server = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const { client, port } = server
@@ -149,7 +152,7 @@ t.test('sessions of a user with the least rights', async (t) => {
     )
   await grant('sessions', COMMANDS)
 
-  await t.test('a whole life', async (t) => {
+  await t.test('the whole life of a session works', async (t) => {
     await client.call('ACL', 'LOG', 'RESET')
     for (const protocol of [2, 3] as const) {
       await client.script('FLUSH')
@@ -157,11 +160,11 @@ t.test('sessions of a user with the least rights', async (t) => {
     }
     const log = (await client.call('ACL', 'LOG')) as unknown[]
     const denied = new Set(log.map((entry) => fields(entry).object))
-    for (const command of NOT_INSISTED_ON) denied.delete(command)
-    t.same([...denied], [], 'nothing else was asked for')
+    for (const command of OPTIONAL_COMMANDS) denied.delete(command)
+    t.same([...denied], [], 'nothing else was denied')
   })
 
-  await t.test('and with what another database and replicas need', async (t) => {
+  await t.test('another database needs SELECT, and replicas need WAIT', async (t) => {
     const replica = await startRedis(t)
     await replica.client.replicaof(host, port)
     await until(async () => (await client.info('replication')).includes('state=online'))
@@ -188,7 +191,7 @@ t.test('sessions of a user with the least rights', async (t) => {
     }
   })
 
-  await t.test('which is the user that docs/operations.md shows', (t) => {
+  await t.test('docs/operations.md shows the same permissions', (t) => {
     const [, rights] = /ACL SETUSER sessions (.*)/.exec(readFileSync('docs/operations.md', 'utf8')) ?? []
     const commands = COMMANDS.map((command) => `+${command}`).join(' ')
     t.equal(rights, `on >password resetkeys ~session:* resetchannels -@all ${commands}`)
@@ -209,7 +212,7 @@ t.test('sessions of a user with the least rights', async (t) => {
 
   // Without MGET each read is a GET: see test/stores/batcher.test.ts.
   for (const missing of COMMANDS.filter((command) => command !== 'mget')) {
-    await t.test(`without ${missing} it does not work`, async (t) => {
+    await t.test(`without ${missing} sessions fail`, async (t) => {
       await client.script('FLUSH')
       await grant(
         'poorer',
@@ -222,7 +225,7 @@ t.test('sessions of a user with the least rights', async (t) => {
         codes.add((await post(browser, url)).json().code)
       }
       codes.delete(undefined)
-      // A touch that is refused is a line in the log, and no error of the request.
+      // A refused touch is a log line, not an error of the request.
       const untouched = app.logLines.map(
         ({ session }) => session as { type?: string; reason?: string } | undefined
       )

@@ -1,4 +1,4 @@
-// Sessions under Redis Sentinel: failovers, ordered and not, without a word to the application.
+// Sessions with Redis Sentinel: planned and unplanned failovers, without changes to the application.
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -13,18 +13,18 @@ import {
   isHarmless,
   liveWholeLife,
   login,
-  NOT_INSISTED_ON,
+  OPTIONAL_COMMANDS,
   post
 } from './service.js'
 
-t.test('a failover that somebody orders', async (t) => {
+t.test('sentinel: a planned failover', async (t) => {
   const sentinel = await startSentinel(t)
   const { name, sentinels } = sentinel
   const app = await createService(t, { redis: { sentinels, name } })
-  await t.test('sessions live before it', (t) => liveWholeLife(t, app))
+  await t.test('sessions work before it', (t) => liveWholeLife(t, app))
 
-  await t.test('a user with the least rights', async (t) => {
-    // ioredis warns of what it is not allowed to ask.
+  await t.test('ACL: a user with the minimal permissions', async (t) => {
+    // ioredis warns about commands that it may not use.
     t.capture(console, 'warn', () => {})
     const { client } = await sentinel.primary()
     const rights = COMMANDS.map((command) => `+${command}`)
@@ -33,7 +33,7 @@ t.test('a failover that somebody orders', async (t) => {
     await liveWholeLife(t, await createService(t, { redis }))
     const log = (await client.call('ACL', 'LOG')) as unknown[]
     const denied = new Set(log.map((entry) => fields(entry).object))
-    for (const command of NOT_INSISTED_ON) denied.delete(command)
+    for (const command of OPTIONAL_COMMANDS) denied.delete(command)
     t.same([...denied], [])
   })
 
@@ -45,19 +45,19 @@ t.test('a failover that somebody orders', async (t) => {
     return counts[0] === counts[1]
   })
   const next = await sentinel.failover()
-  await t.test('new sessions are on the new primary, while the old one would still take them', async (t) => {
+  await t.test('new sessions go to the new primary, although the old one still accepts writes', async (t) => {
     await until(async () => {
       await post(new Browser(app), '/login')
       const [there, here] = await Promise.all([old.client.keys('*'), next.client.keys('*')])
       return here.some((key) => !there.includes(key))
     })
-    t.match(await old.client.info('replication'), 'role:master', 'nobody has told it yet')
+    t.match(await old.client.info('replication'), 'role:master', 'the old primary does not know yet')
   })
-  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'nobody is logged out')
-  await t.test('sessions live after it', (t) => liveWholeLife(t, app))
+  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'no user is logged out')
+  await t.test('sessions work after it', (t) => liveWholeLife(t, app))
 })
 
-t.test('a primary is killed', async (t) => {
+t.test('sentinel: a primary is killed', async (t) => {
   const sentinel = await startSentinel(t, { replicas: 2, sentinels: 3, downAfter: 2_000 })
   const { name, sentinels } = sentinel
   const options = { timeout: 1_500, replicas: 1, replicaTimeout: 1_000 }
@@ -71,17 +71,17 @@ t.test('a primary is killed', async (t) => {
   await old.stop()
 
   const first = await browser.request('/')
-  t.same(failure(first), [503, 'FST_SESSION_UNAVAILABLE'], 'requests do not wait for a replica to take over')
+  t.same(failure(first), [503, 'FST_SESSION_UNAVAILABLE'], 'requests do not wait for the failover')
   t.equal(first.headers['retry-after'], '1')
   const next = await sentinel.promotion(old)
   await until(async () => (await browser.request('/')).statusCode === 200)
   t.same(await browser.json('/'), { userId: 1, count: 10 }, 'no acknowledged change is lost')
-  t.notMatch(JSON.stringify(app.logLines), 'no sentinel', 'which were there all the time')
+  t.notMatch(JSON.stringify(app.logLines), 'no sentinel', 'the sentinels were always available')
   await until(async () => (await next.client.info('replication')).includes('state=online'))
   await until(async () => (await post(browser, '/count')).statusCode === 200)
 })
 
-/** What docs/operations.md gives a user of this name. */
+/** The permissions that docs/operations.md shows for this user. */
 function rightsOf(user: string): string[] {
   const [, rights = ''] =
     new RegExp(`^ACL SETUSER ${user} (.*)$`, 'm').exec(readFileSync('docs/operations.md', 'utf8')) ?? []
@@ -96,8 +96,8 @@ function connectToEach(t: Test, { sentinels }: TestSentinel): Redis[] {
   return clients
 }
 
-t.test('sentinels and servers with users of the least rights, each their own', async (t) => {
-  // ioredis warns of what it is not allowed to ask.
+t.test('sentinel ACL: sentinels and servers have different users with minimal permissions', async (t) => {
+  // ioredis warns about commands that it may not use.
   t.capture(console, 'warn', () => {})
   const sentinel = await startSentinel(t)
   const { name, sentinels, servers } = sentinel
@@ -109,7 +109,7 @@ t.test('sentinels and servers with users of the least rights, each their own', a
   const grant = (...more: string[]) =>
     watched.call('ACL', 'SETUSER', 'watcher', 'reset', ...rightsOf('watcher'), ...more)
   await grant()
-  // Who says nothing gets nothing; those who are connected stay so.
+  // A connection without authentication has no rights. Existing connections stay authenticated.
   await watched.call('ACL', 'SETUSER', 'default', 'off')
   const redis = {
     sentinels,
@@ -123,30 +123,30 @@ t.test('sentinels and servers with users of the least rights, each their own', a
     const log = (await watched.call('ACL', 'LOG')) as unknown[]
     await watched.call('ACL', 'LOG', 'RESET')
     const objects = new Set(log.map((entry) => fields(entry).object))
-    for (const command of NOT_INSISTED_ON) objects.delete(command)
+    for (const command of OPTIONAL_COMMANDS) objects.delete(command)
     return [...objects]
   }
 
-  await t.test('a whole life, by either protocol', async (t) => {
+  await t.test('the whole life of a session works with RESP2 and RESP3', async (t) => {
     for (const protocol of [2, 3] as const) {
       await liveWholeLife(t, await createService(t, { redis: { ...redis, protocol }, startUp: 'fail' }))
     }
-    t.same(await denied(), [], 'nothing else was asked for')
+    t.same(await denied(), [], 'nothing else was denied')
   })
 
   const refused = {
     'a wrong password': [{ sentinelPassword: 'open barley' }, 'WRONGPASS'],
-    'a wrong password, by RESP2': [{ sentinelPassword: 'open barley', protocol: 2 as const }, 'WRONGPASS'],
+    'a wrong password with RESP2': [{ sentinelPassword: 'open barley', protocol: 2 as const }, 'WRONGPASS'],
     'a wrong user': [{ sentinelUsername: 'barley' }, 'WRONGPASS'],
     'no user': [{ sentinelUsername: '', sentinelPassword: '' }, 'NOAUTH'],
-    'the right to ask for the primary only': [{}, 'NOPERM', '-sentinel|sentinels'],
-    'the right to ask for sentinels only': [{}, 'NOPERM', '-sentinel|get-master-addr-by-name']
+    'only the permission to ask for the primary': [{}, 'NOPERM', '-sentinel|sentinels'],
+    'only the permission to ask for the sentinels': [{}, 'NOPERM', '-sentinel|get-master-addr-by-name']
   } as const
   for (const [how, [wrong, kind, ...rights]] of Object.entries(refused)) {
-    await t.test(`with ${how}`, async (t) => {
+    await t.test(`${how} is refused`, async (t) => {
       await grant(...rights)
       t.teardown(() => grant())
-      // Nobody may wait for the timeout.
+      // The test would hang if a request waited for the timeout.
       const options = { redis: { ...redis, ...wrong }, timeout: 3_600_000 }
       await t.rejects(createService(t, { ...options, startUp: 'fail' }), { code: 'FST_SESSION_STORE_DENIED' })
       const app = await createService(t, options)
@@ -159,11 +159,11 @@ t.test('sentinels and servers with users of the least rights, each their own', a
         app.logLines.find(({ level }) => level === 40),
         { msg: 'no sentinel names the primary: sessions of the sentinels at 127.0.0.1:', redis: kind }
       )
-      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not repeat it')
+      t.notMatch(JSON.stringify(app.logLines), 'barley', 'the log does not contain it')
     })
   }
 
-  await t.test('what was refused then is not stored when the right is there', async (t) => {
+  await t.test('a refused write is not stored later, when the permission is granted', async (t) => {
     const primary = await sentinel.primary()
     await primary.client.flushall()
     await grant('-sentinel|sentinels')
@@ -180,7 +180,7 @@ t.test('sentinels and servers with users of the least rights, each their own', a
     subscribe: '-subscribe',
     '+switch-master': 'resetchannels'
   })) {
-    await t.test(`without the right to ${right} failovers are not heard of`, async (t) => {
+    await t.test(`without the permission for ${right} failovers are not noticed`, async (t) => {
       await denied()
       await grant(missing)
       t.teardown(() => grant())
@@ -189,7 +189,7 @@ t.test('sentinels and servers with users of the least rights, each their own', a
     })
   }
 
-  await t.test('a failover that somebody orders', async (t) => {
+  await t.test('a planned failover works', async (t) => {
     const app = await createService(t, { redis })
     await login(t, app)
     const old = await sentinel.primary()
@@ -199,12 +199,16 @@ t.test('sentinels and servers with users of the least rights, each their own', a
       const [there, here] = await Promise.all([old.client.keys('*'), next.client.keys('*')])
       return here.some((key) => !there.includes(key))
     })
-    t.match(await old.client.info('replication'), 'role:master', 'only the sentinel can have told it')
+    t.match(
+      await old.client.info('replication'),
+      'role:master',
+      'the old primary does not know yet, so the sentinel reported it'
+    )
     await liveWholeLife(t, app)
   })
 })
 
-t.test('the sentinel that is asked first does not answer', async (t) => {
+t.test('sentinel: the first one does not answer', async (t) => {
   const sentinel = await startSentinel(t, { sentinels: 2 })
   const { name, sentinels } = sentinel
   const [first] = connectToEach(t, sentinel)
@@ -215,14 +219,14 @@ t.test('the sentinel that is asked first does not answer', async (t) => {
   await liveWholeLife(t, app)
 })
 
-t.test('no sentinel names a primary', async (t) => {
+t.test('sentinel: none names a primary', async (t) => {
   const { name, sentinels } = await startSentinel(t)
   for (const [why, redis] of Object.entries({
-    'since there is none': { sentinels: [{ host: '127.0.0.1', port: 1 }], name },
-    'since they do not know the name': { sentinels, name: 'nobody' }
+    'no sentinel is reachable': { sentinels: [{ host: '127.0.0.1', port: 1 }], name },
+    'the sentinels do not know the name': { sentinels, name: 'nobody' }
   })) {
     await t.test(why, async (t) => {
-      // Nobody may wait for the timeout.
+      // The test would hang if a request waited for the timeout.
       const app = await createService(t, { redis, timeout: 3_600_000 })
       for (let request = 1; request <= 3; request++) {
         const response = await post(new Browser(app), '/login')

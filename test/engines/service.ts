@@ -1,4 +1,4 @@
-// An application whose routes are the life of a session, and a browser that lives it.
+// An application with a route for each step of a session, and requests that go through them.
 import type { LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { mergeRules, type RedisSessionOptions } from '../../lib/index.js'
@@ -41,7 +41,7 @@ export function post(browser: Browser, url: string): Promise<LightMyRequestRespo
   return browser.request(url, { method: 'POST' })
 }
 
-/** What a response says went wrong: its status and the code of its error. */
+/** The status of a response and the code of its error. */
 export function failure(response: LightMyRequestResponse): [status: number, code: string | undefined] {
   return [response.statusCode, response.json().code]
 }
@@ -49,11 +49,11 @@ export function failure(response: LightMyRequestResponse): [status: number, code
 export async function login(t: Test, app: TestApp): Promise<Browser> {
   const browser = new Browser(app)
   const response = await post(browser, '/login')
-  t.same(failure(response), [200, undefined], 'a browser logs in')
+  t.same(failure(response), [200, undefined], 'sign-in')
   return browser
 }
 
-/** Sign-in, changes, a new id, sign-out: every command that the store has. */
+/** Sign-in, changes, a new id, sign-out: uses every command of the store. */
 export async function liveWholeLife(t: Test, app: TestApp): Promise<void> {
   const browser = await login(t, app)
   const requests = ['/count', '/touch', '/regenerate', '/count']
@@ -65,7 +65,7 @@ export async function liveWholeLife(t: Test, app: TestApp): Promise<void> {
   t.same(await browser.json('/'), {}, 'the session has ended')
 }
 
-/** An error in place of an answer leaves the browser as it is, and says when to come again if that may help. */
+/** An error response sets no cookie, and has Retry-After if a retry may help. */
 export function isHarmless(
   t: Test,
   response: LightMyRequestResponse,
@@ -77,13 +77,13 @@ export function isHarmless(
   t.equal(sessionCookie(response), undefined, 'no cookie')
 }
 
-/** What sessions do to their keys. */
+/** The commands that sessions need. */
 export const COMMANDS = ['get', 'mget', 'set', 'eval', 'evalsha', 'getrange', 'setrange', 'pexpire', 'del']
 
-/** What a client would like to say or to know as it connects, and the check at the start, and both do without. */
-export const NOT_INSISTED_ON = ['info', 'time', 'client|setinfo', 'client|setname']
+/** Commands that clients and the startup check use if they may. */
+export const OPTIONAL_COMMANDS = ['info', 'time', 'client|setinfo', 'client|setname']
 
-/** The fields of an answer by name, whichever protocol it came by. */
+/** The fields of a reply by name. RESP2 lists names and values; RESP3 has maps. */
 export function fields(entry: unknown): Record<string, unknown> {
   if (!Array.isArray(entry)) return entry as Record<string, unknown>
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-// What a Redis server says when it cannot do its work: each answer becomes an error with a code, and passes.
+// Redis errors of a server that cannot do its work. Each becomes an error with a code, and ends with the state.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
@@ -23,12 +23,12 @@ async function begin(
 const say = async (client: Redis, command: string): Promise<string> =>
   client.call(...(command.split(' ') as [string, ...string[]])).then(String, ({ message }) => message)
 
-/** How many connections the server has seen. */
+/** How many connections the server has accepted so far. */
 async function connections({ client }: RedisServer): Promise<number> {
   return Number(/total_connections_received:(\d+)/.exec(await client.info('stats'))?.[1])
 }
 
-/** Both with the client that the plugin makes and with one that it is given. */
+/** Runs the test with the client of the plugin, and with a client that it is given. */
 function withEachClient(
   name: string,
   args: string[],
@@ -36,12 +36,12 @@ function withEachClient(
 ): void {
   t.test(name, async (t) => {
     const server = await startRedis(t, ...args)
-    await t.test('through a client of its own', (t) => test(t, server, undefined))
+    await t.test('through the client of the plugin', (t) => test(t, server, undefined))
     await t.test('through a client of the application', (t) => test(t, server, server.connect()))
   })
 }
 
-withEachClient('a server whose memory is full (OOM)', [], async (t, server, redis) => {
+withEachClient('OOM: a server whose memory is full', [], async (t, server, redis) => {
   const { app, browser } = await begin(t, server, redis)
   await server.client.config('SET', 'maxmemory', '1')
   isHarmless(t, await post(new Browser(app), '/login'), ...FULL)
@@ -50,13 +50,13 @@ withEachClient('a server whose memory is full (OOM)', [], async (t, server, redi
   t.same(await browser.json('/'), { userId: 1, count: 0 }, 'sessions are still read')
   const other = new Browser(app)
   for (const [name, value] of browser.cookies) other.cookies.set(name, value)
-  t.same(failure(await post(browser, '/logout')), [200, undefined], 'and can be ended')
+  t.same(failure(await post(browser, '/logout')), [200, undefined], 'sessions can still end')
   t.same(await other.json('/'), {})
   await server.client.config('SET', 'maxmemory', '0')
-  t.same(failure(await post(browser, '/login')), [200, undefined], 'room again')
+  t.same(failure(await post(browser, '/login')), [200, undefined], 'writes work again')
 })
 
-withEachClient('a server that evicts sessions (allkeys-lru)', [], async (t, server, redis) => {
+withEachClient('eviction: a server that evicts sessions (allkeys-lru)', [], async (t, server, redis) => {
   const { client } = server
   const { browser } = await begin(t, server, redis)
   const [key = ''] = await client.keys('session:*')
@@ -72,16 +72,16 @@ withEachClient('a server that evicts sessions (allkeys-lru)', [], async (t, serv
   const [, before] = [...browser.cookies][0] ?? []
   await client.config('SET', 'maxmemory', '0')
   t.same(failure(await post(browser, '/login')), [200, undefined])
-  t.not([...browser.cookies][0]?.[1], before, 'who gets another id')
+  t.not([...browser.cookies][0]?.[1], before, 'the visitor gets another id')
   t.same(await browser.json('/'), { userId: 1, count: 0 })
   await client.flushall()
 })
 
-withEachClient('a server that cannot save to its disk (MISCONF)', [], async (t, server, redis) => {
+withEachClient('MISCONF: a server that cannot save to its disk', [], async (t, server, redis) => {
   const { client } = server
   const { app, browser } = await begin(t, server, redis)
   const folder = String(Object.values(await client.config('GET', 'dir')).at(-1))
-  // No file can take the place of a folder that is not empty.
+  // A file cannot replace a folder that is not empty.
   mkdirSync(join(folder, 'dump.rdb', 'taken'), { recursive: true })
   await client.config('SET', 'save', '3600 1000000')
   await client.bgsave()
@@ -90,12 +90,12 @@ withEachClient('a server that cannot save to its disk (MISCONF)', [], async (t, 
   isHarmless(t, await post(browser, '/count'), ...FULL)
   t.same(await browser.json('/'), { userId: 1, count: 0 }, 'sessions are still read')
   await client.config('SET', 'save', '')
-  t.same(failure(await post(browser, '/count')), [200, undefined], 'writes are taken again')
+  t.same(failure(await post(browser, '/count')), [200, undefined], 'writes work again')
 })
 
-// The server loads a real file of its own; a setting of Redis for its own tests makes it take its time over each key.
+// The server loads a real file. A debug setting of Redis slows down each key.
 const SLOW = ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024']
-withEachClient('a server that loads its data (LOADING)', SLOW, async (t, server, redis) => {
+withEachClient('LOADING: a server that loads its data', SLOW, async (t, server, redis) => {
   const { client } = server
   const { app, browser } = await begin(t, server, redis)
   await client.mset(Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, 'x'.repeat(100)])))
@@ -106,10 +106,10 @@ withEachClient('a server that loads its data (LOADING)', SLOW, async (t, server,
   isHarmless(t, await post(new Browser(app), '/login'), ...UNAVAILABLE)
   await client.config('SET', 'key-load-delay', '0')
   t.equal(await reloaded, 'OK')
-  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'the session is there again')
+  t.same(await browser.json('/'), { userId: 1, count: 0 }, 'the session is back')
 })
 
-withEachClient('a server that is busy with a script (BUSY)', [], async (t, server, redis) => {
+withEachClient('BUSY: a server that runs a long script', [], async (t, server, redis) => {
   const { client } = server
   const { app, browser } = await begin(t, server, redis)
   await client.config('SET', 'lua-time-limit', '20')
@@ -125,7 +125,7 @@ withEachClient('a server that is busy with a script (BUSY)', [], async (t, serve
   t.same(await browser.json('/'), { userId: 1, count: 0 })
 })
 
-withEachClient('a server that became a replica (READONLY)', [], async (t, server, redis) => {
+withEachClient('READONLY: a server that became a replica', [], async (t, server, redis) => {
   const primary = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const { app, browser } = await begin(t, server, redis)
   await server.client.replicaof('127.0.0.1', primary.port)
@@ -136,13 +136,13 @@ withEachClient('a server that became a replica (READONLY)', [], async (t, server
   }
   const more = (await connections(server)) - before
   t.ok(more < 10, `${more} connections for 20 requests`)
-  t.same(await browser.json('/'), {}, 'it has the sessions of its primary')
+  t.same(await browser.json('/'), {}, 'the server has the sessions of its primary')
   await server.client.replicaof('NO', 'ONE')
   await until(async () => (await post(browser, '/login')).statusCode === 200)
   t.same(await browser.json('/'), { userId: 1, count: 0 })
 })
 
-withEachClient('a replica that has lost its primary (MASTERDOWN)', [], async (t, server, redis) => {
+withEachClient('MASTERDOWN: a replica that lost its primary', [], async (t, server, redis) => {
   const primary = await startRedis(t)
   const { browser } = await begin(t, server, redis)
   await server.client.config('SET', 'replica-serve-stale-data', 'no')
@@ -155,7 +155,7 @@ withEachClient('a replica that has lost its primary (MASTERDOWN)', [], async (t,
   t.same(await browser.json('/'), { userId: 1, count: 0 })
 })
 
-withEachClient('a key of a session that holds something else (WRONGTYPE)', [], async (t, server, redis) => {
+withEachClient('WRONGTYPE: a session key that holds another type', [], async (t, server, redis) => {
   const { client } = server
   const { browser } = await begin(t, server, redis)
   const [key = ''] = await client.keys('session:*')
@@ -163,6 +163,6 @@ withEachClient('a key of a session that holds something else (WRONGTYPE)', [], a
   await client.rpush(key, 'foreign')
   isHarmless(t, await browser.request('/'), 500, 'FST_SESSION_FOREIGN_KEY')
   isHarmless(t, await post(browser, '/count'), 500, 'FST_SESSION_FOREIGN_KEY')
-  t.same(await client.lrange(key, 0, -1), ['foreign'], 'which is left alone')
+  t.same(await client.lrange(key, 0, -1), ['foreign'], 'the key is unchanged')
   await client.del(key)
 })

@@ -1,5 +1,5 @@
-// A session that is looked at wherever Fastify lets one: in every hook, in log serializers and in error handlers, before
-// the plugin and after it.
+// Reads sessions in every place that Fastify allows: hooks, log serializers and error handlers, before and after the
+// plugin.
 import { once } from 'node:events'
 import { type AddressInfo, connect } from 'node:net'
 import cookie from '@fastify/cookie'
@@ -10,7 +10,7 @@ import { Browser } from '../support/browser.js'
 import { gate } from '../support/gate.js'
 import { HeldStore } from '../support/held-store.js'
 
-/** All ways to look at a session that change nothing. */
+/** All ways to read a session without changing it. */
 function look(session: Session): unknown[] {
   return [
     session.get('name'),
@@ -36,7 +36,7 @@ function look(session: Session): unknown[] {
 
 type Place = (request: FastifyRequest, where: string) => void
 
-/** Adds every hook of a request, each of which does this. */
+/** Adds every request hook, each of which calls `act`. */
 function addEveryHook(app: FastifyInstance, order: string, act: Place): void {
   app.addHook('onRequest', async (request) => act(request, `${order} onRequest`))
   app.addHook('preParsing', async (request) => act(request, `${order} preParsing`))
@@ -50,7 +50,7 @@ function addEveryHook(app: FastifyInstance, order: string, act: Place): void {
   app.addHook('onRequestAbort', async (request) => act(request, `${order} onRequestAbort`))
 }
 
-/** An application in which `act` happens in every hook and serializer. */
+/** An application that calls `act` in every hook and serializer. */
 async function everywhere(t: Test, act: Place, server: FastifyServerOptions = {}) {
   const memory = new MemoryStore()
   const { operations, store } = new HeldStore(memory)
@@ -102,7 +102,7 @@ async function everywhere(t: Test, act: Place, server: FastifyServerOptions = {}
   return { app, lines, operations }
 }
 
-t.test('looking at a session is no error in any hook, serializer or handler', async (t) => {
+t.test('request.session: reading it is no error in any hook, serializer or handler', async (t) => {
   const places = new Set<string>()
   const failures: unknown[] = []
   const { app, lines, operations } = await everywhere(t, (request, where) => {
@@ -123,10 +123,10 @@ t.test('looking at a session is no error in any hook, serializer or handler', as
     }
   }
   await visitAll()
-  t.same(operations, [], 'and creates nothing')
+  t.same(operations, [], 'reading creates nothing')
   await browser.request('/login')
   await visitAll()
-  t.equal(operations.filter((operation) => operation !== 'read').length, 1, 'the one that signs in')
+  t.equal(operations.filter((operation) => operation !== 'read').length, 1, 'only the sign-in writes')
   t.same(failures, [])
   t.notMatch(lines.join(''), /FST_SESSION/)
   const expected = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onError']
@@ -137,42 +137,45 @@ t.test('looking at a session is no error in any hook, serializer or handler', as
   for (const place of ['req', 'res', 'error handler', '404 handler']) t.ok(places.has(place), place)
 })
 
-t.test('before it is loaded it is empty, the same each time, and leaves the response as it is', async (t) => {
-  const seen: unknown[] = []
-  const { app, operations } = await everywhere(t, (request, where) => {
-    if (request.url !== '/') return
-    if (where === 'req') seen.push(request.session)
-    if (where === 'before onRequest') seen.push(look(request.session), request.session)
-  })
-  const browser = new Browser(app)
-  await browser.request('/login')
-  operations.length = 0
-  const response = await browser.request('/')
-  const [atLog, answers, inHook] = seen
-  t.equal(atLog, inHook)
-  t.same(answers, [
-    undefined,
-    undefined,
-    undefined,
-    false,
-    false,
-    {},
-    {},
-    '{}',
-    'Session ',
-    '',
-    '',
-    true,
-    false,
-    false,
-    false,
-    'not loaded',
-    false,
-    false
-  ])
-  t.equal(response.headers.vary, undefined)
-  t.same(operations, ['read'])
-})
+t.test(
+  'before loading: the session is empty, the same object each time, and changes no header',
+  async (t) => {
+    const seen: unknown[] = []
+    const { app, operations } = await everywhere(t, (request, where) => {
+      if (request.url !== '/') return
+      if (where === 'req') seen.push(request.session)
+      if (where === 'before onRequest') seen.push(look(request.session), request.session)
+    })
+    const browser = new Browser(app)
+    await browser.request('/login')
+    operations.length = 0
+    const response = await browser.request('/')
+    const [atLog, answers, inHook] = seen
+    t.equal(atLog, inHook)
+    t.same(answers, [
+      undefined,
+      undefined,
+      undefined,
+      false,
+      false,
+      {},
+      {},
+      '{}',
+      'Session ',
+      '',
+      '',
+      true,
+      false,
+      false,
+      false,
+      'not loaded',
+      false,
+      false
+    ])
+    t.equal(response.headers.vary, undefined)
+    t.same(operations, ['read'])
+  }
+)
 
 const changes: Record<string, (session: Session) => unknown> = {
   set: (session) => session.set('name', 'Eve'),
@@ -191,7 +194,7 @@ const changes: Record<string, (session: Session) => unknown> = {
 }
 
 for (const [name, change] of Object.entries(changes)) {
-  t.test(`before it is loaded ${name} is an error of the request, with and without await`, async (t) => {
+  t.test(`before loading: ${name} is an error of the request, awaited or not`, async (t) => {
     const memory = new MemoryStore()
     const app = Fastify()
     t.teardown(async () => {
@@ -223,26 +226,23 @@ for (const [name, change] of Object.entries(changes)) {
   })
 }
 
-t.test(
-  'before it is loaded a callback is refused, and the hook that passed it on gets the error',
-  async (t) => {
-    const memory = new MemoryStore()
-    const app = Fastify()
-    t.teardown(async () => {
-      await app.close()
-      memory.close()
-    })
-    await app.register(cookie)
-    app.addHook('onRequest', (request, _reply, done) => {
-      Reflect.apply(request.session.save, request.session, ['more', done])
-    })
-    await app.register(redisSession, { store: memory })
-    app.get('/', async () => ({}))
-    t.match(await new Browser(app).json('/'), { statusCode: 500, code: 'FST_SESSION_CALLBACK' })
-  }
-)
+t.test('before loading: a callback is refused, and the hook that passed it gets the error', async (t) => {
+  const memory = new MemoryStore()
+  const app = Fastify()
+  t.teardown(async () => {
+    await app.close()
+    memory.close()
+  })
+  await app.register(cookie)
+  app.addHook('onRequest', (request, _reply, done) => {
+    Reflect.apply(request.session.save, request.session, ['more', done])
+  })
+  await app.register(redisSession, { store: memory })
+  app.get('/', async () => ({}))
+  t.match(await new Browser(app).json('/'), { statusCode: 500, code: 'FST_SESSION_CALLBACK' })
+})
 
-t.test('a log line about a session that cannot be decoded leaves the process alone', async (t) => {
+t.test('log serializers: reading a session that cannot be decoded does not end the process', async (t) => {
   const memory = new MemoryStore()
   t.teardown(() => memory.close())
   const store = {
@@ -262,7 +262,7 @@ t.test('a log line about a session that cannot be decoded leaves the process alo
   await app.register(redisSession, { store, onUndecodable: 'error' })
   app.get('/', async () => ({}))
   app.get('/look', async ({ session }) => ({ name: session.name }))
-  // A real connection: an injected request would hide what is thrown after the response.
+  // A real connection, since an injected request would hide an exception after the response.
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   const headers = { cookie: `__Host-session=${'A'.repeat(43)}` }
   for (const [path, status] of [
@@ -278,18 +278,18 @@ t.test('a log line about a session that cannot be decoded leaves the process alo
   t.equal(
     lines.filter((line) => line.includes('"type":"undecodable"')).length,
     2,
-    'said once for each request'
+    'reported once per request'
   )
 })
 
-t.test('a key is deleted, though there is none, before it is loaded', async (t) => {
+t.test('before loading: delete() of a missing key returns false', async (t) => {
   const { app } = await everywhere(t, (request, where) => {
     if (where === 'before onRequest') t.equal(request.session.delete('name'), false)
   })
   t.equal((await new Browser(app).request('/')).statusCode, 200)
 })
 
-t.test('when the client goes away, and when its connection is idle too long', async (t) => {
+t.test('onTimeout and onRequestAbort: the session can be read there', async (t) => {
   const places = new Map<string, unknown>()
   const { app } = await everywhere(t, ({ session }, where) => void places.set(where, look(session)), {
     connectionTimeout: 200

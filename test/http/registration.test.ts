@@ -1,4 +1,4 @@
-// Where sessions are to be had: which routes, which property, which application.
+// Registration of the plugin: which routes, which property, which application have sessions.
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -25,7 +25,7 @@ function addRoutes(app: FastifyInstance): void {
   app.get('/data', async ({ session }) => session.data())
 }
 
-/** An application with cookies and without sessions. */
+/** An application with cookies but without sessions. */
 async function createBareApp(t: Test): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -33,14 +33,14 @@ async function createBareApp(t: Test): Promise<FastifyInstance> {
   return app
 }
 
-/** Options for sessions in memory, with what else is given. */
+/** The options given, with sessions in memory. */
 function inMemory(t: Test, options: RedisSessionOptions = {}): RedisSessionOptions {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   return { store, ...options }
 }
 
-t.test('a route with session: false', async (t) => {
+t.test('config.session: false gives the route no session', async (t) => {
   const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url, touchAfter: 0 })
   addRoutes(app)
@@ -77,10 +77,10 @@ t.test('a route with session: false', async (t) => {
     t.equal(sessionCookie(response), undefined)
   }
   t.same(await redis.commands(), {})
-  t.same(await browser.json('/data'), { name: 'Ada' }, 'other routes have it as before')
+  t.same(await browser.json('/data'), { name: 'Ada' }, 'other routes keep the session')
 })
 
-t.test('a route with { touch: false } does not keep a session alive', async (t) => {
+t.test('config.session: { touch: false } does not extend the session', async (t) => {
   const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url, touchAfter: 0 })
   addRoutes(app)
@@ -97,11 +97,11 @@ t.test('a route with { touch: false } does not keep a session alive', async (t) 
   t.same(await browser.json('/poll'), { name: 'Ada' })
   t.same(await redis.commands(), { get: 1 })
   await browser.request('/data')
-  t.match(await redis.commands(), { pexpire: 1 }, 'where another route does')
+  t.match(await redis.commands(), { pexpire: 1 }, 'another route extends it')
   await browser.request('/poll/touch')
-  t.match(await redis.commands(), { pexpire: 1 }, 'unless it asks for it')
+  t.match(await redis.commands(), { pexpire: 1 }, 'touch() extends it')
 
-  // What it changes is stored, and the session is due when it was due before.
+  // Its change is stored, but the next touch is due when it was due before.
   const [key = ''] = await redis.client.keys('*')
   await redis.client.pexpire(key, 1_000_000)
   const touchedAt = (await redis.client.getBuffer(key))?.subarray(22, 28)
@@ -110,7 +110,7 @@ t.test('a route with { touch: false } does not keep a session alive', async (t) 
   t.same(await browser.json('/data'), { name: 'Ada', count: 1 })
 })
 
-t.test('a registration below a prefix', async (t) => {
+t.test('register() under a prefix: only routes below it have sessions', async (t) => {
   const redis = await startRedis(t)
   const app = await createBareApp(t)
   app.get('/outside', async (request) => ({ has: 'session' in request, value: request.session ?? null }))
@@ -126,11 +126,11 @@ t.test('a registration below a prefix', async (t) => {
   await redis.commands()
   t.same(await browser.json('/area/data'), { name: 'Ada' })
   await redis.commands()
-  t.same(await browser.json('/outside'), { has: false, value: null }, 'gives no session to what is outside')
+  t.same(await browser.json('/outside'), { has: false, value: null }, 'no session outside the prefix')
   t.same(await redis.commands(), {})
 })
 
-t.test('two kinds of sessions live side by side in one application', async (t) => {
+t.test('decorator: two kinds of sessions work side by side in one application', async (t) => {
   const redis = await startRedis(t)
   const app = await createBareApp(t)
   await app.register(redisSession, { redis: redis.url })
@@ -156,13 +156,17 @@ t.test('two kinds of sessions live side by side in one application', async (t) =
   const swapped = new Browser(app)
   swapped.cookies.set('__Host-admin', browser.cookies.get('__Host-session') ?? '')
   swapped.cookies.set('__Host-session', browser.cookies.get('__Host-admin') ?? '')
-  t.same(await swapped.json('/both'), { admin: {}, session: {} }, 'and the id of one is none of the other')
+  t.same(
+    await swapped.json('/both'),
+    { admin: {}, session: {} },
+    'an id of one kind is not accepted by the other'
+  )
 
   await browser.request('/sign-out')
   t.same(await browser.json('/both'), { admin: {}, session: { name: 'Ada' } })
 })
 
-t.test('two kinds set both their cookies in one response', async (t) => {
+t.test('decorator: two kinds set both their cookies in one response', async (t) => {
   const app = await createBareApp(t)
   await app.register(redisSession, inMemory(t))
   await app.register(redisSession, inMemory(t, { decorator: 'admin' }))
@@ -176,7 +180,7 @@ t.test('two kinds set both their cookies in one response', async (t) => {
   t.equal(response.headers.vary, 'Cookie')
 })
 
-t.test('two applications in one process share nothing', async (t) => {
+t.test('register(): two applications in one process share nothing', async (t) => {
   const apps = await Promise.all([createApp(t, inMemory(t)), createApp(t, inMemory(t))])
   for (const app of apps) addRoutes(app)
   const [one, other] = apps
@@ -189,7 +193,7 @@ t.test('two applications in one process share nothing', async (t) => {
   t.same(await browser.json('/data'), { name: 'Ada' })
 })
 
-t.test('two areas of one application may each have sessions of their own', async (t) => {
+t.test('register(): two areas of one application may have separate sessions', async (t) => {
   const app = await createBareApp(t)
   for (const area of ['one', 'other']) {
     await app.register(
@@ -207,7 +211,7 @@ t.test('two areas of one application may each have sessions of their own', async
   t.same(await browser.json('/other/data'), {})
 })
 
-t.test('registrations that overlap are refused by name, wherever they are', async (t) => {
+t.test('register(): overlapping registrations are refused by name, in any scope', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const name = /cookie\.name: \S+ belongs to another registration: set decorator or cookie\.name/
@@ -227,35 +231,38 @@ t.test('registrations that overlap are refused by name, wherever they are', asyn
     const error = { code: 'FST_SESSION_OPTION', message }
     const app = await createBareApp(t)
     await app.register(redisSession, { store })
-    await t.rejects(async () => app.register(redisSession, options), error, 'one after the other')
+    await t.rejects(async () => app.register(redisSession, options), error, 'in the same scope')
     const outer = await createBareApp(t)
     await outer.register(redisSession, { store })
-    await t.rejects(async () => inArea(outer, options), error, 'one below the other')
+    await t.rejects(async () => inArea(outer, options), error, 'in a nested scope')
     const beside = await createBareApp(t)
     await inArea(beside, { store })
-    await t.rejects(async () => inArea(beside, options), error, 'one beside the other')
+    await t.rejects(async () => inArea(beside, options), error, 'in a sibling scope')
   }
 })
 
-t.test('one name with another path or domain is refused, since the browser sends both cookies', async (t) => {
-  for (const cookie of [{ path: '/area' }, { domain: 'example.com' }]) {
-    const app = await createBareApp(t)
-    await app.register(redisSession, inMemory(t, { cookie: { name: 'session' } }))
-    const other = inMemory(t, { decorator: 'admin', cookie: { name: 'session', ...cookie } })
-    await t.rejects(async () => app.register(redisSession, other), {
-      message: /cookie\.name: session belongs/
-    })
+t.test(
+  'cookie.name: equal names with another path or domain are refused, since browsers send both',
+  async (t) => {
+    for (const cookie of [{ path: '/area' }, { domain: 'example.com' }]) {
+      const app = await createBareApp(t)
+      await app.register(redisSession, inMemory(t, { cookie: { name: 'session' } }))
+      const other = inMemory(t, { decorator: 'admin', cookie: { name: 'session', ...cookie } })
+      await t.rejects(async () => app.register(redisSession, other), {
+        message: /cookie\.name: session belongs/
+      })
+    }
   }
-})
+)
 
-t.test('without @fastify/cookie it says what is missing', async (t) => {
+t.test('register(): without @fastify/cookie the error names it', async (t) => {
   const app = Fastify()
   await t.rejects(async () => app.register(redisSession, inMemory(t)), {
     message: /'@fastify\/cookie' of plugin 'fastify-ioredis-session' is not registered/
   })
 })
 
-t.test('a name that is taken is refused', async (t) => {
+t.test('decorator: a name that is taken is refused', async (t) => {
   for (const decorator of ['taken', 'body']) {
     const app = await createBareApp(t)
     app.decorateRequest('taken')
@@ -265,40 +272,43 @@ t.test('a name that is taken is refused', async (t) => {
   }
 })
 
-t.test('config.session of a route is checked at registration, by name and route', async (t) => {
-  const app = await createBareApp(t)
-  await app.register(redisSession, inMemory(t))
-  const wrong: [unknown, string][] = [
-    [true, 'option config.session: must be false or an object (route GET /poll)'],
-    [null, 'option config.session: must be false or an object (route GET /poll)'],
-    [{ tuch: false }, 'option config.session.tuch: is not one of touch, onUnavailable (route GET /poll)'],
-    [
-      { constructor: 1 },
-      'option config.session.constructor: is not one of touch, onUnavailable (route GET /poll)'
-    ],
-    [{ touch: 'no' }, 'option config.session.touch: must be true or false (route GET /poll)'],
-    [
-      { onUnavailable: 'empty' },
-      "option config.session.onUnavailable: must be 'error' or 'anonymous' (route GET /poll)"
+t.test(
+  'config.session: checked when the route is registered, with option and route in the message',
+  async (t) => {
+    const app = await createBareApp(t)
+    await app.register(redisSession, inMemory(t))
+    const wrong: [unknown, string][] = [
+      [true, 'option config.session: must be false or an object (route GET /poll)'],
+      [null, 'option config.session: must be false or an object (route GET /poll)'],
+      [{ tuch: false }, 'option config.session.tuch: is not one of touch, onUnavailable (route GET /poll)'],
+      [
+        { constructor: 1 },
+        'option config.session.constructor: is not one of touch, onUnavailable (route GET /poll)'
+      ],
+      [{ touch: 'no' }, 'option config.session.touch: must be true or false (route GET /poll)'],
+      [
+        { onUnavailable: 'empty' },
+        "option config.session.onUnavailable: must be 'error' or 'anonymous' (route GET /poll)"
+      ]
     ]
-  ]
-  for (const [session, message] of wrong) {
-    const config = { session: session as false }
-    t.throws(() => app.get('/poll', { config }, async () => ({})), { code: 'FST_SESSION_OPTION', message })
-  }
-  t.throws(
-    () => app.route({ method: ['PUT', 'POST'], url: '/', config: { session: 0 as never }, handler() {} }),
-    {
-      message: 'must be false or an object (route PUT, POST /)'
+    for (const [session, message] of wrong) {
+      const config = { session: session as false }
+      t.throws(() => app.get('/poll', { config }, async () => ({})), { code: 'FST_SESSION_OPTION', message })
     }
-  )
-  for (const [index, session] of [undefined, false, {}, { touch: true }, { touch: undefined }].entries()) {
-    app.get(`/${index}`, { config: { session: session as false } }, async () => ({}))
+    t.throws(
+      () => app.route({ method: ['PUT', 'POST'], url: '/', config: { session: 0 as never }, handler() {} }),
+      {
+        message: 'must be false or an object (route PUT, POST /)'
+      }
+    )
+    for (const [index, session] of [undefined, false, {}, { touch: true }, { touch: undefined }].entries()) {
+      app.get(`/${index}`, { config: { session: session as false } }, async () => ({}))
+    }
+    t.equal((await app.inject('/1')).statusCode, 200)
   }
-  t.equal((await app.inject('/1')).statusCode, 200)
-})
+)
 
-t.test('what autoload and fastify-cli pass to every plugin does no harm', async (t) => {
+t.test('options: what autoload and fastify-cli pass to every plugin is harmless', async (t) => {
   const redis = await startRedis(t)
   const foreign = { prefix: '/area', skipOverride: true, logLevel: 'info', logSerializers: {} }
   const app = await createApp(t, { redis: redis.url, ...foreign })
@@ -315,7 +325,7 @@ t.test('what autoload and fastify-cli pass to every plugin does no harm', async 
   }
 })
 
-t.test('a request refused before the session is loaded is answered as ever', async (t) => {
+t.test('onRequest: a request that an earlier hook refuses is answered as usual', async (t) => {
   const app = await createBareApp(t)
   app.addHook('onRequest', async () => {
     throw Object.assign(new Error('closed'), { statusCode: 403 })
@@ -325,7 +335,7 @@ t.test('a request refused before the session is loaded is answered as ever', asy
   t.equal((await new Browser(app).request('/')).statusCode, 403)
 })
 
-t.test('both exports are the plugin', async (t) => {
+t.test('exports: the default and the named export are the plugin', async (t) => {
   const { default: byDefault, redisSession: byName } = await import('../../lib/index.js')
   t.equal(byDefault, byName)
   const app = await createBareApp(t)

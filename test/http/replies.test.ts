@@ -1,4 +1,4 @@
-// Every way in which a Fastify application answers, and what becomes of the session in it.
+// Every way in which a Fastify application replies, and what happens to the session.
 import { once } from 'node:events'
 import { type OutgoingHttpHeaders, request } from 'node:http'
 import http2 from 'node:http2'
@@ -51,8 +51,8 @@ async function listen(app: FastifyInstance): Promise<string> {
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 }
 
-t.test('a hijacked reply', async (t) => {
-  t.test('carries the cookie of a session that was saved before', async (t) => {
+t.test('hijacked reply', async (t) => {
+  t.test('has the cookie of a session that was saved before', async (t) => {
     const service = await createService(t)
     service.app.get('/hijack', async ({ session }, reply) => {
       session.name = 'Ada'
@@ -69,7 +69,7 @@ t.test('a hijacked reply', async (t) => {
     t.same(events(service, 'unsaved'), [])
   })
 
-  t.test('without save() loses the changes, and the log says so', async (t) => {
+  t.test('loses changes without save(), and the log says so', async (t) => {
     const service = await createService(t)
     service.app.get('/hijack', ({ session }, reply) => {
       session.name = 'Ada'
@@ -82,7 +82,7 @@ t.test('a hijacked reply', async (t) => {
     t.equal(await service.redis.client.dbsize(), 0)
   })
 
-  t.test('with changes that cannot be stored does not end the process', async (t) => {
+  t.test('does not end the process if its changes cannot be encoded', async (t) => {
     const service = await createService(t)
     service.app.get('/hijack', ({ session }, reply) => {
       session.set('anything', 10n)
@@ -95,7 +95,7 @@ t.test('a hijacked reply', async (t) => {
     t.same(await service.browser.json('/data'), { name: 'Ada' })
   })
 
-  t.test('saves a known session after its headers are gone, and no new one', async (t) => {
+  t.test('saves an existing session after its headers were sent, but no new one', async (t) => {
     const service = await createService(t)
     service.app.get('/hijack', async ({ session }, reply) => {
       reply.hijack()
@@ -116,8 +116,8 @@ t.test('a hijacked reply', async (t) => {
   })
 })
 
-t.test('a streamed reply', async (t) => {
-  t.test('begins when the session is stored', async (t) => {
+t.test('streamed reply', async (t) => {
+  t.test('starts after the session is stored', async (t) => {
     const service = await createService(t)
     let stored = 0
     service.app.get('/stream', async ({ session }, reply) => {
@@ -134,7 +134,7 @@ t.test('a streamed reply', async (t) => {
     t.ok(sessionCookie(response))
   })
 
-  t.test('may save what changes while it runs', async (t) => {
+  t.test('may call save() for changes while it runs', async (t) => {
     const service = await createService(t)
     service.app.get('/stream', async ({ session }, reply) => {
       async function* chunks(): AsyncGenerator<string> {
@@ -151,7 +151,7 @@ t.test('a streamed reply', async (t) => {
     t.same(events(service, 'unsaved'), [])
   })
 
-  t.test('says in the log what it changed and did not save', async (t) => {
+  t.test('logs changes that it did not save', async (t) => {
     const service = await createService(t)
     service.app.get('/stream', async ({ session }, reply) => {
       async function* chunks(): AsyncGenerator<string> {
@@ -166,7 +166,7 @@ t.test('a streamed reply', async (t) => {
     t.same(await service.browser.json('/data'), { name: 'Ada' })
   })
 
-  t.test('may be a Response of fetch, its own cookies beside ours', async (t) => {
+  t.test('a fetch Response keeps its own cookies beside ours', async (t) => {
     const service = await createService(t)
     service.app.get('/response', async ({ session }) => {
       session.name = 'Ada'
@@ -179,7 +179,7 @@ t.test('a streamed reply', async (t) => {
   })
 })
 
-t.test('a reply that is sent twice', async (t) => {
+t.test('reply sent twice', async (t) => {
   const ways: Record<string, (app: FastifyInstance) => void> = {
     'by an async handler that does not return it': (app) => {
       app.get('/', async ({ session }, reply) => {
@@ -217,12 +217,12 @@ t.test('a reply that is sent twice', async (t) => {
       const [cookie = ''] = response.headers.getSetCookie()
       t.match(cookie, /^__Host-session=/)
       const next = await fetch(`${address}/data`, { headers: { cookie: cookie.split(';', 1)[0] ?? '' } })
-      t.same(await next.json(), { name: 'Ada' }, 'and the session is stored')
-      t.equal((await browser.request('/data')).statusCode, 200, 'and the process lives')
+      t.same(await next.json(), { name: 'Ada' }, 'the session is stored')
+      t.equal((await browser.request('/data')).statusCode, 200, 'the process is alive')
     })
   }
 
-  t.test('with an error the second time keeps the session of the first', async (t) => {
+  t.test('an error after the first reply keeps its session', async (t) => {
     const service = await createService(t)
     service.app.get('/', async ({ session }, reply) => {
       session.name = 'Ada'
@@ -236,7 +236,7 @@ t.test('a reply that is sent twice', async (t) => {
   })
 })
 
-t.test('app.inject() takes the cookie that an earlier response set', async (t) => {
+t.test('app.inject(): accepts the cookie that an earlier response set', async (t) => {
   const { app } = await createService(t)
   const { cookies } = await app.inject('/login')
   const [cookie] = cookies
@@ -245,7 +245,7 @@ t.test('app.inject() takes the cookie that an earlier response set', async (t) =
   t.same(response.json(), { name: 'Ada' })
 })
 
-t.test('a redirect arrives when the session is stored', async (t) => {
+t.test('redirect: sent after the session is stored', async (t) => {
   const { app, browser } = await createService(t)
   app.get('/redirect', async ({ session }, reply) => {
     session.count = 1
@@ -282,7 +282,7 @@ t.test('HTTP/2', async (t) => {
   t.same(
     (await get('/data', ['other=1', pair, 'more=2'])).body,
     { name: 'Ada' },
-    'cookies in fields of their own'
+    'cookies in separate fields'
   )
   t.same((await get('/hijack', [pair])).body, {})
   t.same((await get('/data', [pair])).body, { name: 'Ada', count: 1 })
@@ -290,8 +290,8 @@ t.test('HTTP/2', async (t) => {
   t.equal(await redis.client.dbsize(), 0)
 })
 
-t.test('HEAD', async (t) => {
-  t.test('of a GET route is a request like any other', async (t) => {
+t.test('HEAD request', async (t) => {
+  t.test('of a GET route is handled like GET', async (t) => {
     const { browser } = await createService(t)
     const response = await browser.request('/login', { method: 'HEAD' })
     t.equal(response.body, '')
@@ -299,7 +299,7 @@ t.test('HEAD', async (t) => {
     t.same(await browser.json('/data'), { name: 'Ada' })
   })
 
-  t.test('of a route of its own', async (t) => {
+  t.test('of a HEAD route stores its changes', async (t) => {
     const { app, browser } = await createService(t)
     app.head('/own', async ({ session }, reply) => {
       session.count = 1
@@ -310,8 +310,8 @@ t.test('HEAD', async (t) => {
   })
 })
 
-t.test('a page that is not found', async (t) => {
-  t.test('has a session, and keeps what is set in it', async (t) => {
+t.test('not found', async (t) => {
+  t.test('the handler has a session, and its changes are stored', async (t) => {
     const { app, browser } = await createService(t)
     app.setNotFoundHandler(async ({ session }, reply) => {
       session.count = (session.count ?? 0) + 1
@@ -324,7 +324,7 @@ t.test('a page that is not found', async (t) => {
     t.same(await browser.json('/data'), { name: 'Ada', count: 1 })
   })
 
-  t.test('by reply.callNotFound() too', async (t) => {
+  t.test('reply.callNotFound() stores changes too', async (t) => {
     const { app, browser } = await createService(t)
     app.get('/hidden', ({ session }, reply) => {
       session.count = 1
@@ -335,7 +335,7 @@ t.test('a page that is not found', async (t) => {
   })
 })
 
-t.test('an error', async (t) => {
+t.test('error handling', async (t) => {
   async function createFailing(t: Test, options: Options = {}): Promise<Service> {
     const service = await createService(t, options)
     service.app.setErrorHandler(async (error: Error & { statusCode?: number }, { session }, reply) => {
@@ -349,14 +349,14 @@ t.test('an error', async (t) => {
     return service
   }
 
-  t.test('of the client commits, with what the error handler did', async (t) => {
+  t.test('4xx: commits, including changes of the error handler', async (t) => {
     const { browser } = await createFailing(t)
     const response = await browser.request('/fail/422')
     t.same([response.statusCode, response.json()], [422, { count: 1 }])
     t.same(await browser.json('/data'), { count: 1, name: 'seen: failed' })
   })
 
-  t.test('of the server discards, also what the error handler did', async (t) => {
+  t.test('5xx: discards, including changes of the error handler', async (t) => {
     const service = await createFailing(t)
     const { browser, redis } = service
     const response = await browser.request('/fail/500')
@@ -371,17 +371,17 @@ t.test('an error', async (t) => {
     t.same(
       reasons,
       [`the response has status 500; ${cure}`, `the response has status 503; ${cure}`],
-      'and says so'
+      'the log says so'
     )
   })
 
-  t.test('of the server commits where saveOn5xx says so', async (t) => {
+  t.test('saveOn5xx: true commits on 5xx', async (t) => {
     const { browser } = await createFailing(t, { saveOn5xx: true })
     t.equal((await browser.request('/fail/500')).statusCode, 500)
     t.same(await browser.json('/data'), { count: 1, name: 'seen: failed' })
   })
 
-  t.test('in a hook after ours discards', async (t) => {
+  t.test('an error in a later hook discards', async (t) => {
     const service = await createService(t)
     const { app, browser, redis } = service
     for (const hook of HOOKS) {
@@ -403,7 +403,7 @@ t.test('an error', async (t) => {
     t.equal(await redis.client.dbsize(), 0)
   })
 
-  t.test('in serializing the reply discards', async (t) => {
+  t.test('an error in serialization of the reply discards', async (t) => {
     const { app, browser, redis } = await createService(t)
     app.get('/cyclic', async ({ session }) => {
       session.count = 1
@@ -415,7 +415,7 @@ t.test('an error', async (t) => {
     t.equal(await redis.client.dbsize(), 0)
   })
 
-  t.test('in an onSend hook after the commit keeps the cookie of what was stored', async (t) => {
+  t.test('an error in onSend after the commit keeps the cookie of the stored session', async (t) => {
     const { app, browser, redis } = await createService(t)
     app.get(
       '/late',
@@ -435,7 +435,7 @@ t.test('an error', async (t) => {
     t.same(await browser.json('/data'), { count: 1 })
   })
 
-  t.test('of the session itself is told once, and sets no cookie', async (t) => {
+  t.test('an error of the session itself is reported once and sets no cookie', async (t) => {
     const service = await createService(t, { maxRecordBytes: 200 })
     const { app, browser, redis } = service
     app.get('/large', async ({ session }) => {
@@ -449,12 +449,12 @@ t.test('an error', async (t) => {
     await browser.request('/login')
     t.match((await browser.request('/large')).json(), { statusCode: 500, code: 'FST_SESSION_TOO_LARGE' })
     t.same(await browser.json('/data'), { name: 'Ada' })
-    t.same(events(service, 'unsaved'), [], 'the error has said it')
+    t.same(events(service, 'unsaved'), [], 'the error is the report')
   })
 })
 
-t.test('a client that goes away during a request', async (t) => {
-  t.test('leaves a session that is changed as the request finishes', async (t) => {
+t.test('client disconnects', async (t) => {
+  t.test('the changes of its request are still stored', async (t) => {
     const service = await createService(t)
     const { app, browser } = service
     const [started, gone] = [gate(), gate()]
@@ -477,7 +477,7 @@ t.test('a client that goes away during a request', async (t) => {
     t.same(events(service, 'unsaved'), [])
   })
 
-  t.test('with changes that cannot be stored does not end the process', async (t) => {
+  t.test('changes that cannot be stored do not end the process', async (t) => {
     const service = await createService(t, { maxRecordBytes: 200 })
     const { app, browser } = service
     const [started, gone] = [gate(), gate()]
@@ -501,8 +501,8 @@ t.test('a client that goes away during a request', async (t) => {
   })
 })
 
-t.test('an onSend hook of the application', async (t) => {
-  t.test('that runs before ours may still change the session', async (t) => {
+t.test('onSend hooks of the application', async (t) => {
+  t.test('before ours: may still change the session', async (t) => {
     const redis = await startRedis(t)
     const app = Fastify()
     t.teardown(() => app.close())
@@ -518,7 +518,7 @@ t.test('an onSend hook of the application', async (t) => {
     t.same(await browser.json('/data'), { count: 1 })
   })
 
-  t.test('that runs after ours comes too late, and the log says so', async (t) => {
+  t.test('after ours: changes come too late, and the log says so', async (t) => {
     const service = await createService(t)
     const { app, browser } = service
     app.get(
@@ -537,7 +537,7 @@ t.test('an onSend hook of the application', async (t) => {
     t.same(await browser.json('/data'), { name: 'Ada' })
   })
 
-  t.test('that runs after ours may save()', async (t) => {
+  t.test('after ours: may call save()', async (t) => {
     const service = await createService(t)
     const { app, browser } = service
     app.get(
@@ -550,14 +550,14 @@ t.test('an onSend hook of the application', async (t) => {
       },
       async () => ({})
     )
-    t.ok(sessionCookie(await browser.request('/count')), 'a new session too')
+    t.ok(sessionCookie(await browser.request('/count')), 'even for a new session')
     t.same(await browser.json('/data'), { count: 1 })
     t.same(events(service, 'unsaved'), [])
   })
 })
 
-t.test('headers of the application', async (t) => {
-  t.test('its cookies stay beside the session cookie', async (t) => {
+t.test('response headers', async (t) => {
+  t.test('Set-Cookie: cookies of the application stay beside ours', async (t) => {
     const { app, browser } = await createService(t)
     app.get('/cookies', async ({ session }, reply) => {
       reply.header('set-cookie', 'one=1')
@@ -582,7 +582,7 @@ t.test('headers of the application', async (t) => {
     t.equal([response.headers['set-cookie']].flat().length, 7, 'each once')
   })
 
-  t.test('its list of cookies is not ours to change', async (t) => {
+  t.test('Set-Cookie: the list of the application is not modified', async (t) => {
     const { app, browser } = await createService(t)
     const cookies = ['one=1', 'two=2']
     app.get('/cookies', async ({ session }, reply) => {
@@ -594,7 +594,7 @@ t.test('headers of the application', async (t) => {
     t.same(cookies, ['one=1', 'two=2'])
   })
 
-  t.test('a session changed, saved and ended in one request leaves one cookie', async (t) => {
+  t.test('Set-Cookie: several commits in one request leave one cookie', async (t) => {
     const { app, browser, redis } = await createService(t)
     app.get('/all', async ({ session }) => {
       session.name = 'Ada'
@@ -609,10 +609,10 @@ t.test('headers of the application', async (t) => {
     t.same(await browser.json('/data'), { name: 'Ada', count: 1 })
     await browser.request('/logout')
     t.equal(browser.cookies.size, 0)
-    t.ok((await redis.client.dbsize()) <= 1, 'but for the mark of the old id')
+    t.ok((await redis.client.dbsize()) <= 1, 'at most the tombstone of the old id')
   })
 
-  t.test('its Cache-Control stays, and no-store is set where it says nothing', async (t) => {
+  t.test('Cache-Control: that of the application stays; no-store is the default with a cookie', async (t) => {
     const { app, browser } = await createService(t)
     app.get('/private', async ({ session }, reply) => {
       reply.header('cache-control', 'private, max-age=5')
@@ -621,10 +621,10 @@ t.test('headers of the application', async (t) => {
     })
     t.equal((await browser.request('/private')).headers['cache-control'], 'private, max-age=5')
     t.equal((await new Browser(app).request('/login')).headers['cache-control'], 'no-store')
-    t.equal((await browser.request('/data')).headers['cache-control'], undefined, 'nor without a cookie')
+    t.equal((await browser.request('/data')).headers['cache-control'], undefined, 'none without a cookie')
   })
 
-  t.test('its Vary stays, Cookie beside it where the session was looked at', async (t) => {
+  t.test('Vary: that of the application stays; Cookie is added if the session was read', async (t) => {
     const { app, browser } = await createService(t)
     const varies = {
       none: undefined,
@@ -649,7 +649,7 @@ t.test('headers of the application', async (t) => {
     t.equal(await vary('/public'), undefined)
   })
 
-  t.test('a list of Vary fields stays too', async (t) => {
+  t.test('Vary: a list of fields stays too', async (t) => {
     const { app, browser } = await createService(t)
     app.get('/vary', async ({ session }, reply) => {
       reply.header('vary', ['Origin', 'Accept'])

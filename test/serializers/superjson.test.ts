@@ -9,7 +9,7 @@ testSerializer(t, serializers.superjson, {
   error: ['a key `__proto__`', 'a key `constructor`', '10,000 lists within each other']
 })
 
-t.test('superjson: binary data of every type comes back as that type', async (t) => {
+t.test('superjson: binary data of every type keeps its type', async (t) => {
   const bytes = Buffer.from('0010203040506070f0e0d0c0b0a09080', 'hex')
   const whole = Uint8Array.from(bytes).buffer
   const numbers = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
@@ -25,7 +25,7 @@ t.test('superjson: binary data of every type comes back as that type', async (t)
   t.same(types(back), types(data))
 })
 
-t.test('superjson: what is shared within binary data, errors and keys with dots stays shared', async (t) => {
+t.test('superjson: shared objects in binary data, errors and keys with dots stay shared', async (t) => {
   const cause = { id: 1 }
   const data = {
     'a.b': { '\\.': cause },
@@ -41,7 +41,7 @@ t.test('superjson: what is shared within binary data, errors and keys with dots 
   t.equal((back.again as { self: unknown }).self, back)
 })
 
-t.test('superjson: a path leads to what is there by its one name, and a value has one type', async (t) => {
+t.test('superjson: a path must be canonical and a value has one type', async (t) => {
   const json = { a: { b: [[1], [2]] }, n: 5, 'x.y': { z: 1 } }
   const read = (meta: object): Dictionary =>
     serializers.superjson.decode(Buffer.from(JSON.stringify({ json, meta: { ...meta, v: 1 } })))

@@ -1,4 +1,4 @@
-// Reads, updates and touches of parallel requests share a command, and nothing else.
+// Reads, updates and touches of parallel requests share commands, but no data.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHash } from 'node:crypto'
 import cookie from '@fastify/cookie'
@@ -29,7 +29,7 @@ async function openStore(t: Test): Promise<[RedisStore, RedisServer]> {
   return [store, redis]
 }
 
-t.test('reads of one turn are one command, and each has its own record', async (t) => {
+t.test('read(): parallel reads are one command, and each gets its own record', async (t) => {
   const [store, redis] = await openStore(t)
   const payloads = Array.from({ length: 20 }, (_, index) => `payload ${index}`)
   const keys = await stored(store, payloads)
@@ -40,10 +40,13 @@ t.test('reads of one turn are one command, and each has its own record', async (
     t.ok(record?.equals(recordOf(1, payloads[index % keys.length] ?? '')))
   }
   records[0]?.fill(0)
-  t.ok(records[20]?.equals(recordOf(1, 'payload 0')), 'what one reader does to it is not seen by another')
+  t.ok(
+    records[20]?.equals(recordOf(1, 'payload 0')),
+    'changing the result of one read does not affect another'
+  )
 })
 
-t.test('what is missing is asked for again alone, since it may be there and be no string', async (t) => {
+t.test('read(): a key that MGET does not find is read alone, since it may hold another type', async (t) => {
   const [store, redis] = await openStore(t)
   const [present = ''] = await stored(store, ['present'])
   const foreign = newKey()
@@ -60,7 +63,7 @@ t.test('what is missing is asked for again alone, since it may be there and be n
   t.match(await redis.commands(), { mget: 1, get: 2 })
 })
 
-t.test('a user who may GET and not MGET reads one by one', async (t) => {
+t.test('read(): without the right to MGET, keys are read one by one', async (t) => {
   const [, redis] = await openStore(t)
   const rights = ['~*', '-@all', '+get', '+set', '+info', '+select', '+hello', '+client']
   await redis.client.call('ACL', 'SETUSER', 'reader', 'reset', 'on', '>pw', ...rights)
@@ -78,7 +81,7 @@ t.test('a user who may GET and not MGET reads one by one', async (t) => {
   t.equal(Number(denied[0]?.[1]), 1, 'MGET is tried once')
 })
 
-t.test('where the connection is gone every one of them fails', async (t) => {
+t.test('connection lost: each parallel operation fails', async (t) => {
   const redis = await startRedis(t)
   const store = new RedisStore(redis.connect({ maxRetriesPerRequest: 0 }))
   const keys = await stored(store, ['a', 'b'])
@@ -89,74 +92,74 @@ t.test('where the connection is gone every one of them fails', async (t) => {
   ])
   const reasons = outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason)
   for (const reason of reasons) t.match(reason, { code: /^FST_SESSION_UN(AVAILABLE|CERTAIN)$/ })
-  t.equal(new Set(reasons).size, 4, 'each with an error of its own')
-})
-
-t.test('updates and touches of one turn are one script each, and each has its own outcome', async (t) => {
-  const [store, redis] = await openStore(t)
-  const keys = await stored(store, ['a', 'b', 'c', 'd'])
-  const [updated = '', changed = '', touched = '', large = ''] = keys
-  await store.update(changed, revision(1), recordOf(7, 'theirs'), later())
-  const foreign = newKey()
-  await redis.client.rpush(foreign, 'something of another application')
-  const patch = recordOf(5).subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
-  const work = () =>
-    Promise.allSettled([
-      store.update(updated, revision(1), recordOf(2, 'mine'), later()),
-      store.update(changed, revision(1), recordOf(2, 'mine'), later()),
-      store.update(newKey(), revision(1), recordOf(2), later()),
-      store.update(foreign, revision(1), recordOf(2), later()),
-      store.update(large, revision(1), recordOf(2, 'x'.repeat(20_000)), later()),
-      store.touch(touched, revision(1), patch, later()),
-      store.touch(changed, revision(1), patch, later())
-    ])
-  await work()
-  await redis.client.script('FLUSH')
-  for (const key of [updated, touched, large]) {
-    await redis.client.del(key)
-    await store.create(key, recordOf(1), later())
-  }
-  await redis.commands()
-  const [first, second, third, fourth, fifth, sixth, seventh] = await work()
-  t.match(first, { value: 'done' })
-  t.match(second, { value: recordOf(7, 'theirs') })
-  t.match(third, { value: 'missing' })
-  t.match(fourth, { reason: { code: 'FST_SESSION_FOREIGN_KEY' } })
-  t.match(fifth, { value: 'done' })
-  t.match(sixth, { value: 'done' })
-  t.match(seventh, { value: recordOf(7, 'theirs') })
-  t.ok((await store.read(updated))?.equals(recordOf(2, 'mine')))
-  t.ok((await redis.client.pttl(touched)) > 60_000)
-  const ready = [updated, large].map((key) =>
-    redis.client.del(key).then(() => store.create(key, recordOf(1), later()))
-  )
-  await Promise.all(ready)
-  await redis.commands()
-  await Promise.all([updated, large].map((key) => store.update(key, revision(1), recordOf(1), later())))
-  t.match(await redis.commands(), { evalsha: 1, set: 2 })
+  t.equal(new Set(reasons).size, 4, 'each with its own error')
 })
 
 t.test(
-  'what is large leaves in several commands, none of which takes much memory of the server',
+  'update() and touch(): parallel ones are one script each, and each gets its own outcome',
   async (t) => {
     const [store, redis] = await openStore(t)
-    const keys = await stored(
-      store,
-      Array.from({ length: 10 }, (_, index) => `payload ${index}`)
-    )
-    await store.update(keys[0] ?? '', revision(1), recordOf(1), later())
+    const keys = await stored(store, ['a', 'b', 'c', 'd'])
+    const [updated = '', changed = '', touched = '', large = ''] = keys
+    await store.update(changed, revision(1), recordOf(7, 'theirs'), later())
+    const foreign = newKey()
+    await redis.client.rpush(foreign, 'something of another application')
+    const patch = recordOf(5).subarray(TOUCH.offset, TOUCH.offset + TOUCH.length)
+    const work = () =>
+      Promise.allSettled([
+        store.update(updated, revision(1), recordOf(2, 'mine'), later()),
+        store.update(changed, revision(1), recordOf(2, 'mine'), later()),
+        store.update(newKey(), revision(1), recordOf(2), later()),
+        store.update(foreign, revision(1), recordOf(2), later()),
+        store.update(large, revision(1), recordOf(2, 'x'.repeat(20_000)), later()),
+        store.touch(touched, revision(1), patch, later()),
+        store.touch(changed, revision(1), patch, later())
+      ])
+    await work()
+    await redis.client.script('FLUSH')
+    for (const key of [updated, touched, large]) {
+      await redis.client.del(key)
+      await store.create(key, recordOf(1), later())
+    }
     await redis.commands()
-    const large = recordOf(2, 'x'.repeat(100_000))
-    const outcomes = await Promise.all(keys.map((key) => store.update(key, revision(1), large, later())))
-    t.same(new Set(outcomes), new Set(['done']))
-    t.match(await redis.commands(), { evalsha: 5, set: 10 })
+    const [first, second, third, fourth, fifth, sixth, seventh] = await work()
+    t.match(first, { value: 'done' })
+    t.match(second, { value: recordOf(7, 'theirs') })
+    t.match(third, { value: 'missing' })
+    t.match(fourth, { reason: { code: 'FST_SESSION_FOREIGN_KEY' } })
+    t.match(fifth, { value: 'done' })
+    t.match(sixth, { value: 'done' })
+    t.match(seventh, { value: recordOf(7, 'theirs') })
+    t.ok((await store.read(updated))?.equals(recordOf(2, 'mine')))
+    t.ok((await redis.client.pttl(touched)) > 60_000)
+    const ready = [updated, large].map((key) =>
+      redis.client.del(key).then(() => store.create(key, recordOf(1), later()))
+    )
+    await Promise.all(ready)
+    await redis.commands()
+    await Promise.all([updated, large].map((key) => store.update(key, revision(1), recordOf(1), later())))
+    t.match(await redis.commands(), { evalsha: 1, set: 2 })
   }
 )
 
+t.test('update(): large records are split over several commands, to save server memory', async (t) => {
+  const [store, redis] = await openStore(t)
+  const keys = await stored(
+    store,
+    Array.from({ length: 10 }, (_, index) => `payload ${index}`)
+  )
+  await store.update(keys[0] ?? '', revision(1), recordOf(1), later())
+  await redis.commands()
+  const large = recordOf(2, 'x'.repeat(100_000))
+  const outcomes = await Promise.all(keys.map((key) => store.update(key, revision(1), large, later())))
+  t.same(new Set(outcomes), new Set(['done']))
+  t.match(await redis.commands(), { evalsha: 5, set: 10 })
+})
+
 type Commander = Record<'getBuffer' | 'set' | 'evalshaBuffer' | 'evalBuffer', (...args: unknown[]) => unknown>
 
-// A stand-in: no such proxy is to be had here. It sends a script to the server of its first key, as they do.
-t.test('behind a proxy that spreads keys over servers nothing is taken for missing', async (t) => {
+// A fake, since the tests have no such proxy. Like those, it sends a script to the server of its first key.
+t.test('update(): behind a proxy that shards keys, no key is reported missing', async (t) => {
   const servers = [await startRedis(t), await startRedis(t)]
   const of = (key: string) =>
     servers[createHash('md5').update(key).digest().readUInt8() % 2]?.client as unknown as Commander
@@ -175,7 +178,7 @@ t.test('behind a proxy that spreads keys over servers nothing is taken for missi
   t.same(new Set(outcomes), new Set(['done']))
 })
 
-t.test('updates that a user may not make are refused one by one', async (t) => {
+t.test('update(): without the right to EVALSHA each update is refused', async (t) => {
   const [store, redis] = await openStore(t)
   const keys = await stored(store, ['a', 'b'])
   await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-evalsha')
@@ -187,7 +190,7 @@ t.test('updates that a user may not make are refused one by one', async (t) => {
   for (const outcome of await update()) t.match(outcome, { value: 'done' })
 })
 
-t.test('what goes wrong for all is told to each', async (t) => {
+t.test('Batcher: an error of the batch rejects each of its calls', async (t) => {
   const wrong = new Error('wrong')
   const batcher = new Batcher<string, string>(
     (call) => Promise.resolve(call),
@@ -198,7 +201,7 @@ t.test('what goes wrong for all is told to each', async (t) => {
   t.match(outcomes, [{ reason: wrong }, { reason: wrong }])
 })
 
-t.test('parallel requests keep their own asynchronous context', async (t) => {
+t.test('read(): parallel requests keep their own async context', async (t) => {
   const redis = await startRedis(t)
   const context = new AsyncLocalStorage<string>()
   const app = Fastify()
@@ -221,5 +224,5 @@ t.test('parallel requests keep their own asynchronous context', async (t) => {
     answers.map((answer) => answer.json()),
     names.map((name) => [name, 1])
   )
-  t.ok(((await redis.commands()).mget ?? 0) < names.length / 2, 'though their sessions were read together')
+  t.ok(((await redis.commands()).mget ?? 0) < names.length / 2, 'although their sessions were read together')
 })

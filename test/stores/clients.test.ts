@@ -1,4 +1,4 @@
-// Clients of every library that the Redis store takes: the contract, the types, and that it leaves a client as it is.
+// Clients of every supported library: the contract, the types, and that the store does not modify a client.
 import type { EventEmitter } from 'node:events'
 import * as six from 'ioredis'
 import * as five from 'ioredis5'
@@ -16,7 +16,7 @@ interface Options {
 }
 type Client = RedisClient & EventEmitter & { disconnect(): void }
 
-// That these functions compile is a test: each class is assignable to what the store takes.
+// Compiling these functions is a test: each class is assignable to the client type of the store.
 const LIBRARIES: Record<string, { redis: (options: Options) => Client; cluster: () => Client }> = {
   'ioredis 6': {
     redis: (options) => new six.Redis(options),
@@ -34,8 +34,8 @@ const LIBRARIES: Record<string, { redis: (options: Options) => Client; cluster: 
 
 for (const [name, { redis, cluster }] of Object.entries(LIBRARIES)) {
   for (const enableAutoPipelining of [false, true]) {
-    const how = enableAutoPipelining ? 'with auto-pipelining' : 'as it comes'
-    t.test(`the Redis store keeps the contract with a client of ${name} ${how}`, async (t) => {
+    const how = enableAutoPipelining ? 'with auto-pipelining' : 'without auto-pipelining'
+    t.test(`RedisStore: keeps the contract with ${name} ${how}`, async (t) => {
       const { port } = await startRedis(t)
       storeContract(t, () => {
         const client = redis({ host: '127.0.0.1', port, enableAutoPipelining })
@@ -46,36 +46,39 @@ for (const [name, { redis, cluster }] of Object.entries(LIBRARIES)) {
     })
   }
 
-  t.test(`a cluster of ${name} has all methods that are used`, async (t) => {
+  t.test(`RedisStore: a cluster client of ${name} has all methods that are used`, async (t) => {
     const client = cluster() as unknown as Record<string, unknown>
     for (const method of CLIENT_METHODS) t.type(client[method], 'function', method)
   })
 
-  t.test(`a client of ${name} is neither configured nor closed, only listened to`, async (t) => {
-    const { port } = await startRedis(t)
-    const client = redis({ host: '127.0.0.1', port, enableAutoPipelining: false })
-    t.teardown(() => client.disconnect())
-    const key = newKey()
-    await client.set(key, recordOf(1), 'PX', 1, 'NX')
-    const { listeners: _none, ...before } = portrait(client)
-    const store = new RedisStore(client)
-    await store.create(key, recordOf(1), later())
-    await store.read(key)
-    await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later())
-    await store.update(key, revision(1), recordOf(2), later())
-    await store.destroy(key, revision(2))
-    t.equal((store as { close?: unknown }).close, undefined)
-    const { listeners, ...others } = portrait(client)
-    t.same(others, before)
-    t.same(listeners, [
-      ['close', 1],
-      ['ready', 1]
-    ])
-    t.equal((client as unknown as { status: string }).status, 'ready')
-  })
+  t.test(
+    `RedisStore: only adds listeners to a client of ${name}, and neither configures nor closes it`,
+    async (t) => {
+      const { port } = await startRedis(t)
+      const client = redis({ host: '127.0.0.1', port, enableAutoPipelining: false })
+      t.teardown(() => client.disconnect())
+      const key = newKey()
+      await client.set(key, recordOf(1), 'PX', 1, 'NX')
+      const { listeners: _none, ...before } = portrait(client)
+      const store = new RedisStore(client)
+      await store.create(key, recordOf(1), later())
+      await store.read(key)
+      await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later())
+      await store.update(key, revision(1), recordOf(2), later())
+      await store.destroy(key, revision(2))
+      t.equal((store as { close?: unknown }).close, undefined)
+      const { listeners, ...others } = portrait(client)
+      t.same(others, before)
+      t.same(listeners, [
+        ['close', 1],
+        ['ready', 1]
+      ])
+      t.equal((client as unknown as { status: string }).status, 'ready')
+    }
+  )
 }
 
-/** What a store could have changed of a client: its properties, options, scripts and listeners. */
+/** Everything that a store could change on a client: its properties, options, scripts and listeners. */
 function portrait(client: Client) {
   const { options, scriptsSet } = client as unknown as { options: object; scriptsSet: object }
   return {

@@ -1,4 +1,4 @@
-// The Redis store on a cluster of two nodes, through every library.
+// RedisStore on a cluster of two nodes, with every library.
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as six from 'ioredis'
 import * as five from 'ioredis5'
@@ -14,7 +14,7 @@ const enableAutoPipelining = true
 const CLUSTERS = {
   'ioredis 6': (nodes: Node[]) => new six.Cluster(nodes, { enableAutoPipelining }),
   'ioredis 5': (nodes: Node[]) => new five.Cluster(nodes, { enableAutoPipelining }),
-  // It groups scripts by their name rather than by their key, and then refuses the groups.
+  // iovalkey groups scripts by name instead of key, and then refuses the groups.
   iovalkey: (nodes: Node[]) =>
     new valkey.Cluster(nodes, { enableAutoPipelining, autoPipeliningIgnoredCommands: ['evalsha', 'eval'] }),
   'iovalkey without auto-pipelining': (nodes: Node[]) => new valkey.Cluster(nodes)
@@ -43,7 +43,7 @@ function slots(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => String(from + index))
 }
 
-t.test('the Redis store keeps the contract on a cluster', async (t) => {
+t.test('RedisStore: keeps the contract on a cluster', async (t) => {
   const nodes = await startCluster(t)
   for (const [name, connect] of Object.entries(CLUSTERS)) {
     await t.test(name, (t) => {

@@ -1,17 +1,17 @@
-// The store that the README shows as an example of one's own.
+// The store that docs/stores.md shows as an example.
 import t from 'tap'
 import { MapStore } from '../../examples/map-store.js'
 import { storeContract } from '../contracts/store.js'
 import { createApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 
-t.test('the example of a store keeps the contract', (t) => {
+t.test('MapStore: keeps the contract', (t) => {
   const store = new MapStore()
   storeContract(t, () => store)
   t.end()
 })
 
-t.test("sessions live in a store of one's own", async (t) => {
+t.test('store: sessions work with a custom store', async (t) => {
   const app = await createApp(t, { store: new MapStore() })
   app.get('/count', async ({ session }) => {
     session.count = (session.count ?? 0) + 1

@@ -1,4 +1,4 @@
-// What the Redis store says of a write whose answer was lost: never that it was refused, nor that another one came before.
+// What RedisStore reports for a write whose answer was lost: never a refusal, and never a conflict with itself.
 import type { EventEmitter } from 'node:events'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -23,7 +23,7 @@ const log = { error() {}, warn() {}, info() {} }
 const single = (proxy: number) => ({ host: '127.0.0.1', port: proxy, retryStrategy: () => 10 })
 const cluster = { retryDelayOnFailover: 50, clusterRetryStrategy: () => 10 }
 
-// Clients of the application, which send a command again when they have another connection.
+// Clients of the application, which resend a command after they reconnect.
 const CLIENTS: Record<string, (proxy: number) => Client> = {
   'ioredis 6': (proxy) => new six.Redis(single(proxy)),
   'ioredis 5': (proxy) => new five.Redis(single(proxy)),
@@ -33,7 +33,7 @@ const CLIENTS: Record<string, (proxy: number) => Client> = {
   'a cluster of iovalkey': (proxy) => new valkey.Cluster([single(proxy)], cluster)
 }
 
-/** Makes it a cluster, whose only node is to be found at this port. */
+/** Turns the server into a cluster whose only node announces this port. */
 async function beCluster({ client }: RedisServer, port: number): Promise<void> {
   await client.config('SET', 'cluster-announce-ip', '127.0.0.1')
   await client.config('SET', 'cluster-announce-port', String(port))
@@ -51,7 +51,7 @@ async function begin(t: Test, name: string, connect: (proxy: number) => Client) 
   t.teardown(() => client.disconnect())
   const store = new RedisStore(client)
   const other = new RedisStore(redis.connect())
-  // So that the server knows the scripts, and has nothing to ask for.
+  // Loads the scripts into the server beforehand, so that it never asks for them.
   const key = newKey()
   await other.create(key, recordOf(1), later())
   await other.create(key, recordOf(2), later())
@@ -71,7 +71,7 @@ async function begin(t: Test, name: string, connect: (proxy: number) => Client) 
 }
 
 for (const [name, connect] of Object.entries(CLIENTS)) {
-  t.test(`a write that ${name} sends again`, async (t) => {
+  t.test(`write resent by ${name}`, async (t) => {
     const { redis, proxy, store, other } = await begin(t, name, connect)
     const stored = async (number = 1) => {
       const key = newKey()
@@ -79,7 +79,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       return key
     }
 
-    await t.test('is known by its work', async (t) => {
+    await t.test('is recognised as done', async (t) => {
       const [updated, touched, removed, ended, created] = [
         await stored(),
         await stored(),
@@ -95,7 +95,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       t.equal(await proxy.lose(() => store.end(ended)), 'missing')
     })
 
-    await t.test('is uncertain if others have changed what it left', async (t) => {
+    await t.test('is uncertain if others have changed its record since', async (t) => {
       const [updated, touched, created, gone] = [await stored(), await stored(), newKey(), await stored()]
       const update = () => store.update(updated, revision(1), recordOf(2), later())
       await t.rejects(
@@ -126,7 +126,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       await t.rejects(
         proxy.lose(() => store.destroy(updated, revision(1))),
         UNCERTAIN,
-        'also if nothing came of it'
+        'even if it had no effect'
       )
     })
 
@@ -137,7 +137,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
         proxy.lose(() => store.update(key, revision(1), recordOf(2), later()), refuse),
         { code: 'FST_SESSION_UNCERTAIN', message: /NOREPLICAS/ }
       )
-      t.ok((await other.read(key))?.equals(recordOf(2)), 'which it was not')
+      t.ok((await other.read(key))?.equals(recordOf(2)), 'an earlier try was executed')
       await t.rejects(store.update(key, revision(2), recordOf(3), later()), {
         code: 'FST_SESSION_UNAVAILABLE',
         message: /NOREPLICAS/
@@ -146,7 +146,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
     })
 
     if (name.includes('cluster')) return
-    await t.test('is uncertain together with others, each by itself', async (t) => {
+    await t.test('is uncertain in a batch, each write separately', async (t) => {
       const keys = [await stored(), await stored(), await stored()]
       const [first = '', second = '', third = ''] = keys
       await other.end(third)
@@ -172,7 +172,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 async function beginOwn(t: Test): Promise<{ redis: RedisServer; proxy: LossyProxy; store: RedisStore }> {
   const redis = await startRedis(t)
   const proxy = await LossyProxy.open(t, redis.port)
-  // What the application says of sending again does not hold for sessions.
+  // The application's setting for resending does not apply to sessions.
   const url = `redis://127.0.0.1:${proxy.port}?maxRetriesPerRequest=5`
   const own = createClient(url, 2_000, log)
   t.teardown(() => own.close())
@@ -182,7 +182,7 @@ async function beginOwn(t: Test): Promise<{ redis: RedisServer; proxy: LossyProx
   return { redis, proxy, store }
 }
 
-t.test('the plugin’s own client sends a write once', async (t) => {
+t.test('client of the plugin: sends a write once', async (t) => {
   const { redis, proxy, store } = await beginOwn(t)
   const key = newKey()
   const uncertain = { code: 'FST_SESSION_UNCERTAIN' }
@@ -202,7 +202,7 @@ t.test('the plugin’s own client sends a write once', async (t) => {
   t.ok((await redis.client.getBuffer(key))?.equals(recordOf(2)))
 })
 
-t.test('the plugin’s own client reads again what was lost, alone and together', async (t) => {
+t.test('client of the plugin: repeats a lost read, alone and in a batch', async (t) => {
   const { redis, proxy, store } = await beginOwn(t)
   const [one, two] = [newKey(), newKey()]
   for (const key of [one, two]) await store.create(key, recordOf(1), later())
@@ -213,28 +213,34 @@ t.test('the plugin’s own client reads again what was lost, alone and together'
   await t.rejects(store.read(one), { code: 'FST_SESSION_UNAVAILABLE', message: /ECONN|closed|connection/ })
 })
 
-t.test('a cluster that follows a slot to nowhere says whether a try may have been carried out', async (t) => {
-  const redis = await startRedis(t, ...['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no'])
-  const proxy = await LossyProxy.open(t, redis.port)
-  await beCluster(redis, proxy.port)
-  const client = new six.Cluster([single(proxy.port)], {
-    ...cluster,
-    ...{ maxRedirections: 4, retryDelayOnClusterDown: 10 }
-  })
-  client.on('error', () => {})
-  t.teardown(() => client.disconnect())
-  const store = new RedisStore(client)
-  await store.create('{a}key', recordOf(1), later())
-  const slot = String(await redis.client.call('CLUSTER', 'KEYSLOT', 'a'))
-  const update = () => store.update('{a}key', revision(1), recordOf(2), later())
-  await t.rejects(
-    proxy.lose(update, () => redis.client.call('CLUSTER', 'DELSLOTS', slot)),
-    { code: 'FST_SESSION_UNCERTAIN', message: /CLUSTERDOWN/ }
-  )
-  await t.rejects(update(), { code: 'FST_SESSION_UNAVAILABLE', message: /CLUSTERDOWN/ })
-})
+t.test(
+  'cluster: with a slot that no node serves, the error says whether a try may have been executed',
+  async (t) => {
+    const redis = await startRedis(
+      t,
+      ...['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no']
+    )
+    const proxy = await LossyProxy.open(t, redis.port)
+    await beCluster(redis, proxy.port)
+    const client = new six.Cluster([single(proxy.port)], {
+      ...cluster,
+      ...{ maxRedirections: 4, retryDelayOnClusterDown: 10 }
+    })
+    client.on('error', () => {})
+    t.teardown(() => client.disconnect())
+    const store = new RedisStore(client)
+    await store.create('{a}key', recordOf(1), later())
+    const slot = String(await redis.client.call('CLUSTER', 'KEYSLOT', 'a'))
+    const update = () => store.update('{a}key', revision(1), recordOf(2), later())
+    await t.rejects(
+      proxy.lose(update, () => redis.client.call('CLUSTER', 'DELSLOTS', slot)),
+      { code: 'FST_SESSION_UNCERTAIN', message: /CLUSTERDOWN/ }
+    )
+    await t.rejects(update(), { code: 'FST_SESSION_UNAVAILABLE', message: /CLUSTERDOWN/ })
+  }
+)
 
-t.test('what a proxy says in its own words is no refusal of Redis', async (t) => {
+t.test("uncertain: an error in a proxy's own words is no refusal by Redis", async (t) => {
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.on('data', () => socket.write('-upstream failure\r\n'))
@@ -253,7 +259,7 @@ t.test('what a proxy says in its own words is no refusal of Redis', async (t) =>
   })
 })
 
-t.test('what a client did not send is refused', async (t) => {
+t.test('unavailable: a command that the client did not send was refused', async (t) => {
   const redis = await startRedis(t)
   const update = (client: RedisClient) =>
     new RedisStore(client).update('key', revision(1), recordOf(2), later())
@@ -271,7 +277,7 @@ t.test('what a client did not send is refused', async (t) => {
   await t.rejects(update(closed), { code: 'FST_SESSION_UNAVAILABLE', message: /a closed connection/ })
 })
 
-t.test('however many stores use a client, each event has one listener of theirs', async (t) => {
+t.test('RedisStore: many stores on one client add one listener per event', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
   const before = client.eventNames().map((event) => client.listenerCount(event))

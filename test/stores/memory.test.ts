@@ -1,4 +1,4 @@
-// The memory store: the contract, and the bounds that keep it small.
+// MemoryStore: the contract, and the limits that keep it small.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import v8 from 'node:v8'
@@ -15,7 +15,7 @@ function createStore(t: Test, ...options: ConstructorParameters<typeof MemorySto
   return store
 }
 
-/** A clock that stands still until it is moved. */
+/** A stopped clock, which only the test advances. */
 function stopClock(t: Test): { advance(milliseconds: number): void } {
   const { now: realNow } = Date
   let now = realNow()
@@ -36,13 +36,13 @@ function catchWarnings(t: Test): unknown[] {
   return warnings
 }
 
-t.test('the memory store keeps the contract', (t) => {
+t.test('MemoryStore: keeps the contract', (t) => {
   const store = createStore(t)
   storeContract(t, () => store)
   t.end()
 })
 
-t.test('a record lives up to its last millisecond, and no longer', async (t) => {
+t.test('read(): a record exists up to its last millisecond and no longer', async (t) => {
   const clock = stopClock(t)
   const store = createStore(t)
   await store.create('key', recordOf(1), Date.now() + 1_000)
@@ -52,7 +52,7 @@ t.test('a record lives up to its last millisecond, and no longer', async (t) => 
   t.equal(await store.read('key'), undefined)
 })
 
-t.test('reading a record does not prolong it', async (t) => {
+t.test('read(): does not extend a record', async (t) => {
   const clock = stopClock(t)
   const store = createStore(t)
   await store.create('key', recordOf(1), Date.now() + 1_000)
@@ -64,7 +64,7 @@ t.test('reading a record does not prolong it', async (t) => {
   t.equal(await store.read('key'), undefined)
 })
 
-t.test('beyond maxEntries the session unused for longest goes, and the process says so once', async (t) => {
+t.test('maxEntries: the least recently used session is dropped, with one warning per process', async (t) => {
   const warnings = catchWarnings(t)
   const store = createStore(t, { maxEntries: 3 })
   for (const key of ['a', 'b', 'c']) await store.create(key, recordOf(1), later())
@@ -80,7 +80,7 @@ t.test('beyond maxEntries the session unused for longest goes, and the process s
   t.equal(warnings.length, 1)
 })
 
-t.test('beyond maxBytes the sessions unused for longest go, also when one grows', async (t) => {
+t.test('maxBytes: the least recently used sessions are dropped, also when a record grows', async (t) => {
   const warnings = catchWarnings(t)
   const store = createStore(t, { maxBytes: 4 * 100 })
   const payload = (bytes: number) => new Uint8Array(bytes - 32)
@@ -94,7 +94,7 @@ t.test('beyond maxBytes the sessions unused for longest go, also when one grows'
   t.same(warnings, [{ code: FULL }])
 })
 
-t.test('nobody is warned of sessions that had expired', async (t) => {
+t.test('maxEntries: no warning for expired sessions', async (t) => {
   const clock = stopClock(t)
   const warnings = catchWarnings(t)
   const store = createStore(t, { maxEntries: 1 })
@@ -104,10 +104,10 @@ t.test('nobody is warned of sessions that had expired', async (t) => {
   t.same(warnings, [])
   await store.update('b', revision(1), recordOf(2), later())
   await store.destroy('b', revision(2))
-  t.same(warnings, [], 'nor of those that were replaced or destroyed')
+  t.same(warnings, [], 'no warning for replaced or destroyed sessions either')
 })
 
-t.test('a record larger than maxBytes is refused aloud, and the one before it stays', async (t) => {
+t.test('maxBytes: a larger record is an error, and the previous one stays', async (t) => {
   catchWarnings(t)
   const store = createStore(t, { maxBytes: 100 })
   const large = recordOf(2, new Uint8Array(100))
@@ -122,7 +122,7 @@ t.test('a record larger than maxBytes is refused aloud, and the one before it st
   t.ok(await store.create('exact', recordOf(1, new Uint8Array(100 - 32)), later()))
 })
 
-t.test('many sessions come and go without a trace', async (t) => {
+t.test('purge(): expired sessions leave no memory behind', async (t) => {
   const clock = stopClock(t)
   const store = createStore(t)
   const record = recordOf(1)
@@ -146,7 +146,7 @@ t.test('many sessions come and go without a trace', async (t) => {
   t.ok(last - first < 2 * 1024 * 1024, `${first} bytes after the first generation, ${last} after the tenth`)
 })
 
-t.test('what has expired is freed by itself', async (t) => {
+t.test('purge(): runs by itself', async (t) => {
   let purge = () => {}
   t.intercept(globalThis, 'setInterval', {
     value: (callback: () => void) => {
@@ -163,7 +163,7 @@ t.test('what has expired is freed by itself', async (t) => {
   t.equal(store.size, 0)
 })
 
-t.test('a closed store holds nothing, and closing it again is no error', async (t) => {
+t.test('close(): empties the store and can be called twice', async (t) => {
   const store = new MemoryStore()
   await store.create(newKey(), recordOf(1), later())
   await store.close()
@@ -171,7 +171,7 @@ t.test('a closed store holds nothing, and closing it again is no error', async (
   t.equal(store.size, 0)
 })
 
-t.test('a store that nobody closes does not keep the process alive', async (t) => {
+t.test('close(): a store that is not closed does not keep the process alive', async (t) => {
   const program = `
     import { MemoryStore } from './lib/stores/memory.ts'
     const store = new MemoryStore()
@@ -183,7 +183,7 @@ t.test('a store that nobody closes does not keep the process alive', async (t) =
   t.same(await once(child, 'exit'), [0, null])
 })
 
-t.test('limits that make no sense are refused by name', async (t) => {
+t.test('options: invalid limits are refused by name', async (t) => {
   for (const option of ['maxEntries', 'maxBytes']) {
     for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '1000', null]) {
       t.throws(() => new MemoryStore({ [option]: value }), {

@@ -1,4 +1,4 @@
-// The Redis store: the contract through every kind of connection, what it costs, and what it does when Redis refuses.
+// RedisStore: the contract with every kind of connection, its cost, and its errors when Redis refuses.
 import { inspect } from 'node:util'
 import { Redis, type RedisOptions } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -19,13 +19,13 @@ const CONNECTIONS: Record<string, Omit<RedisOptions, 'replyMapping'>> = {
 }
 
 for (const [name, options] of Object.entries(CONNECTIONS)) {
-  t.test(`the Redis store keeps the contract with ${name}`, async (t) => {
+  t.test(`RedisStore: keeps the contract with ${name}`, async (t) => {
     const redis = await startRedis(t)
     storeContract(t, () => new RedisStore(redis.connect(options)))
   })
 }
 
-t.test('each operation is one command', async (t) => {
+t.test('RedisStore: each operation is one command', async (t) => {
   const redis = await startRedis(t)
   const store = new RedisStore(redis.connect())
   for (const [key, number] of [
@@ -49,7 +49,7 @@ t.test('each operation is one command', async (t) => {
   t.same(
     await commands(() => store.create('key', recordOf(2), later())),
     { set: 1, evalsha: 1, get: 1 },
-    'what is there may be its own'
+    'the existing record may be its own'
   )
   t.same(await commands(() => store.touch('key', revision(1), PATCH, later())), {
     ...{ evalsha: 1, getrange: 1 },
@@ -70,7 +70,7 @@ t.test('each operation is one command', async (t) => {
   t.same(await commands(() => store.end('key')), { evalsha: 1, getrange: 1, del: 1 })
 })
 
-t.test('a record ends in Redis at the instant that was given', async (t) => {
+t.test('TTL: a record expires in Redis at the given time', async (t) => {
   const redis = await startRedis(t)
   const store = new RedisStore(redis.client)
   const keeps = async (
@@ -94,7 +94,7 @@ t.test('a record ends in Redis at the instant that was given', async (t) => {
 
 for (const enableAutoPipelining of [false, true]) {
   const how = enableAutoPipelining ? 'with auto-pipelining' : 'without auto-pipelining'
-  t.test(`a server that has forgotten its scripts is given them again, ${how}`, async (t) => {
+  t.test(`scripts: sent again if the server has lost them, ${how}`, async (t) => {
     const redis = await startRedis(t)
     const client = redis.connect({ enableAutoPipelining })
     const store = new RedisStore(client)
@@ -104,7 +104,7 @@ for (const enableAutoPipelining of [false, true]) {
       await redis.client.script('FLUSH')
       const outcomes = keys.map((key) => store.update(key, revision(round), recordOf(round + 1), later()))
       const reads = keys.map((key) => store.read(key))
-      t.same([...new Set(await Promise.all(outcomes))], ['done'], 'many at once')
+      t.same([...new Set(await Promise.all(outcomes))], ['done'], '50 at once')
       t.ok((await Promise.all(reads)).every((record) => record?.length === recordOf(1).length))
     }
     await redis.client.script('FLUSH')
@@ -116,17 +116,17 @@ for (const enableAutoPipelining of [false, true]) {
       client.script('FLUSH'),
       store.touch(key, revision(1), PATCH, later())
     ]
-    t.same(await Promise.all(work), [true, 'OK', 'done', 'OK', 'done'], 'in the midst of a batch')
+    t.same(await Promise.all(work), [true, 'OK', 'done', 'OK', 'done'], 'within a batch')
     await store.touch(key, revision(1), PATCH, later())
     await redis.commands()
     t.equal(await store.touch(key, revision(1), PATCH, later()), 'done')
-    t.equal((await redis.commands()).eval, undefined, 'and only once')
+    t.equal((await redis.commands()).eval, undefined, 'only once')
   })
 }
 
 const CANARY = 'canary'
 
-/** Lets every operation fail, and asserts that nothing of a key or a record comes along. */
+/** Makes every operation fail, and checks that no error contains a key or a record. */
 async function refuses(
   t: Test,
   store: RedisStore,
@@ -153,22 +153,22 @@ async function refuses(
     t.match((error as Error).message, name.split(' ')[0])
     t.equal((error as Error).cause, undefined)
     const seen = `${inspect(error, { showHidden: true, depth: 10 })}${(error as Error).stack}${JSON.stringify(error)}`
-    for (const secret of hidden) t.notOk(seen.includes(secret), 'and tells nothing')
+    for (const secret of hidden) t.notOk(seen.includes(secret), 'the error leaks nothing')
   }
   t.ok(results.some(({ status }) => status === 'rejected'))
 }
 
-t.test('where a key holds something else than a string, it is an error', async (t) => {
+t.test('WRONGTYPE: a key that holds another type is an error', async (t) => {
   const redis = await startRedis(t)
   const key = `key-${CANARY}`
   await redis.client.hset(key, 'field', CANARY)
   const store = new RedisStore(redis.connect())
   await refuses(t, store, /refused with WRONGTYPE; /, /FOREIGN_KEY/, key)
-  t.equal(await store.create(key, recordOf(1), later()), false, 'but its key is taken')
+  t.equal(await store.create(key, recordOf(1), later()), false, 'the key is taken')
   t.same(await redis.client.hgetall(key), { field: CANARY })
 })
 
-t.test('without the password every operation is an error', async (t) => {
+t.test('NOAUTH: without the password every operation is an error', async (t) => {
   const redis = await startRedis(t)
   await redis.client.config('SET', 'requirepass', 'secret')
   await refuses(
@@ -179,7 +179,7 @@ t.test('without the password every operation is an error', async (t) => {
   )
 })
 
-t.test('a server that has no memory left refuses to write, and still reads', async (t) => {
+t.test('OOM: a server without memory refuses writes but still reads', async (t) => {
   const redis = await startRedis(t)
   const store = new RedisStore(redis.connect())
   await store.create('key', recordOf(1), later())
@@ -197,7 +197,7 @@ t.test('a server that has no memory left refuses to write, and still reads', asy
   t.equal(await store.update('key', revision(1), recordOf(2), later()), 'done')
 })
 
-t.test('a server that is away is an error, and well again when it is back', async (t) => {
+t.test('connection lost: an error until the server is back', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect({ maxRetriesPerRequest: 0, retryStrategy: () => 20 })
   const store = new RedisStore(client)
@@ -209,14 +209,14 @@ t.test('a server that is away is an error, and well again when it is back', asyn
   t.equal(await store.create('key', recordOf(1), later()), true)
 })
 
-t.test('a server that was never there is an error, and nothing was stored', async (t) => {
+t.test('no connection: an error, and nothing is stored', async (t) => {
   const client = new Redis({ port: await freePort(), host: '127.0.0.1', maxRetriesPerRequest: 0 })
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
   await refuses(t, new RedisStore(client), /failed with MaxRetriesPerRequestError/, /UNAVAILABLE/)
 })
 
-t.test('a client that its owner has closed is an error', async (t) => {
+t.test('closed client: an error', async (t) => {
   const redis = await startRedis(t)
   const client = redis.connect()
   await client.quit()

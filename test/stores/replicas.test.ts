@@ -1,4 +1,4 @@
-// Writes that wait for replicas: what is done already waits as well, and what has been written is never called refused.
+// Writes that wait for replicas: a repeated write waits too, and a write that was executed is never called refused.
 import t, { type Test } from 'tap'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { TOUCH } from '../../lib/stores/store.js'
@@ -11,9 +11,9 @@ const NOT_REPLICATED = { code: 'FST_SESSION_NOT_REPLICATED' }
 
 interface Pair {
   primary: RedisServer
-  /** Stops the replica, which stays connected, for this work. */
+  /** Freezes the replica, which stays connected, during this work. */
   frozen(work: () => Promise<unknown>): Promise<void>
-  /** A store whose connection has written nothing yet. */
+  /** A store whose connection has not written anything yet. */
   fresh(replicaTimeout: number): RedisStore
 }
 
@@ -37,7 +37,7 @@ async function startPair(t: Test): Promise<Pair> {
   }
 }
 
-t.test('what an earlier try has done is done when replicas have it', async (t) => {
+t.test('replicas: a write that an earlier try executed still waits for replicas', async (t) => {
   const { primary, frozen, fresh } = await startPair(t)
   const direct = new RedisStore(primary.connect())
   const [updated, touched, created, removed, ended] = [newKey(), newKey(), newKey(), newKey(), newKey()]
@@ -62,12 +62,12 @@ t.test('what an earlier try has done is done when replicas have it', async (t) =
   const outcomes = []
   for (const again of Object.values(tries)) outcomes.push(await again(fresh(20_000)))
   t.same(outcomes, ['done', 'done', true, 'missing', 'missing'])
-  t.equal(await primary.client.exists(removed, ended), 0, 'and what is gone leaves nothing')
+  t.equal(await primary.client.exists(removed, ended), 0, 'removed keys stay removed')
   const conflict = await fresh(50).update(touched, revision(9), recordOf(3), later())
-  t.type(conflict, Uint8Array, 'what others have done waits for nobody')
+  t.type(conflict, Uint8Array, 'a conflict does not wait for replicas')
 })
 
-t.test('a write is stored whatever becomes of the wait for replicas', async (t) => {
+t.test('replicas: a write is stored, however the wait for replicas ends', async (t) => {
   const { primary, frozen, fresh } = await startPair(t)
   await frozen(async () => {
     const key = newKey()
@@ -79,7 +79,7 @@ t.test('a write is stored whatever becomes of the wait for replicas', async (t) 
       waiting = /^id=(\d+).*cmd=wait/m.exec(clients)?.[1]
       return waiting !== undefined
     })
-    // As a primary does that becomes a replica.
+    // A primary does this when it becomes a replica.
     await primary.client.client('UNBLOCK', Number(waiting), 'ERROR')
     await t.rejects(writing, { ...NOT_REPLICATED, message: /WAIT failed with UNBLOCKED/ })
     t.equal(await primary.client.exists(key), 1)

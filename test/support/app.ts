@@ -1,4 +1,4 @@
-// A Fastify application with sessions, closed with its test.
+// A Fastify application with sessions that closes with its test.
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -14,14 +14,14 @@ declare module '../../lib/session/session.js' {
   }
 }
 
-/** Lines that the application has logged, at every level. */
+/** The lines that the application has logged, of every level. */
 export type LogLines = { level: number; msg: string; [key: string]: unknown }[]
 
 export interface TestApp extends FastifyInstance {
   logLines: LogLines
 }
 
-/** An application with this session plugin, ready for routes to be added. */
+/** An application with the session plugin, to which a test adds routes. */
 export async function createApp(
   t: Test,
   options: RedisSessionOptions,

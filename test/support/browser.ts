@@ -1,4 +1,4 @@
-// A browser as far as sessions go: a cookie jar in front of `app.inject`.
+// A minimal browser: a cookie jar in front of `app.inject`.
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 
 export class Browser {
@@ -10,13 +10,13 @@ export class Browser {
     this.#app = app
   }
 
-  /** The same browser, its next requests going to another process of the service. */
+  /** The same browser. Its next requests go to another process of the service. */
   visit(app: FastifyInstance): this {
     this.#app = app
     return this
   }
 
-  /** Sends a request with the cookies that the browser holds now, and keeps those of the response. */
+  /** Sends a request with the browser's cookies, and keeps those of the response. */
   async request(url: string, options: Omit<InjectOptions, 'url'> = {}): Promise<LightMyRequestResponse> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await this.#app.inject({
@@ -37,7 +37,7 @@ export class Browser {
   }
 }
 
-/** The session cookie that a response sets: name, value and attributes; `undefined` where it sets none. */
+/** The session cookie that a response sets, with its attributes. `undefined` if it sets none. */
 export function sessionCookie(
   response: LightMyRequestResponse
 ): LightMyRequestResponse['cookies'][number] | undefined {

@@ -1,4 +1,4 @@
-// A Redis Cluster of a test's own, on loopback: three primaries, each with a replica where the test wants that.
+// A Redis Cluster on loopback for one test: three primaries, each with a replica if the test needs them.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,32 +10,32 @@ import { freePort, type RedisServer, startRedis } from './redis-server.js'
 export interface ClusterNode extends RedisServer {
   /** The node's name in the cluster. */
   id: string
-  /** A client that fails at once where the server is away. */
+  /** A client that fails at once if the server is down. */
   probe: Redis
 }
 
 export interface TestCluster {
-  /** Where clients begin. */
+  /** The addresses that clients start with. */
   nodes: { host: string; port: number }[]
   primaries: ClusterNode[]
-  /** The replica of each primary, in the same order; empty where there are none. */
+  /** The replica of each primary, in the same order. Empty without replicas. */
   replicas: ClusterNode[]
-  /** The node that owns this slot, as far as the others say. */
+  /** The node that owns this slot, according to the other nodes. */
   ownerOf(slot: number): Promise<ClusterNode>
   /** The slot of a key. */
   slotOf(key: string): Promise<number>
-  /** Opens the move of a slot: what is not there is asked for at the target (ASK). */
+  /** Starts the migration of a slot. Clients then ask the target for missing keys (ASK). */
   beginMove(slot: number, to: ClusterNode): Promise<SlotMove>
   /** Moves a slot with all of its keys. */
   moveSlot(slot: number, to: ClusterNode): Promise<void>
-  /** Waits until all nodes that live see all slots served. */
+  /** Waits until all running nodes see all slots served. */
   ready(): Promise<void>
 }
 
 export interface SlotMove {
-  /** Moves the keys that the slot has now. */
+  /** Moves the keys that are in the slot now. */
   moveKeys(): Promise<void>
-  /** Moves the rest, and makes the target the owner (MOVED). */
+  /** Moves the other keys, and makes the target the owner (MOVED). */
   finish(): Promise<void>
 }
 
@@ -44,19 +44,21 @@ export interface ClusterOptions {
   replicas?: boolean
   /** Milliseconds after which a silent node counts as failed. Default 1,000. */
   nodeTimeout?: number
-  /** More arguments for every server. */
+  /** Extra arguments for every server. */
   args?: string[]
 }
 
 const SLOTS = 16_384
 const PRIMARIES = 3
 
-/** Starts a cluster that ends with this test. A node that is stopped and restarted comes back as who it was, empty. */
+/**
+ * Starts a cluster that ends with the test. A node that is stopped and restarted keeps its identity, and is empty.
+ */
 export async function startCluster(t: Test, options: ClusterOptions = {}): Promise<TestCluster> {
   const { replicas: hasReplicas = false, nodeTimeout = 1_000, args = [] } = options
   const folder = mkdtempSync(join(tmpdir(), 'session-cluster-'))
   const start = async (_: unknown, index: number): Promise<[ClusterNode, string]> => {
-    // Its default, port + 10,000, may be past the last port there is.
+    // The default, port + 10,000, may exceed the highest port.
     const busPort = String(await freePort())
     const settings = {
       'cluster-enabled': 'yes',
@@ -109,7 +111,7 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
     async ownerOf(slot) {
       const port = await ownerPort(await living(all), slot)
       const owner = all.find((node) => node.port === port)
-      if (owner === undefined) throw new Error(`nobody owns slot ${slot}`)
+      if (owner === undefined) throw new Error(`no node owns slot ${slot}`)
       return owner
     },
     slotOf: async (key) => Number(await (await living(all)).probe.call('CLUSTER', 'KEYSLOT', key)),
@@ -147,7 +149,7 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
   return cluster
 }
 
-/** The state of a node, as CLUSTER INFO has it. */
+/** Whether the node reports `cluster_state:ok`. */
 async function isServing({ probe }: ClusterNode): Promise<boolean> {
   return String(await probe.call('CLUSTER', 'INFO')).includes('cluster_state:ok')
 }

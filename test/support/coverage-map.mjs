@@ -1,4 +1,4 @@
-// Every module of the package is to be covered, and nothing else is measured.
+// Coverage includes every module of the package, and nothing else.
 import { readdirSync } from 'node:fs'
 
 const modules = ['lib', 'serializers'].flatMap((folder) =>
@@ -7,9 +7,9 @@ const modules = ['lib', 'serializers'].flatMap((folder) =>
     .map((name) => `${folder}/${name}`)
 )
 
-// To count lines costs half a second of CPU for each file, and up to half of the CPU that it takes otherwise. These tests
-// are about other programs or documents, or feed the modules by the thousand: the others cover each line without them.
+// Counting lines costs 0.5 s of CPU per file, and up to half as much CPU again. These tests concern other
+// programs or documents, or repeat a module thousands of times. All other tests together cover each line.
 const UNCOUNTED = /^test\/((benchmarks|documents)\/|(example|hunt|runner|security-policy)\.test)/
 
-/** The modules that a test may cover; `null`: none is counted. */
+/** The modules that a test may cover. `null` counts none. */
 export default (test) => (UNCOUNTED.test(test) ? null : modules)

@@ -1,4 +1,4 @@
-// One Redis server that can be killed and frozen, and keeps what it has acknowledged where it is told to.
+// A Redis server that can be killed and frozen. If asked to, it keeps what it has acknowledged.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
@@ -13,12 +13,12 @@ export interface SingleServer {
   port: number
   client: Redis
   signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void>
-  /** Starts it again after a SIGKILL, and waits until it serves. */
+  /** Starts it again after a SIGKILL, and waits until it is ready. */
   restart(): Promise<void>
   stop(): Promise<void>
 }
 
-/** @param isDurable Whether what it has acknowledged survives a SIGKILL. */
+/** @param isDurable Whether acknowledged writes survive a SIGKILL. */
 export async function startSingle(isDurable: boolean): Promise<SingleServer> {
   const binary = provideRedisServer()
   const port = await freePort()
@@ -31,7 +31,7 @@ export async function startSingle(isDurable: boolean): Promise<SingleServer> {
   let pid: number
 
   const start = async (): Promise<void> => {
-    // Its folder is for the next start.
+    // The next start needs its folder.
     child = spawnWithLifeline(folder, binary, settings, true)
     const ended = once(child, 'exit').then(() => {
       throw new Error(`${binary} did not start`)
@@ -56,7 +56,7 @@ export async function startSingle(isDurable: boolean): Promise<SingleServer> {
 }
 
 async function processOf(client: Redis): Promise<number> {
-  // ioredis waits for the end of LOADING by itself before it sends this.
+  // ioredis itself waits for the end of LOADING before it sends this.
   const [, pid] = /^process_id:(\d+)/m.exec(await client.info('server')) ?? []
   return Number(pid)
 }

@@ -1,18 +1,18 @@
-// One HTTP request over a connection that may stay open, and its answer in JSON.
+// One HTTP request over a connection that may stay open, and its JSON response.
 import { type Agent, request } from 'node:http'
 
-/** Milliseconds after which a request has hung. */
+/** Milliseconds after which a request counts as hanging. */
 export const HANG = 10_000
 
 export interface Response {
   status: number
   body: Record<string, unknown>
   header(name: string): string | undefined
-  /** The lines of Set-Cookie. */
+  /** The Set-Cookie lines. */
   cookies: string[]
 }
 
-/** Rejects if the connection breaks, with the code of the error, and with `'hang'` if no answer comes. */
+/** Rejects with the error code if the connection breaks, and with `'hang'` if no response comes. */
 export function exchange(
   agent: Agent,
   method: string,

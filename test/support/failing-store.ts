@@ -1,13 +1,16 @@
-// A store that fails when a test says so: a fake, since no real server loses one chosen answer.
+// A store that fails when a test says so. It is a fake, since no real server loses one chosen reply.
 import { UnavailableError, UncertainError } from '../../lib/errors.js'
 import type { Store } from '../../lib/index.js'
 
 type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
 
 export class FailingStore {
-  /** Each operation to come, in turn: `'refuse'` it, or let it happen and `'lose'` the answer. */
-  readonly plan: ('pass' | 'refuse' | 'lose')[] = []
-  /** What was asked for since the last look. */
+  /**
+   * The fates of the next operations, in order: `'refuse'` fails it, `'lose'` executes it and then fails, `'drop'` fails
+   * as if the reply were lost, but does not execute it.
+   */
+  readonly plan: ('pass' | 'refuse' | 'lose' | 'drop')[] = []
+  /** The operations so far. Tests empty the list. */
   readonly operations: Operation[] = []
   readonly store: Store
 
@@ -18,6 +21,7 @@ export class FailingStore {
         this.operations.push(operation)
         const fate = this.plan.shift() ?? 'pass'
         if (fate === 'refuse') throw new UnavailableError(operation, 'a refusal')
+        if (fate === 'drop') throw new UncertainError(operation, 'a lost command')
         const result = await call.apply(inner, args)
         if (fate === 'lose') throw new UncertainError(operation, 'a lost answer')
         return result

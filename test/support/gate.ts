@@ -1,4 +1,4 @@
-// A promise that a test keeps closed until it wants what waits there to go on.
+// A promise that a test opens, so that whatever awaits it can continue.
 
 export interface Gate {
   readonly passed: Promise<void>
@@ -13,7 +13,7 @@ export function gate(): Gate {
   return { passed, open: () => open() }
 }
 
-/** Waits until this is so, by asking again and again. */
+/** Polls until the condition is true. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5))
 }

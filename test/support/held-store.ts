@@ -1,9 +1,9 @@
-// A store that a test holds up: the next operation of one kind waits, before it takes place or before its answer.
+// A store that a test can pause: the next operation of a kind waits, before it runs or before its result.
 import type { Store } from '../../lib/index.js'
 
 type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy'
 
-/** Lets an operation that has been held up go on. */
+/** Resumes a paused operation. */
 export type Release = () => void
 
 interface Trap {
@@ -13,7 +13,7 @@ interface Trap {
 }
 
 export class HeldStore {
-  /** What has been asked for since the last look. */
+  /** The operations so far. Tests empty the list. */
   readonly operations: Operation[] = []
   readonly store: Store
   readonly #traps: Trap[] = []
@@ -37,7 +37,7 @@ export class HeldStore {
     }
   }
 
-  /** Holds the next operation of this kind: resolves when it has come. */
+  /** Pauses the next operation of this kind. Resolves when it has come. */
   hold(operation: Operation, where: 'before' | 'after' = 'before'): Promise<Release> {
     return new Promise((spring) => {
       this.#traps.push({ operation, where, spring })

@@ -1,8 +1,8 @@
-// The cookie jar of the history's browsers: what it sends is what browsers send.
+// The cookie jar of the history checker's browsers. It sends what browsers send.
 import t from 'tap'
 import { Jar } from './jar.js'
 
-t.test('a cookie is sent until it expires, is deleted or is replaced', async (t) => {
+t.test('Jar: a cookie is sent until it expires, is deleted or is replaced', async (t) => {
   const jar = new Jar().keep(['session=one; Path=/; HttpOnly', 'session-seen=3.x; Max-Age=10; Path=/'], 0)
   t.equal(jar.header('/any', 9_999), 'session=one; session-seen=3.x')
   t.equal(jar.header('/any', 10_000), 'session=one')
@@ -14,14 +14,14 @@ t.test('a cookie is sent until it expires, is deleted or is replaced', async (t)
   )
 })
 
-t.test('a copy does not change with the jar', async (t) => {
+t.test('Jar: a copy does not change with the original', async (t) => {
   const jar = new Jar().keep(['session=one; Path=/'])
   const copy = jar.copy()
   jar.keep(['session=two; Path=/'])
   t.equal(copy.header('/'), 'session=one')
 })
 
-t.test('a cookie of a path is sent within it only, before those of shorter paths', async (t) => {
+t.test('Jar: a cookie is sent only within its path, and longer paths come first', async (t) => {
   const jar = new Jar().keep(['a=1; Path=/', 'a=2; Path=/shop'])
   t.equal(jar.header('/shop/cart'), 'a=2; a=1')
   t.equal(jar.header('/shopping'), 'a=1')

@@ -1,17 +1,17 @@
-// A cookie jar as a browser has it for one host (RFC 6265, section 5): name, path, Max-Age, deletion.
+// A cookie jar of a browser for one host (RFC 6265, section 5): name, path, Max-Age, deletion.
 
 interface Kept {
   name: string
   value: string
   path: string
-  /** Epoch milliseconds; infinite: with the browser. */
+  /** Epoch milliseconds. Infinity for cookies that end with the browser. */
   endsAt: number
 }
 
 export class Jar {
   readonly #cookies = new Map<string, Kept>()
 
-  /** Keeps what a response sets, in the order in which responses arrive. */
+  /** Stores the cookies of a response, in order of arrival. */
   keep(lines: readonly string[], now = Date.now()): this {
     for (const line of lines) {
       const [pair = '', ...rest] = line.split(';')
@@ -31,7 +31,7 @@ export class Jar {
     return this
   }
 
-  /** The Cookie header of a request; `undefined` if there is nothing to send. */
+  /** The Cookie header of a request. `undefined` if there are no cookies. */
   header(path: string, now = Date.now()): string | undefined {
     const sent = [...this.#cookies.values()]
       .filter((cookie) => cookie.endsAt > now && isWithin(path, cookie.path))
@@ -39,7 +39,7 @@ export class Jar {
     return sent.length === 0 ? undefined : sent.map(({ name, value }) => `${name}=${value}`).join('; ')
   }
 
-  /** The value of the cookie of this name. */
+  /** The value of the cookie with this name. */
   get(name: string): string | undefined {
     return [...this.#cookies.values()].find((cookie) => cookie.name === name)?.value
   }

@@ -1,11 +1,11 @@
-// Programs that end with this process, however it ends: each runs beside a shell that waits for the end of its input,
-// which is the end of this process, and then kills it.
+// Programs that end with this process, however it ends. A shell beside each program waits for the end of its input,
+// which ends with this process. It then kills the program.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 /**
- * @param folder What the program keeps its files in. It goes when the program has ended.
- * @param isKept It goes with this process instead, and outlives a program that is killed.
+ * @param folder The folder for the program's files. It is removed when the program ends.
+ * @param isKept Whether the folder outlives a killed program, and is removed when this process ends.
  */
 export function spawnWithLifeline(
   folder: string,
@@ -13,7 +13,7 @@ export function spawnWithLifeline(
   args: readonly string[],
   isKept = false
 ): ChildProcess {
-  // In a process group of its own: Ctrl-C is for this process, which may still need the program.
+  // In its own process group, so that Ctrl-C reaches only this process, which may still need the program.
   return spawn('sh', ['-c', scriptOf(isKept), folder, program, ...args], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true

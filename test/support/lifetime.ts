@@ -1,7 +1,7 @@
-// Lets a program start what the tests start: servers that end with a test.
+// Lets programs start the servers of tests, which end with a test.
 import type { Test } from 'tap'
 
-/** A place for what ends them; they need no more of a test. */
+/** A stand-in for a test that only collects teardowns. */
 export function lifetime(): { test: Test; end(): Promise<void> } {
   const teardowns: (() => unknown)[] = []
   return {

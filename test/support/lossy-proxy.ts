@@ -1,4 +1,4 @@
-// A TCP proxy in front of a server that loses answers: the server has done what it was asked to, and nobody hears of it.
+// A TCP proxy that loses replies: the server executes a command, and its reply never arrives.
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
@@ -14,7 +14,7 @@ export class LossyProxy {
     this.#server = createServer((near) => this.#connect(near))
   }
 
-  /** @param target The port on loopback that it leads to. */
+  /** @param target The port on loopback that the proxy connects to. */
   static async open(t: Test, target: number): Promise<LossyProxy> {
     const proxy = new LossyProxy(target)
     proxy.#server.listen(0, '127.0.0.1')
@@ -33,7 +33,7 @@ export class LossyProxy {
     return address.port
   }
 
-  /** Swallows what the server says from now on, until `cut()`; resolves when it has said something. */
+  /** Swallows all data of the server until `cut()`. Resolves when the server has sent something. */
   swallow(): Promise<void> {
     return new Promise((resolve) => {
       this.#swallowed = resolve
@@ -46,14 +46,14 @@ export class LossyProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
-  /** Loses the answer to this work, lets something happen, and cuts the connection. */
+  /** Loses the reply to this work, runs `meanwhile`, and cuts the connection. */
   async lose<Result>(
     work: () => Promise<Result>,
     meanwhile: () => Promise<unknown> = async () => {}
   ): Promise<Result> {
     const swallowed = this.swallow()
     const result = work()
-    // Handled by the caller, later.
+    // The caller handles it later.
     result.catch(() => {})
     await swallowed
     await meanwhile()

@@ -1,4 +1,4 @@
-// fast-check with a fixed seed: `npm test` finds tomorrow what it finds today. `npm run test:hunt` takes others.
+// fast-check with a fixed seed, so that `npm test` is reproducible. `npm run test:hunt` uses other seeds.
 import fc from 'fast-check'
 
 fc.configureGlobal({ seed: 20260901 })

@@ -1,6 +1,6 @@
-// Random numbers that begin with a seed, so that a run can be repeated.
+// Random numbers from a seed, so that a run can be repeated.
 
-/** Numbers from 0 to 1: mulberry32. */
+/** Numbers from 0 to 1, by mulberry32. */
 export function generator(seed: number): () => number {
   let state = seed >>> 0
   return () => {

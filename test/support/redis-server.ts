@@ -1,4 +1,4 @@
-// A Redis server of a test's own: free port, loopback, nothing persisted, a folder of its own.
+// A Redis server for one test: free port, loopback, no persistence, its own folder.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
@@ -14,19 +14,19 @@ import { halt, spawnWithLifeline } from './lifeline.js'
 export interface RedisServer {
   port: number
   url: string
-  /** A client that talks to this server, closed with the test. */
+  /** A client of this server that closes with the test. */
   client: Redis
-  /** One more client, with these options, closed with the test. */
+  /** Opens another client with these options, which closes with the test. */
   connect(options?: Omit<RedisOptions, 'replyMapping'>): Redis
-  /** How often each command was executed since the last call, without those of this bookkeeping. */
+  /** How often each command was executed since the last call, without the commands of this counter. */
   commands(): Promise<Record<string, number>>
   /** Kills the server. */
   stop(): Promise<void>
-  /** Starts it again on the same port, empty. */
+  /** Starts it again on the same port, without data. */
   restart(): Promise<void>
 }
 
-/** Starts a server that ends with this test, also where the process is killed: it holds the server's lifeline. */
+/** Starts a server that ends with the test, even if the test process is killed. */
 export async function startRedis(t: Test, ...args: string[]): Promise<RedisServer> {
   const binary = findRedisServer()
   if (binary === undefined)
@@ -98,7 +98,7 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
       failed(once(child, 'exit'), 'did not start'),
       failed(sleep(20_000, undefined, { ref: false }), 'does not answer')
     ])
-    // The port may have been taken since it was found to be free.
+    // Another process may have taken the port since it was found free.
     if (!JSON.stringify(answer).includes(basename(folder)))
       throw new Error(`port ${port} is another server's`)
   } catch (error) {
@@ -110,7 +110,7 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
   return child
 }
 
-/** A port on loopback that was free a moment ago. */
+/** A port on loopback that was free just now. */
 export async function freePort(): Promise<number> {
   const server: Server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

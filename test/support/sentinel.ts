@@ -1,4 +1,4 @@
-// A primary with replicas under Sentinel, a test's own, on loopback.
+// A primary with replicas and sentinels on loopback, for one test.
 import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { freePort, type RedisServer, startRedis } from './redis-server.js'
 export interface SentinelOptions {
   /** Default 1. */
   replicas?: number
-  /** Default 1; a majority of them has to agree that a primary is down. */
+  /** Default 1. A majority of them must agree that a primary is down. */
   sentinels?: number
   /** Milliseconds after which a silent primary counts as down. Default 1,000. */
   downAfter?: number
@@ -22,21 +22,21 @@ export interface SentinelOptions {
 export interface TestSentinel {
   /** The name of the primary. */
   name: string
-  /** Where clients ask for it. */
+  /** The addresses of the sentinels, for clients. */
   sentinels: { host: string; port: number }[]
-  /** The primary that it began with, then its replicas. */
+  /** The first primary, then its replicas. */
   servers: RedisServer[]
-  /** The server that the sentinels call the primary now. */
+  /** The server that the sentinels currently call primary. */
   primary(): Promise<RedisServer>
-  /** Orders a failover, and waits until the replica that it promotes takes writes. */
+  /** Orders a failover, and waits until the promoted replica accepts writes. */
   failover(): Promise<RedisServer>
-  /** Waits until another server than this one is primary and takes writes. */
+  /** Waits until another server than this one is primary and accepts writes. */
   promotion(old: RedisServer): Promise<RedisServer>
 }
 
 const NAME = 'sessions'
 
-/** Starts a primary, replicas and sentinels that end with this test. */
+/** Starts a primary, replicas and sentinels that end with the test. */
 export async function startSentinel(t: Test, options: SentinelOptions = {}): Promise<TestSentinel> {
   const { replicas = 1, sentinels: count = 1, downAfter = 1_000 } = options
   const servers = await Promise.all(
@@ -45,7 +45,7 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
   const [first, ...others] = servers
   if (first === undefined) throw new Error('no server')
   await Promise.all(others.map(({ client }) => client.replicaof('127.0.0.1', first.port)))
-  // Sentinel learns of replicas when it begins, and then every ten seconds.
+  // Sentinel discovers replicas when it starts, and then every ten seconds.
   await until(async () => {
     const info = await first.client.info('replication')
     return [...info.matchAll(/^slave\d+:.*state=online/gm)].length === replicas
@@ -88,7 +88,7 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
     promotion,
     async failover() {
       const old = await primary()
-      // INPROG: on a slow machine the sentinels may have begun one by themselves.
+      // INPROG: on a slow machine the sentinels may already have started one.
       await asked?.call('SENTINEL', 'FAILOVER', NAME).catch((error: Error) => {
         if (!error.message.startsWith('INPROG')) throw error
       })
@@ -119,7 +119,7 @@ async function startOne(t: Test, settings: string[]): Promise<Redis> {
   return client
 }
 
-/** Names and values in turn, or by name where the protocol has maps. */
+/** The fields of a reply by name. RESP2 lists names and values; RESP3 has maps. */
 function fields(reply: unknown): Record<string, string> {
   if (!Array.isArray(reply)) return reply as Record<string, string>
   const pairs = reply.flatMap((name, index) => (index % 2 === 0 ? [[name, reply[index + 1]]] : []))

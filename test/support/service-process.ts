@@ -1,4 +1,4 @@
-// A process of a service under test: a program that is started with options as JSON and reports its address.
+// A process of a service under test. Its program gets options as JSON and reports its address.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
@@ -14,7 +14,7 @@ export async function launch(
 ): Promise<ServiceProcess> {
   const child = fork(program, [JSON.stringify(options)], {
     execArgv: ['--import=tsx', ...execArgv],
-    // What a test runner adds to its own processes is not for these.
+    // The options of a test runner are not meant for these processes.
     env: { ...process.env, NODE_OPTIONS: '' }
   })
   const ended = once(child, 'exit').then(([code]) => {
@@ -25,7 +25,7 @@ export async function launch(
   return { child, address }
 }
 
-/** Kills it as a crash would. */
+/** Kills it, as a crash would. */
 export async function kill({ child }: ServiceProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, 'exit')

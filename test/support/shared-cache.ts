@@ -1,5 +1,5 @@
-// A shared cache in front of an application, as RFC 9111 allows it to be: it stores whatever it may, and asks again
-// whether what is stale is unchanged.
+// A shared cache in front of an application. It stores everything that RFC 9111 allows, and revalidates what is
+// stale.
 import type { FastifyInstance } from 'fastify'
 
 export interface CachedResponse {
@@ -9,7 +9,7 @@ export interface CachedResponse {
 }
 
 interface Stored {
-  /** The Cookie header that it was stored for. */
+  /** The Cookie header of the request that it was stored for. */
   cookie: string
   headers: Record<string, unknown>
   body: string
@@ -23,7 +23,7 @@ export class SharedCache {
     this.#app = app
   }
 
-  /** A visitor's request with this Cookie header. */
+  /** Sends a visitor's request with this Cookie header. */
   async get(url: string, cookie: string): Promise<CachedResponse> {
     const stored = this.#stored.get(url)
     // Section 4.1: the headers that Vary names must match.

@@ -1,4 +1,4 @@
-// A Redis server that also takes TLS connections, with a certificate of a certificate authority of the test's own.
+// A Redis server that also accepts TLS connections, with a certificate of a test authority.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,9 +8,9 @@ import { freePort, type RedisServer, startRedis } from './redis-server.js'
 
 export interface TlsServer extends RedisServer {
   tlsPort: number
-  /** The certificate of the authority, without which nobody trusts the server. */
+  /** The certificate of the authority. Clients need it to trust the server. */
   ca: string
-  /** What a client shows: issued by that authority, and by another one. */
+  /** Client certificates: one of that authority, one of another. */
   own: Identity
   foreign: Identity
 }
@@ -20,7 +20,7 @@ export interface Identity {
   key: string
 }
 
-/** @param auth Whether clients have to show a certificate too. */
+/** @param auth Whether clients must present a certificate too. */
 export async function startTlsRedis(t: Test, auth: 'yes' | 'no' = 'no'): Promise<TlsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'session-tls-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -51,7 +51,7 @@ export async function startTlsRedis(t: Test, auth: 'yes' | 'no' = 'no'): Promise
   return Object.assign(redis, { tlsPort, ca: read(authority).cert, own: read(own), foreign: read(foreign) })
 }
 
-/** Makes a key and a certificate: two files, whose names begin like this. */
+/** Creates a key and a certificate: two files with this prefix. */
 function issue(path: string, more: string[]): Identity {
   const [key, cert] = [`${path}.key`, `${path}.crt`]
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']

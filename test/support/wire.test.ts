@@ -1,4 +1,4 @@
-// The wire between the service and Redis: what it does to commands is what the history's faults are made of.
+// The proxy between the service and Redis. The faults of the history checker consist of what it does.
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -20,7 +20,7 @@ async function wired(t: Test) {
   return { server, wire, client }
 }
 
-t.test('a lost answer is that of a command that was carried out', async (t) => {
+t.test("fate: with 'lose' the command is executed and its reply is lost", async (t) => {
   const { server, wire, client } = await wired(t)
   wire.fate = () => 'lose'
   await t.rejects(client.set('key', 'value'))
@@ -28,7 +28,7 @@ t.test('a lost answer is that of a command that was carried out', async (t) => {
   t.match(wire.counts, { lost: 1, cut: 0 })
 })
 
-t.test('what is cut off has not been carried out, and reads have no such fate', async (t) => {
+t.test("fate: with 'cut' the command is not executed, and reads are never cut", async (t) => {
   const { server, wire, client } = await wired(t)
   wire.fate = () => 'cut'
   await t.rejects(client.set('key', 'value'))
@@ -38,7 +38,7 @@ t.test('what is cut off has not been carried out, and reads have no such fate', 
   t.equal(await client.get('key'), null)
 })
 
-t.test('a late answer comes all the same, before those to what was asked later', async (t) => {
+t.test('fate: a delayed reply arrives before the replies to later commands', async (t) => {
   const { wire, client } = await wired(t)
   const fates = [30, 'pass'] as const
   let turn = 0
@@ -49,7 +49,7 @@ t.test('a late answer comes all the same, before those to what was asked later',
   t.same(answers, ['OK', 'one'])
 })
 
-t.test('what was sent while it was frozen arrives when it thaws', async (t) => {
+t.test('freeze(): data that was sent meanwhile arrives with thaw()', async (t) => {
   const { server, wire, client } = await wired(t)
   wire.freeze()
   const answer = client.set('key', 'value')
@@ -58,7 +58,7 @@ t.test('what was sent while it was frozen arrives when it thaws', async (t) => {
   t.equal(await answer, 'OK')
 })
 
-t.test('it leads to another server when it is told to', async (t) => {
+t.test('lead(): connects to another server', async (t) => {
   const { wire, client } = await wired(t)
   const other = await startRedis(t)
   await other.client.set('key', 'there')

@@ -1,14 +1,14 @@
-// A TCP proxy in front of a Redis server that does to commands and connections what networks do.
+// A TCP proxy in front of a Redis server, with the faults of a network.
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * What happens to bytes in which a client writes something.
+ * What happens to data that a client sends and that contains a write.
  * - `'pass'`: nothing.
- * - `'lose'`: they are carried out, and the connection breaks before the answer.
- * - `'cut'`: the connection breaks before they arrive.
- * - a number: the answer takes so many milliseconds longer, as does what follows it on the connection.
+ * - `'lose'`: the server executes it, and the connection breaks before the reply.
+ * - `'cut'`: the connection breaks before it arrives.
+ * - a number: its reply, and all later replies on the connection, are delayed by this many milliseconds.
  */
 export type Fate = 'pass' | 'lose' | 'cut' | number
 
@@ -17,18 +17,18 @@ const WRITES = ['evalsha\r\n', '\r\neval\r\n', '\r\nset\r\n']
 interface Link {
   near: Socket
   far: Socket
-  /** Neither side hears of the other again. */
+  /** Neither side receives anything any more. */
   isSilent: boolean
 }
 
 export class Wire {
-  /** Asked for everything that a client writes. */
+  /** Called for all data that a client sends. */
   fate: () => Fate = () => 'pass'
-  /** Milliseconds that everything the clients say takes longer. */
+  /** Delays all data of clients, in milliseconds. */
   slowCommands = 0
-  /** Milliseconds that everything the server says takes longer. */
+  /** Delays all data of the server, in milliseconds. */
   slowAnswers = 0
-  /** How many answers were lost and how many writes were cut. */
+  /** How many replies were lost and how many writes were cut. */
   readonly counts = { lost: 0, cut: 0 }
   #target: number
   readonly #server: Server
@@ -37,7 +37,7 @@ export class Wire {
   #isSilent = false
   #isRefusing = false
 
-  /** @param target The port on loopback that it leads to. */
+  /** @param target The port on loopback that the proxy connects to. */
   constructor(target: number) {
     this.#target = target
     this.#server = createServer((near) => this.#connect(near))
@@ -51,7 +51,7 @@ export class Wire {
     return address.port
   }
 
-  /** From now on it leads to another server; what was connected to the one before is cut off. */
+  /** Connects to another server from now on, and cuts the existing connections. */
   lead(target: number): void {
     this.#target = target
     this.cut()
@@ -61,19 +61,19 @@ export class Wire {
     for (const link of this.#links) this.#end(link)
   }
 
-  /** Resets all connections, and until `heal()` new ones as soon as they are accepted. */
+  /** Resets all connections and, until `heal()`, new ones too. */
   refuse(): void {
     this.#isRefusing = true
     for (const { near, far } of this.#links) for (const socket of [near, far]) socket.resetAndDestroy()
   }
 
-  /** Nothing is heard again on all connections there are and on those accepted until `heal()`, not even after it. */
+  /** Silences all connections, and those accepted until `heal()`, for good. */
   silence(): void {
     this.#isSilent = true
     for (const link of this.#links) link.isSilent = true
   }
 
-  /** Nothing passes in either direction; what was sent meanwhile arrives with `thaw()`. */
+  /** Nothing passes in either direction. Data that was sent meanwhile arrives with `thaw()`. */
   freeze(): void {
     this.#isFrozen = true
     for (const { near, far } of this.#links) {
@@ -90,7 +90,7 @@ export class Wire {
     }
   }
 
-  /** As if it were not there. */
+  /** As if the proxy did not exist. */
   heal(): void {
     this.fate = () => 'pass'
     this.slowCommands = 0
@@ -144,7 +144,7 @@ export class Wire {
     }
   }
 
-  /** Writes to one side of a link, so many milliseconds later, and never before what was written earlier. */
+  /** Writes to one side of a link after a delay in milliseconds, and never before earlier data. */
   #inOrder(link: Link, to: Socket): (bytes: Buffer, delay: number) => void {
     let last = Promise.resolve<unknown>(undefined)
     return (bytes, delay) => {

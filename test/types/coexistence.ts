@@ -1,8 +1,8 @@
-// What another session library tells its users to declare does no harm. Checked by `tsc`, never run.
+// Declarations that another session library asks for do no harm. Checked by `tsc`, never run.
 import type { FastifyRequest } from 'fastify'
 import type { Session as OurSession } from 'fastify-ioredis-session'
 
-// As the README of @fastify/session has it.
+// Copied from the README of @fastify/session.
 declare module 'fastify' {
   interface Session {
     theirs: symbol

@@ -1,4 +1,4 @@
-// What users may pass to the plugin. Checked by `tsc -p test/types`, never run.
+// The types of the plugin's options for users. Checked by `tsc -p test/types`, never run.
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, {
@@ -47,7 +47,7 @@ export function stores(client: Redis, own: Store): void {
   options({ store: new MemoryStore({ maxEntries: 10, maxBytes: 1024 }) })
   options({ store: new RedisStore(client) })
   options({ store: own })
-  // @ts-expect-error: it can only read
+  // @ts-expect-error: only reads
   options({ store: { read: async () => undefined } })
 }
 
@@ -67,7 +67,7 @@ export function serializers(): void {
   // @ts-expect-error: no tag
   options({ serializer: { name: 'own', encode: own.encode, decode: own.decode } })
   options({ serializer: { ...own, encode: JSON.stringify } })
-  // @ts-expect-error: neither bytes nor text
+  // @ts-expect-error: neither bytes nor a string
   options({ serializer: { ...own, encode: (data: Dictionary) => data } })
 }
 
@@ -90,15 +90,15 @@ export function theRest(): void {
     onUndecodable: 'error',
     merge: { name: longest, balance: 'conflict' }
   })
-  // @ts-expect-error: it follows from the lifetime of the session
+  // @ts-expect-error: the lifetime of the session sets it
   options({ cookie: { maxAge: 1 } })
   // @ts-expect-error: no such priority
   options({ cookie: { priority: 'highest' } })
-  // @ts-expect-error: no script needs to read it
+  // @ts-expect-error: always true
   options({ cookie: { httpOnly: false } })
   // @ts-expect-error: not a rule
   options({ merge: { name: 'longest' } })
-  // @ts-expect-error: seconds
+  // @ts-expect-error: must be a number of seconds
   options({ idleTimeout: '1h' })
 }
 

@@ -1,8 +1,8 @@
-// What users see of a session in their editor. Checked by `tsc -p test/types`, never run.
+// The types of a session for users. Checked by `tsc -p test/types`, never run.
 import type { FastifyRequest } from 'fastify'
 import type { Detached, SessionData, Session as SessionOf } from 'fastify-ioredis-session'
 
-// As users write it. Keys of its own: the same program may hold the keys of other tests.
+// As users write it. The keys are unique, since one program may include the keys of other tests.
 declare module 'fastify-ioredis-session' {
   interface SessionData {
     visitor: { name: string; since: Date }
@@ -65,9 +65,9 @@ export async function keysAndValues({ session }: FastifyRequest): Promise<void> 
   session.vists
   // @ts-expect-error: another type
   session.visits = '1'
-  // @ts-expect-error: it may be missing
+  // @ts-expect-error: may be undefined
   session.visits.toFixed()
-  // @ts-expect-error: it may be missing
+  // @ts-expect-error: may be undefined
   session.get('visits').toFixed()
 }
 
@@ -87,7 +87,7 @@ export async function keyWithTheNameOfAMethod({ session }: FastifyRequest): Prom
   session.set('save', 'text')
   const saved = session.save()
   same<typeof saved, Promise<void>>(true)
-  // @ts-expect-error: it is a method
+  // @ts-expect-error: a method
   session.save = 'text'
 }
 
@@ -127,15 +127,15 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   const flags: [boolean, boolean] = [session.isModified(), session.isSaved()]
 
   session.options({ secure: 'auto', sameSite: 'strict' })
-  // @ts-expect-error: that would be a second cookie
+  // @ts-expect-error: the browser would store a second cookie
   session.options({ path: '/' })
-  // @ts-expect-error: it follows from the lifetime of the session
+  // @ts-expect-error: the lifetime of the session sets it
   session.options({ maxAge: 1 })
-  // @ts-expect-error: every response has the same name
+  // @ts-expect-error: cannot vary
   session.options({ name: 'other' })
-  // @ts-expect-error: no script needs to read it
+  // @ts-expect-error: always true
   session.options({ httpOnly: false })
-  // @ts-expect-error: lower case
+  // @ts-expect-error: must be lower case
   session.options({ sameSite: 'Lax' })
   void flags
 }
@@ -157,7 +157,7 @@ export async function anyOtherKey({ open, texts }: FastifyRequest): Promise<void
   open.level = 3
   // @ts-expect-error: not a level
   open.set('level', 3)
-  // @ts-expect-error: it is a method
+  // @ts-expect-error: a method
   open.save = 'text'
   same<typeof texts.motto, string | undefined>(true)
   same<typeof texts.other, string | undefined>(true)
@@ -171,8 +171,8 @@ export function twoKinds({ backOffice, session }: FastifyRequest): void {
   backOffice.level = 2
   // @ts-expect-error: not a level
   backOffice.set('level', 3)
-  // @ts-expect-error: a key of the other kind
+  // @ts-expect-error: a key of the other session
   backOffice.get('visits')
-  // @ts-expect-error: a key of the other kind
+  // @ts-expect-error: a key of the other session
   session.get('level')
 }
