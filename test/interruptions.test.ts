@@ -28,6 +28,13 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
     const result = await next(session, reply)
     return reply.sent ? reply : reply.send({ result })
   })
+  let handle: ((error: Error, reply: FastifyReply) => unknown) | undefined
+  app.setErrorHandler((error: Error, _request, reply) =>
+    handle === undefined ? reply.send(error) : handle(error, reply)
+  )
+  const onError = (handler: typeof handle) => {
+    handle = handler
+  }
   app.get('/logout', async ({ session }) => session.destroy())
   app.get('/other', async ({ session }) => {
     session.count = 7
@@ -49,7 +56,7 @@ async function visitor(t: Test, options: RedisSessionOptions = {}) {
   }
   const data = async () => (await visit((session) => session.data())).body.result
   const unsaved = () => app.logLines.filter(({ msg }) => msg.includes('are lost'))
-  return { app, browser, data, memory, operations, plan, tab, unsaved, visit }
+  return { app, browser, data, memory, onError, operations, plan, tab, unsaved, visit }
 }
 
 const login: Route = (session) => {
@@ -790,9 +797,92 @@ t.test('save() of a new id after the headers says so, whatever was uncertain bef
   await t.rejects(saved as Promise<void>, { code: 'FST_SESSION_HEADERS_SENT' })
 })
 
-t.test('a store that answers with something other than bytes fails the request', async (t) => {
-  const { memory, visit } = await visitor(t)
+t.test('store: an answer other than bytes fails the request', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const store = { ...new FailingStore(memory).store, read: async () => 5 as never }
+  const app = await createApp(t, { store })
+  app.get('/', async ({ session }) => session.data())
+  app.get('/login', async ({ session }) => {
+    session.userId = 1
+  })
+  const browser = new Browser(app)
+  await browser.request('/login')
+  t.equal((await browser.request('/')).statusCode, 500)
+})
+
+t.test('destroy(): an error handler cannot make its failure look like a logout', async (t) => {
+  const { data, onError, plan, visit } = await visitor(t)
   await visit(login)
-  memory.read = async () => 5 as never
-  t.match((await visit(() => undefined)).body, { statusCode: 500 })
+  for (const route of [
+    async (session: Session) => session.destroy(),
+    (session: Session) => void session.destroy(),
+    async (session: Session) => session.destroy().catch(() => {}),
+    async (session: Session) => {
+      await session.destroy().catch(() => {})
+      await session.regenerate()
+    }
+  ]) {
+    onError((_error, reply) => reply.redirect('/goodbye'))
+    plan.push('pass', 'refuse')
+    t.equal((await visit(route)).status, 503)
+    onError(undefined)
+    t.same(await data(), { userId: 1 })
+  }
+})
+
+t.test('destroy(): an error handler may answer its failure as one', async (t) => {
+  const { onError, plan, visit } = await visitor(t)
+  await visit(login)
+  onError((_error, reply) => reply.code(409).send({ error: 'Please try again.' }))
+  for (const route of [
+    async (session: Session) => session.destroy(),
+    (session: Session) => void session.destroy()
+  ]) {
+    plan.push('pass', 'refuse')
+    const { body, status } = await visit(route)
+    t.equal(status, 409)
+    t.same(body, { error: 'Please try again.' })
+  }
+})
+
+t.test('what an error handler writes after a failed commit is reported', async (t) => {
+  const { onError, plan, unsaved, visit } = await visitor(t)
+  await visit(login)
+  let write = () => {}
+  onError((_error, reply) => {
+    write()
+    return reply.code(400).send({})
+  })
+  plan.push('pass', 'refuse')
+  await visit((session) => {
+    session.name = 'Ada'
+    write = () => {
+      session.name = 'Bob'
+    }
+  })
+  while (unsaved().length === 0) await tick()
+  t.equal(unsaved().length, 1)
+})
+
+t.test('reload(): after a failure another one brings the session back', async (t) => {
+  const { data, plan, visit } = await visitor(t)
+  await visit(login)
+  plan.push('pass', 'refuse')
+  const { body } = await visit(async (session) => {
+    await t.rejects(session.reload(), { code: 'FST_SESSION_UNAVAILABLE' })
+    t.equal(session.detached, 'unavailable')
+    await t.rejects(session.save(), { code: 'FST_SESSION_DETACHED' })
+    await session.reload()
+    session.name = 'Ada'
+    return session.detached === undefined
+  })
+  t.equal(body.result, true)
+  t.same(await data(), { userId: 1, name: 'Ada' })
+  plan.push('pass', 'refuse')
+  await visit(async (session) => {
+    await t.rejects(session.reload())
+    await session.destroy()
+  })
+  t.same(await data(), {})
 })

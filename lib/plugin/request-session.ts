@@ -88,20 +88,25 @@ export class RequestSession implements Response, SessionHost {
     }
     if (this.#transaction === undefined) return undefined
     // Async handlers sometimes send a reply twice. The second one must not overtake the commit and its cookie.
-    if (this.#commit !== undefined) return this.#commit.catch(() => {})
-    const isFailed = this.#reply.statusCode >= 500
+    const { statusCode } = this.#reply
+    const isError = statusCode >= 400
+    if (this.#commit !== undefined) return this.#commit.catch((error) => this.#refuseToHide(error, isError))
+    const isFailed = statusCode >= 500
     if (this.failure !== undefined || (isFailed && !saveOn5xx)) {
-      this.#transaction.discard(
-        isFailed ? `the response has status ${this.#reply.statusCode}` : 'the request failed'
-      )
+      this.#transaction.discard(isFailed ? `the response has status ${statusCode}` : 'the request failed')
       if (this.failure === undefined || isFailed) return undefined
       this.#commit = Promise.reject(this.failure)
       return this.#commit
     }
     this.#isEnding = true
     const config = this.#routeConfig
-    this.#commit = this.#transaction.commit(config === false || config.touch !== false)
+    this.#commit = this.#transaction.commit(config === false || config.touch !== false, isError)
     return this.#commit
+  }
+
+  // An error handler may answer a failed commit as it likes. A failed destroy() or regenerate() must not look like a success.
+  #refuseToHide(error: unknown, isError: boolean): void {
+    if (!isError && (error === this.#transaction?.failure || error === this.failure)) throw error
   }
 
   // Sends the error, since a route that waits for a callback would never answer. If the response has already been sent,

@@ -45,8 +45,11 @@ export async function reload(parts: RequestParts): Promise<void> {
   records.fresh = true
   const found = await lookUp(received, records, context).catch((error) => {
     state.detach('unavailable')
+    // Another reload() may succeed.
+    state.stored = stored
     throw error
   })
+  state.detached = undefined
   state.reset()
   if (found.state === 'missing') markDestroyed(state, cookie, log, handle)
   else take(parts, found)

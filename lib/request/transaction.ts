@@ -6,7 +6,7 @@ import { DetachedError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records } from '../records/records.js'
-import type { DraftObserver, Keep } from '../session/draft.js'
+import type { DraftObserver, Keep, Snapshot } from '../session/draft.js'
 import type { SessionOwner } from '../session/session.js'
 import { GuardedStore } from '../stores/guarded.js'
 import { Committer, movedError } from './commit.js'
@@ -93,8 +93,9 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
    * Commits the changes of the request; later calls do nothing. Returns `undefined` if there is nothing to do, so that
    * most requests wait for no promise.
    * @param mayTouch Whether the request counts as use of the session.
+   * @param isError Whether the response says that the request failed, so that it hides no failure.
    */
-  commit(mayTouch: boolean): Promise<void> | undefined {
+  commit(mayTouch: boolean, isError = false): Promise<void> | undefined {
     if (this.#phase !== 'open') return undefined
     this.#phase = 'committed'
     let plan: Plan | undefined
@@ -107,10 +108,11 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     }
     return this.#next(async () => {
       try {
-        if (this.#failure !== undefined) throw this.#failure.error
-        await this.#perform(mayTouch, plan)
+        if (this.#failure === undefined) await this.#perform(mayTouch, plan)
+        else if (isError) return this.discard('destroy() or regenerate() failed')
+        else throw this.#failure.error
       } catch (error) {
-        this.#phase = 'over'
+        this.#endWithoutCommit()
         throw error
       }
       this.#conclude()
@@ -119,9 +121,14 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   /** Ends the transaction without a commit. */
   discard(reason: string): void {
-    if (this.#phase === 'open' && this.#isLost())
+    if (this.#phase !== 'over' && this.#isLost())
       this.#reportUnsaved(reason, 'call save() for changes that an error must not undo')
-    this.#phase = 'over'
+    this.#endWithoutCommit()
+  }
+
+  /** The error of `destroy()` or `regenerate()`, if the last call failed. */
+  get failure(): unknown {
+    return this.#failure?.error
   }
 
   save(): Promise<void> {
@@ -139,7 +146,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       const { keep } = this.state.draft
       try {
-        this.#refuseIfDetached('reload')
+        // After a reload() that failed, another one may succeed.
+        if (!this.#isInterrupted) this.#refuseIfDetached('reload')
         await reload(this)
         this.#committer = undefined
       } finally {
@@ -159,8 +167,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       this.#failure = undefined
       try {
         if (state.detached === 'moved') throw movedError(state.handle)
-        if (state.detached === 'disabled' || state.detached === 'unavailable')
-          this.#refuseIfDetached('destroy')
+        const isUnknown = state.detached === 'unavailable' && !this.#isInterrupted
+        if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
         const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending)
         this.#cookies = undefined
         if (wasStored) await this.#ended()
@@ -240,11 +248,21 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return true
   }
 
+  /** The store did not answer a reload(), but the session is known. */
+  get #isInterrupted(): boolean {
+    return this.state.detached === 'unavailable' && this.state.stored !== undefined
+  }
+
   async #ended(): Promise<void> {
     const { state } = this
     state.destroyed = true
     reportEnd(this.log, state.handle, 'by this request')
     await this.context.observer?.destroyed?.(state.handle)
+  }
+
+  #endWithoutCommit(): void {
+    this.#phase = 'over'
+    this.#end = this.state.draft.snapshot()
   }
 
   #refuseIfDetached(action: string): void {
@@ -262,8 +280,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   #sendCookie(): void {
-    const { stored, id } = this.state
-    if (stored === undefined) return
+    const { detached, stored, id } = this.state
+    if (stored === undefined || detached !== undefined) return
     const lastCommit = this.context.detectRollback ? stored.header : undefined
     this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), lastCommit)
   }
@@ -284,7 +302,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   #isLost(): boolean {
-    if (this.#phase === 'over') return false
+    const { draft } = this.state
+    if (this.#end !== undefined) return draft.hasChangedSince(this.#end)
     return this.#phase === 'committed' ? isChanged(this.state) : isUncommitted(this.state, this.context)
   }
 

@@ -69,6 +69,11 @@ export class Draft {
     return this.#read === undefined && Object.keys(this.#data).length === 0
   }
 
+  /** Whether it was changed, or asked for a new id, after this snapshot. */
+  hasChangedSince({ changes, renewals }: Snapshot): boolean {
+    return this.#changes !== changes || this.#renewals !== renewals
+  }
+
   /** Whether the data is decoded. */
   get isDecoded(): boolean {
     return this.#read === undefined
