@@ -280,7 +280,10 @@ t.test(
     const wrong: [unknown, string][] = [
       [true, 'option config.session: must be false or an object (route GET /poll)'],
       [null, 'option config.session: must be false or an object (route GET /poll)'],
-      [{ tuch: false }, 'option config.session.tuch: is not one of touch, onUnavailable, fresh (route GET /poll)'],
+      [
+        { tuch: false },
+        'option config.session.tuch: is not one of touch, onUnavailable, fresh (route GET /poll)'
+      ],
       [
         { constructor: 1 },
         'option config.session.constructor: is not one of touch, onUnavailable, fresh (route GET /poll)'
