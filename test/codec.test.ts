@@ -6,7 +6,7 @@ import { Budget, isEqual } from '../lib/data/equal.js'
 import { recordBytes } from '../lib/records/record.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
-import { v8 } from './contracts/v8.js'
+import v8 from './contracts/v8.js'
 import { nest, samples } from './contracts/values.js'
 import fc from './support/properties.js'
 

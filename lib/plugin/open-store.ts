@@ -25,5 +25,11 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
   const connectionOf = (of: RedisClient) => connections.get(of)
   const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
   await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
-  return store
+  if (settings.nearCache === undefined) return store
+  const { openNearCache } = await import('../near-cache/near-cache.js')
+  const { lifetimes, nearCache, prefix } = settings
+  const near = openNearCache(store, client, { ...nearCache, prefix, lifetimes, log: fastify.log })
+  if (near === undefined) return store
+  fastify.addHook('onClose', async () => near.close())
+  return near
 }

@@ -7,6 +7,7 @@ import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
 import { OptionError } from '../errors.js'
+import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import type { Lifetimes } from '../records/expiry.js'
 import { foreignOptions } from '../session/foreign-names.js'
 import type { CircuitBreaker } from '../stores/health.js'
@@ -106,6 +107,12 @@ export interface RedisSessionOptions {
    */
   circuitBreaker?: boolean | Partial<CircuitBreaker>
   /**
+   * Keeps records in the memory of this process. Redis reports every write, so a session that was changed or ended
+   * elsewhere is served for at most `maxStale` seconds (1). All entries together take `maxBytes` (33,554,432).
+   * @default false
+   */
+  nearCache?: boolean | Partial<NearCacheLimits>
+  /**
    * How many replicas of Redis must have a commit or a logout before the response is sent.
    * @default 0
    */
@@ -167,6 +174,7 @@ export interface Settings {
   timeout: number
   onUnavailable: 'error' | 'anonymous'
   circuitBreaker: CircuitBreaker | undefined
+  nearCache: NearCacheLimits | undefined
   replicas: number
   replicaTimeout: number
   detectRollback: boolean
@@ -189,6 +197,7 @@ const DEFAULTS = {
   timeout: 1_000,
   onUnavailable: 'error',
   circuitBreaker: false,
+  nearCache: false,
   replicas: 0,
   replicaTimeout: 500,
   detectRollback: false,
@@ -209,6 +218,11 @@ const MAX_SECONDS = 2 ** 32 - 1
 /** The most milliseconds that a timer accepts. */
 const MAX_TIMER = 2 ** 31 - 1
 const BREAKER: CircuitBreaker = { failures: 5, openFor: 1_000 }
+const NEAR_CACHE: NearCacheLimits = { maxStale: 1, maxBytes: 33_554_432 }
+/** Seconds: no session that was ended may be served for longer, and four PINGs in less time say little. */
+const [MIN_STALE, MAX_STALE] = [0.1, 60]
+/** With more, a Map could have more entries than it takes. */
+const MAX_NEAR_BYTES = 2 ** 32
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
@@ -247,6 +261,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     timeout = DEFAULTS.timeout,
     onUnavailable = DEFAULTS.onUnavailable,
     circuitBreaker = DEFAULTS.circuitBreaker,
+    nearCache = DEFAULTS.nearCache,
     replicas = DEFAULTS.replicas,
     detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
@@ -290,6 +305,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     timeout,
     onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
     circuitBreaker: checkBreaker(circuitBreaker),
+    nearCache: checkNearCache(nearCache, options),
     replicas,
     replicaTimeout,
     detectRollback: boolean('detectRollback', detectRollback),
@@ -445,6 +461,25 @@ function checkBreaker(value: NonNullable<RedisSessionOptions['circuitBreaker']>)
   return {
     failures: whole('circuitBreaker.failures', failures, 1, Number.MAX_SAFE_INTEGER),
     openFor: whole('circuitBreaker.openFor', openFor, 1, MAX_TIMER)
+  }
+}
+
+function checkNearCache(
+  value: NonNullable<RedisSessionOptions['nearCache']>,
+  { redis, store }: RedisSessionOptions
+): NearCacheLimits | undefined {
+  if (value === false) return undefined
+  if (value !== true && (typeof value !== 'object' || value === null)) {
+    throw new OptionError('nearCache', 'must be true, false or an object')
+  }
+  if (store !== undefined) throw new OptionError('nearCache', 'excludes the option store: it is for Redis')
+  if (isRedisClient(redis) && !('duplicate' in redis)) {
+    throw new OptionError('nearCache', 'needs a client with duplicate(), to open one more connection')
+  }
+  const { maxStale = NEAR_CACHE.maxStale, maxBytes = NEAR_CACHE.maxBytes } = value === true ? {} : value
+  return {
+    maxStale: number('nearCache.maxStale', maxStale, MIN_STALE, MAX_STALE),
+    maxBytes: whole('nearCache.maxBytes', maxBytes, 1, MAX_NEAR_BYTES)
   }
 }
 

@@ -27,7 +27,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not extend a session. `onUnavailable`:
-     * overrides the option of the plugin.
+     * overrides the option of the plugin. `fresh: true`: its requests read Redis, never the near cache.
      */
     session?: import('./route-config.js').SessionRouteConfig
   }

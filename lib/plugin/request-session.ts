@@ -49,7 +49,7 @@ export class RequestSession implements Response, SessionHost {
   load(received: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
     const config = this.#routeConfig
     if (config === false || this.#pathProblem !== undefined) return undefined
-    return this.transaction.load(received, config.onUnavailable ?? onUnavailable)
+    return this.transaction.load(received, config.onUnavailable ?? onUnavailable, config.fresh === true)
   }
 
   // The browser sends no cookie there, so a new session would replace the one of the other pages.

@@ -1,11 +1,14 @@
 // The session settings of a route: `config: { session }`.
 import { OptionError } from '../errors.js'
 
-export type SessionRouteConfig = false | { touch?: boolean; onUnavailable?: 'error' | 'anonymous' }
+export type SessionRouteConfig =
+  | false
+  | { touch?: boolean; onUnavailable?: 'error' | 'anonymous'; fresh?: boolean }
 
 const CHECKS: Readonly<Record<string, readonly [values: readonly unknown[], what: string]>> = {
   touch: [[true, false], 'true or false'],
-  onUnavailable: [['error', 'anonymous'], "'error' or 'anonymous'"]
+  onUnavailable: [['error', 'anonymous'], "'error' or 'anonymous'"],
+  fresh: [[true, false], 'true or false']
 }
 
 interface Route {

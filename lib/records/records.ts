@@ -4,6 +4,7 @@ import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
 import type { Outcome } from '../stores/store.js'
 import { type Lifetimes, remaining } from './expiry.js'
+import type { Commit } from './lineage.js'
 import {
   followed,
   type Header,
@@ -30,14 +31,19 @@ export interface RecordsOptions {
 export class Records {
   readonly #store: GuardedStore
   readonly #options: RecordsOptions
+  /** Whether reads never use a copy. */
+  fresh = false
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
     this.#options = options
   }
 
-  read(handle: string): Promise<Buffer | undefined> {
-    return this.#store.read(this.#keyOf(handle))
+  /** @param seen A commit that the answer must not be older than. */
+  read(handle: string, seen?: Commit): Promise<Buffer | undefined> {
+    const key = this.#keyOf(handle)
+    const copy = this.fresh ? undefined : this.#store.copyOf(key, seen)
+    return copy === undefined ? this.#store.read(key) : Promise.resolve(copy)
   }
 
   /** @throws {ConflictError} FST_SESSION_CONFLICT if another record has this handle */

@@ -42,6 +42,7 @@ export async function reload(parts: RequestParts): Promise<void> {
   const { handle, id, stored } = state
   if (stored === undefined) return state.reset()
   const received = { id, handle, outdated: false, seen: undefined }
+  records.fresh = true
   const found = await lookUp(received, records, context).catch((error) => {
     state.detach('unavailable')
     // Another reload() may succeed.

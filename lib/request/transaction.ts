@@ -65,9 +65,17 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return isModified(this.state, this.context)
   }
 
-  /** Reads the session that the cookies name. If there is none, the session is a new one with another id. */
-  load(cookies: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+  /**
+   * Reads the session that the cookies name. If there is none, the session is a new one with another id.
+   * @param fresh Whether the store must not answer from a copy.
+   */
+  load(
+    cookies: RequestCookies,
+    onUnavailable: 'error' | 'anonymous',
+    fresh = false
+  ): Promise<void> | undefined {
     this.#cookies = cookies
+    this.records.fresh = fresh
     this.cookie.receive(cookies)
     const [{ handle } = cookies.next ?? {}] = cookies.ids
     return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)

@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
+import type { Commit } from '../records/lineage.js'
 import type { Operation, Outcome, Store } from './store.js'
 
 /** Records whether the store answers. */
@@ -39,6 +40,11 @@ export class GuardedStore implements Store {
 
   read(key: string): Promise<Buffer | undefined> {
     return this.#guard('read', () => this.#inner.read(key))
+  }
+
+  /** Needs no answer, and says nothing about whether the store gives one. */
+  copyOf(key: string, seen: Commit | undefined): Buffer | undefined {
+    return this.#inner.copyOf?.(key, seen)
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 // The interface of a store. It deals in keys, bytes, revisions and instants, and knows nothing about sessions, cookies
 // or serializers.
 import type { Buffer } from 'node:buffer'
+import type { Commit } from '../records/lineage.js'
 
 /**
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
@@ -46,6 +47,11 @@ export interface Store {
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
   /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
   end?(key: string): Promise<Outcome>
+  /**
+   * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
+   * @param seen A commit that the reader has seen: the copy must not be older.
+   */
+  copyOf?(key: string, seen: Commit | undefined): Buffer | undefined
   /**
    * Optional. Returns `undefined` if the operation can be sent now. Otherwise, returns a promise that resolves when it
    * can, and rejects if that may take long. If the request's timeout passes first, the plugin never sends the

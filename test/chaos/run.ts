@@ -3,7 +3,7 @@
 //   --only cut    only faults with this name    --seed 1     seed of all random choices
 //   --write       writes docs/chaos.md as well
 // The exit code is 1 if a promise was broken.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { generator } from '../support/random.js'
@@ -37,8 +37,10 @@ const COLUMNS = [
   'heap, MB'
 ]
 
-/** The page of the documentation with these tables. */
+/** The page of the documentation with the results. */
 const PAGE = new URL('../../docs/chaos.md', import.meta.url)
+/** The part of the page that this program writes. */
+const RESULTS = /<!-- chaos -->.*<!-- \/chaos -->/s
 
 /** The additional column of scenarios in which requests must fail fast. */
 const FAST_COLUMN = 'failed at once, of all that failed'
@@ -70,7 +72,7 @@ setTimeout(() => {
 for (const { scenario, faults } of chosen) {
   const isFast = scenario.faults.some(({ failsFast }) => failsFast)
   const columns = isFast ? [...COLUMNS, FAST_COLUMN] : COLUMNS
-  print(`\n## ${scenario.name}\n\n${line(columns)}\n${line(columns.map(() => '---'))}`)
+  print(`\n**${scenario.name}**\n\n${line(columns)}\n${line(columns.map(() => '---'))}`)
   let calm: Result | undefined
   for await (const [fault, result] of runScenario(scenario, faults, Number(values.seconds) * 1_000, load)) {
     calm ??= result
@@ -84,7 +86,13 @@ for (const { scenario, faults } of chosen) {
 }
 print(`\n${seconds()} s, seed ${values.seed}, ${visits} first visits, ${broken.length} promises broken`)
 for (const what of broken) print(`\nBROKEN: ${what}`)
-if (values.write) writeFileSync(PAGE, `${printed.join('\n')}\n`)
+if (values.write) {
+  const page = readFileSync(PAGE, 'utf8')
+  writeFileSync(
+    PAGE,
+    page.replace(RESULTS, () => `<!-- chaos -->\n${printed.join('\n')}\n<!-- /chaos -->`)
+  )
+}
 process.exitCode = broken.length > 0 ? 1 : 0
 
 function cellsOf(fault: Fault, result: Result, calm: Result): string[] {
@@ -123,12 +131,10 @@ function line(cells: string[]): string {
   return `| ${cells.join(' | ')} |`
 }
 
-/** The text of the page before its tables. */
+/** The text before the tables. */
 function head(): string {
   const only = values.only === '' ? '' : ` --only '${values.only}'`
-  return `# Failures of Redis under load
-
-Made by \`npm run chaos -- --seed ${values.seed}${only} --write\` on ${new Date().toISOString().slice(0, 10)}, Node ${process.version}.
+  return `Made by \`npm run chaos -- --seed ${values.seed}${only} --write\` on ${new Date().toISOString().slice(0, 10)}, Node ${process.version}.
 Each fault lasts ${values.seconds} s, unless it sets its own duration. Two processes serve ${values.rate} requests per
 second.
 

@@ -10,7 +10,7 @@ import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import fc, { type Arbitrary } from '../support/properties.js'
 import { foreign, native } from './attacks.js'
-import { v8 } from './v8.js'
+import v8 from './v8.js'
 import { inCommon, isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
 import type { Report } from './victim.js'
 
@@ -29,7 +29,11 @@ const PATIENCE = 20_000
 /** How many MB a process may grow during all attacks. */
 const MEMORY = 300
 
-export function testSerializer(t: Test, serializer: Serializer, promises: Promises): void {
+/**
+ * @param module The module whose default export is the serializer, unless it is one of this package: the attacks run in a
+ * process of their own.
+ */
+export function testSerializer(t: Test, serializer: Serializer, promises: Promises, module?: URL): void {
   const { name, tag } = serializer
   const codec = new Codec(serializer, Object.values(serializers), LIMIT)
   const encode = (data: Dictionary): Buffer => Buffer.from(codec.encode(data).payload)
@@ -120,7 +124,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
     check()
     t.same(expected.map(decode), Object.values(sessions))
     t.equal(
-      (await suffer(name)).find((report) => report.name === 'sample')?.hex,
+      (await suffer(name, module)).find((report) => report.name === 'sample')?.hex,
       expected[2]?.toString('hex')
     )
   })
@@ -207,7 +211,7 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
   })
 
   t.test(`${name}: hostile and damaged bytes do no harm, in bounded time and memory`, async (t) => {
-    for (const { name: attack, outcome, isClean, megabytes } of await suffer(name)) {
+    for (const { name: attack, outcome, isClean, megabytes } of await suffer(name, module)) {
       t.ok(isClean && megabytes < MEMORY, `${attack}: ${outcome}, ${Math.round(megabytes)} MB`)
     }
   })
@@ -233,19 +237,23 @@ export function testSerializer(t: Test, serializer: Serializer, promises: Promis
 
 /** The outcome of all attacks in a separate process. Rejects if one takes too long or ends the process. */
 const sufferings = new Map<string, Promise<(Report & { hex?: string })[]>>()
-function suffer(name: string): Promise<(Report & { hex?: string })[]> {
-  const running = sufferings.get(name) ?? attack(name)
+function suffer(name: string, module?: URL): Promise<(Report & { hex?: string })[]> {
+  const running = sufferings.get(name) ?? attack(name, module)
   sufferings.set(name, running)
   return running
 }
 
-async function attack(name: string): Promise<Report[]> {
+async function attack(name: string, module?: URL): Promise<Report[]> {
   const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import=tsx', '--max-old-space-size=512', victim, name], {
-    // The options of a test runner are not meant for this process.
-    env: { ...process.env, NODE_OPTIONS: '' },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
+  const child = spawn(
+    process.execPath,
+    ['--import=tsx', '--max-old-space-size=512', victim, name, String(module ?? '')],
+    {
+      // The options of a test runner are not meant for this process.
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['ignore', 'pipe', 'inherit']
+    }
+  )
   const exit = once(child, 'exit')
   const reports: Report[] = []
   let isLate = false

@@ -2,7 +2,7 @@
 import { deserialize, serialize } from 'node:v8'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 
-export const v8: Serializer = {
+const v8: Serializer = {
   name: 'v8',
   tag: 32,
   // Encode twice: v8 writes a decoded array differently from a fresh one, so an unchanged session would look modified.
@@ -10,3 +10,5 @@ export const v8: Serializer = {
   // Copy first: v8 returns binary values as views of its input, which is a buffer shared with other sessions.
   decode: (bytes): Dictionary => deserialize(new Uint8Array(bytes))
 }
+
+export default v8

@@ -1,10 +1,10 @@
 // A separate process that decodes hostile bytes. It prints one line for each attack.
 
 import { Codec } from '../../lib/data/codec.js'
-import { serializers } from '../../serializers/index.js'
+import { type SerializerName, serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Attack, foreign, hostile, native } from './attacks.js'
-import { v8 } from './v8.js'
+import v8 from './v8.js'
 import { inCommon, sessions } from './values.js'
 
 /** The outcome of one attack. `megabytes` is how much the process has grown since its start. */
@@ -16,10 +16,11 @@ export interface Report {
   megabytes: number
 }
 
-const known: Record<string, Serializer> = { ...serializers, v8 }
-const serializer = known[process.argv[2] ?? ''] ?? v8
+const [name = '', module = ''] = process.argv.slice(2)
+const serializer: Serializer =
+  module === '' ? serializers[name as SerializerName] : (await import(module)).default
 const codec = new Codec(serializer, Object.values(serializers), 1_048_576)
-for (const { tag } of Object.values(known)) await codec.load(tag)
+for (const { tag } of [...Object.values(serializers), serializer]) await codec.load(tag)
 
 for (const data of Object.values(sessions)) codec.encode(data)
 const sample = Buffer.from(codec.encode(sessions['cart of 20']).payload)

@@ -13,6 +13,6 @@ t.test('docs/serializers.md: has the tables that `npm run fidelity` prints', asy
 t.test('docs/serializers.md: its example is the serializer that passes the contract', (t) => {
   const [sample] =
     /const v8: Serializer = \{\n[\s\S]*?\n\}\n/.exec(pages.get('docs/serializers.md') ?? '') ?? []
-  t.match(readFileSync('test/contracts/v8.ts', 'utf8'), `export ${sample}`)
+  t.match(readFileSync('test/contracts/v8.ts', 'utf8'), sample ?? 'the page has no sample')
   t.end()
 })

@@ -1,8 +1,10 @@
 import t from 'tap'
 import { testSerializer } from '../contracts/serializer.js'
-import { v8 } from '../contracts/v8.js'
+import v8 from '../contracts/v8.js'
 
-testSerializer(t, v8, {
+const promises = {
   lost: ['URL', 'class instance', 'object without prototype'],
   error: ['function', 'symbol', '10,000 lists within each other']
-})
+} as const
+
+testSerializer(t, v8, promises, new URL('../contracts/v8.ts', import.meta.url))

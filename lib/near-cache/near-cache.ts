@@ -1,0 +1,147 @@
+// The near cache: records in the memory of this process, in front of Redis, which reports every write. A record that was
+// replaced or removed is served for at most `maxStale` after that write was answered. Commits compare revisions as ever.
+import { Buffer } from 'node:buffer'
+import type { Redis } from 'ioredis'
+import { LRUCache } from 'lru-cache'
+import type { Log } from '../events.js'
+import { expiresAt, type Lifetimes } from '../records/expiry.js'
+import { type Commit, includes } from '../records/lineage.js'
+import { openRecord, type SessionRecord } from '../records/record.js'
+import type { RedisClient, RedisStore } from '../stores/redis.js'
+import type { Operation, Outcome, Store } from '../stores/store.js'
+import { Tracking, type TrackingOptions } from './tracking.js'
+
+/** What bounds the near cache. */
+export interface NearCacheLimits {
+  /** Seconds for which a record may be served after it was replaced or removed. */
+  maxStale: number
+  /** Bytes that all entries may take. */
+  maxBytes: number
+}
+
+export interface NearCacheOptions extends NearCacheLimits {
+  prefix: string
+  lifetimes: Lifetimes
+  log: Log
+}
+
+/** The store with a near cache in front of it; alone if the client is one of a cluster. */
+export function openNearCache(
+  store: RedisStore,
+  client: RedisClient & { isCluster?: boolean },
+  options: NearCacheOptions
+): NearCacheStore | undefined {
+  if (client.isCluster !== true) return new NearCacheStore(store, client as Redis, options)
+  options.log.warn({}, 'the near cache is off: it needs a tracking connection to each node of the cluster')
+  return undefined
+}
+
+/** Bytes that an entry takes beside its record, as measured: its key, its header, and its place in the cache. */
+const ENTRY_BYTES = 700
+
+export class NearCacheStore implements Store {
+  readonly #inner: RedisStore
+  readonly #lifetimes: Lifetimes
+  readonly #tracking: Tracking
+  readonly #entries: LRUCache<string, SessionRecord>
+  /** The last read of each key that was sent, unless the key was written since: only its answer is kept. */
+  readonly #fills = new Map<string, object>()
+
+  /** @param client The client that `inner` reads through. */
+  constructor(inner: RedisStore, client: Redis, options: NearCacheOptions) {
+    const { lifetimes, maxBytes, maxStale } = options
+    this.#inner = inner
+    this.#lifetimes = lifetimes
+    this.#entries = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ bytes }) => bytes.length + ENTRY_BYTES
+    })
+    const tracking: TrackingOptions = { ...options, maxStale: maxStale * 1_000 }
+    this.#tracking = new Tracking(client, tracking, (key) => this.#forget(key))
+  }
+
+  ready(operation: Operation): Promise<void> | undefined {
+    return this.#inner.ready(operation)
+  }
+
+  copyOf(key: string, seen?: Commit): Buffer | undefined {
+    if (!this.#tracking.isLive) return undefined
+    const { bytes, header } = this.#entries.get(key) ?? {}
+    // Redis reports a record that has expired only when it comes across it.
+    if (header === undefined || expiresAt(header, this.#lifetimes) <= Date.now()) return undefined
+    return seen === undefined || includes(header, seen) !== false ? bytes : undefined
+  }
+
+  async read(key: string): Promise<Buffer | undefined> {
+    if (!this.#tracking.isLive) return this.#inner.read(key)
+    const fill = {}
+    this.#fills.set(key, fill)
+    try {
+      const bytes = await this.#inner.read(key)
+      if (bytes !== undefined && this.#fills.get(key) === fill) this.#keep(key, bytes)
+      return bytes
+    } finally {
+      if (this.#fills.get(key) === fill) this.#fills.delete(key)
+    }
+  }
+
+  create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
+    return this.#write(key, () => this.#inner.create(key, record, expiresAt))
+  }
+
+  update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.update(key, revision, record, expiresAt))
+  }
+
+  touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.touch(key, revision, patch, expiresAt))
+  }
+
+  destroy(key: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.destroy(key, revision))
+  }
+
+  end(key: string): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.end(key))
+  }
+
+  close(): void {
+    this.#tracking.close()
+  }
+
+  // The invalidation may come after the answer, and reads that were sent before it may be answered after it.
+  async #write<Result>(key: string, send: () => Promise<Result>): Promise<Result> {
+    this.#forget(key)
+    try {
+      return await send()
+    } finally {
+      this.#forget(key)
+    }
+  }
+
+  /** @param key `undefined`: all of them. */
+  #forget(key: string | undefined): void {
+    if (key === undefined) {
+      this.#entries.clear()
+      this.#fills.clear()
+    } else {
+      this.#entries.delete(key)
+      this.#fills.delete(key)
+    }
+  }
+
+  // A copy in memory of its own: what a client returns is a slice of all that it received together.
+  #keep(key: string, bytes: Buffer): void {
+    try {
+      this.#entries.set(key, openRecord(copyOf(bytes)))
+    } catch {
+      // It is no record of ours: it has no end to obey.
+    }
+  }
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
+}
