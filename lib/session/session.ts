@@ -106,7 +106,8 @@ export class SessionMethods<Data extends object = SessionData> {
    * Why this session is empty and never saved; `undefined` if it is attached.
    * - `'not loaded'`: the plugin's `onRequest` hook has not run yet.
    * - `'disabled'`: the route has `session: false`, or its URL is outside `cookie.path`.
-   * - `'unavailable'`: the store did not answer, and `onUnavailable` is `'anonymous'`.
+   * - `'unavailable'`: the store did not answer, and `onUnavailable` is `'anonymous'`; or a `reload()` failed, after which
+   *   another one may succeed.
    * - `'undecodable'`: the record cannot be decoded. A write starts a new session.
    * - `'moved'`: a concurrent request gave the session a new id.
    * - `'destroyed'`: a concurrent request ended the session.
@@ -195,8 +196,9 @@ export class SessionMethods<Data extends object = SessionData> {
   }
 
   /**
-   * Ends the session immediately, also in the store. The response clears its cookie, whatever its status. Keys that are
-   * set afterwards start a new session with a new id. An error also fails the response, even if caught.
+   * Ends the session immediately, also in the store. The response then clears its cookie, whatever its status. Keys that
+   * are set afterwards start a new session with a new id. An error also fails the response, even if caught, unless the
+   * response already has a status of 400 or above.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED, FST_SESSION_DETACHED;
    * FST_SESSION_CONFLICT if the session has moved to a new id or other requests keep changing it
    */
