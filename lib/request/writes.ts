@@ -31,11 +31,6 @@ export class Writes {
   /** The writes of the commit that is under way. */
   #current: SentWrite[] = []
 
-  /** A write is stored, but its replicas have not confirmed it. */
-  get isUnconfirmed(): boolean {
-    return this.#isUnconfirmed
-  }
-
   /** It is unknown whether a write of this request is stored, or whether replicas have it. */
   get isUnsettled(): boolean {
     return this.#unanswered.length > 0 || this.mayHaveMoved || this.#isUnconfirmed
