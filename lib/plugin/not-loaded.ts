@@ -22,7 +22,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
   constructor(decorator: string) {
     this.#decorator = decorator
     this.state = {
-      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {}, beforePeek() {} }),
+      draft: new Draft({ beforeChange: () => this.#refuse(), afterHandOut() {} }),
       nextHandle: '',
       isNew: true,
       destroyed: false,

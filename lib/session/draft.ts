@@ -11,7 +11,7 @@ export interface DraftObserver {
   /** Called when an object is first handed out. The request may change it unnoticed from then on. */
   afterHandOut(): void
   /** Called before an object is handed out for reading only. */
-  beforePeek(key: string, value: object): void
+  beforePeek?(key: string, value: object): void
 }
 
 export class Draft {
@@ -147,7 +147,7 @@ export class Draft {
   peek(key: string): unknown {
     if (!Object.hasOwn(this.data, key)) return undefined
     const value = this.data[key]
-    if (typeof value === 'object' && value !== null) this.#observer.beforePeek(key, value)
+    if (typeof value === 'object' && value !== null) this.#observer.beforePeek?.(key, value)
     return value
   }
 
