@@ -79,7 +79,7 @@ t.test('what changes in another process is seen, and a logout ends the session h
   for (const [name, value] of cookies) thief.cookies.set(name, value)
   await browser.visit(other).request('/logout')
   await until(async () => (await thief.json('/look')) === null)
-  t.pass()
+  t.equal(await thief.json('/look'), null, 'and stays ended')
 })
 
 t.test('while nobody tells this process of a change', async (t) => {
