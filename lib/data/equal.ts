@@ -91,16 +91,24 @@ class Comparison {
 
   areEqual(a: unknown, b: unknown): boolean {
     // A list instead of recursion: data may be nested more deeply than the stack allows.
-    const pairs: Pair[] = [[a, b]]
-    for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
-      if (!this.#matches(pair[0], pair[1], pairs)) return false
+    const pairs: Pairs = []
+    if (!this.#match(a, b, pairs)) return false
+    while (pairs.length > 0) {
+      const [y, x] = [pairs.pop(), pairs.pop()]
+      if (!this.#areEqualIfPairsAre(x as object, y as object, pairs)) return false
     }
     return true
   }
 
-  // Adds pairs to the list. If it returns true, the values are equal provided that these pairs are.
-  #matches(a: unknown, b: unknown, pairs: Pair[]): boolean {
+  // Compares primitives at once, and adds objects to the list.
+  #match(a: unknown, b: unknown, pairs: Pairs): boolean {
     if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, this.#budget)
+    pairs.push(a, b)
+    return true
+  }
+
+  // Adds pairs to the list. If it returns true, the values are equal provided that these pairs are.
+  #areEqualIfPairsAre(a: object, b: object, pairs: Pairs): boolean {
     this.#budget.spend(PAIR_OF_OBJECTS)
     if (a === b) return true
     const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
@@ -143,19 +151,23 @@ class Comparison {
     return false
   }
 
-  #areSameObjects(a: object, b: object, pairs: Pair[]): boolean {
-    if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || tagOf(a) !== tagOf(b)) return false
-    if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && haveSameKeys(a, b, pairs)
-    if (types.isSet(a) && types.isSet(b)) return this.#areSameSets(a, b) && haveSameKeys(a, b, pairs)
-    if (types.isMap(a) && types.isMap(b)) return this.#areSameMaps(a, b, pairs) && haveSameKeys(a, b, pairs)
+  #areSameObjects(a: object, b: object, pairs: Pairs): boolean {
+    const tag = tagOf(a)
+    if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || tag !== tagOf(b)) return false
+    if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && this.#haveSameKeys(a, b, pairs)
+    if (types.isSet(a) && types.isSet(b)) return this.#areSameSets(a, b) && this.#haveSameKeys(a, b, pairs)
+    if (types.isMap(a) && types.isMap(b))
+      return this.#areSameMaps(a, b, pairs) && this.#haveSameKeys(a, b, pairs)
     if (a instanceof Error && b instanceof Error) {
-      for (const name of HIDDEN_IN_ERRORS)
-        pairs.push([(a as object as Named)[name], (b as object as Named)[name]])
-      return haveSameKeys(a, b, pairs)
+      return (
+        HIDDEN_IN_ERRORS.every((name) =>
+          this.#match((a as object as Named)[name], (b as object as Named)[name], pairs)
+        ) && this.#haveSameKeys(a, b, pairs)
+      )
     }
-    if (tagOf(a) === '[object Object]') return haveSameKeys(a, b, pairs)
+    if (tag === '[object Object]') return this.#haveSameKeys(a, b, pairs)
     if (types.isDate(a) && types.isDate(b))
-      return Object.is(a.getTime(), b.getTime()) && haveSameKeys(a, b, pairs)
+      return Object.is(a.getTime(), b.getTime()) && this.#haveSameKeys(a, b, pairs)
     // No other type contains values.
     if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
       this.#budget.spend(Math.floor(a.byteLength / CHUNK))
@@ -163,6 +175,15 @@ class Comparison {
     }
     this.#budget.spend(ATTEMPT)
     return isDeepStrictEqual(a, b)
+  }
+
+  #haveSameKeys(a: object, b: object, pairs: Pairs): boolean {
+    const keys = keysOf(a)
+    if (keys.length !== keysOf(b).length) return false
+    for (const key of keys) {
+      if (!isOwn(b, key) || !this.#match((a as Named)[key], (b as Named)[key], pairs)) return false
+    }
+    return true
   }
 
   #areSameSets(a: Set<unknown>, b: Set<unknown>): boolean {
@@ -179,13 +200,12 @@ class Comparison {
     return objects.size === 0
   }
 
-  #areSameMaps(a: Map<unknown, unknown>, b: Map<unknown, unknown>, pairs: Pair[]): boolean {
+  #areSameMaps(a: Map<unknown, unknown>, b: Map<unknown, unknown>, pairs: Pairs): boolean {
     if (a.size !== b.size) return false
     const objects = new Set<unknown>()
     for (const [key, value] of a) {
       if (isObject(key)) objects.add(key)
-      else if (b.has(key)) pairs.push([value, b.get(key)])
-      else return false
+      else if (!b.has(key) || !this.#match(value, b.get(key), pairs)) return false
     }
     for (const [key, value] of b) {
       if (!isObject(key)) continue
@@ -202,7 +222,8 @@ class Comparison {
   }
 }
 
-type Pair = readonly [unknown, unknown]
+/** Two objects in turn. */
+type Pairs = object[]
 type Named = Record<string | symbol, unknown>
 
 // At least one of them is not an object.
@@ -214,28 +235,19 @@ function areSamePrimitives(a: unknown, b: unknown, budget: Budget): boolean {
   return a === b
 }
 
-function haveSameKeys(a: object, b: object, pairs: Pair[]): boolean {
-  const keys: (string | symbol)[] = Object.keys(a)
-  if (keys.length !== Object.keys(b).length) return false
-  const symbols = symbolsOf(a)
-  if (symbols.length !== symbolsOf(b).length) return false
-  for (const key of keys.concat(symbols)) {
-    if (!isOwn(b, key)) return false
-    pairs.push([(a as Named)[key], (b as Named)[key]])
-  }
-  return true
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+export function bytesOf(view: ArrayBufferView): Buffer {
+  if (Buffer.isBuffer(view)) return view
+  return Buffer.from(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
 }
 
 function tagOf(value: object): string {
   return Object.prototype.toString.call(value)
 }
 
-function symbolsOf(value: object): symbol[] {
-  return Object.getOwnPropertySymbols(value).filter((symbol) => isOwn(value, symbol))
+function keysOf(value: object): readonly (string | symbol)[] {
+  const keys = Object.keys(value)
+  const symbols = Object.getOwnPropertySymbols(value)
+  return symbols.length === 0 ? keys : [...keys, ...symbols.filter((symbol) => isOwn(value, symbol))]
 }
 
 function isOwn(value: object, key: string | symbol): boolean {

@@ -1,8 +1,7 @@
 // Ready-made merge rules for the option `merge`.
-import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { MAX_ENTRIES } from '../../serializers/serializer.js'
-import { type Budget, BudgetError, currentBudget, isEqual } from './equal.js'
+import { type Budget, BudgetError, bytesOf, currentBudget, isEqual } from './equal.js'
 import type { Merge } from './merge.js'
 
 /**
@@ -64,7 +63,16 @@ function isNothing(value: unknown): boolean {
 export const append: Merge = (base, mine, theirs) => {
   const [before, own, others] = [listOf(base), listOf(mine), listOf(theirs)]
   const budget = currentBudget()
-  return [...without(others, without(before, own, budget), budget), ...without(own, before, budget)]
+  // A common beginning is the usual case, and needs no index.
+  const common = commonLength(before, own, budget)
+  const index = new Index(budget)
+  const [was, is] = [before.slice(common), own.slice(common)].map((items) => index.of(items)) as [
+    Indexed,
+    Indexed
+  ]
+  const [removed, added] = [without(was, is), without(is, was)]
+  const kept = removed.items.length === 0 ? others : without(index.of(others), removed).items
+  return [...kept, ...added.items]
 }
 
 /**
@@ -82,8 +90,9 @@ export const union: Merge = (base, mine, theirs) => {
     if (merged.length > MAX_ENTRIES) throw new BudgetError('too many entries')
     return new Set(merged)
   }
-  const seen = new Tally(currentBudget())
-  return merged.filter((item) => seen.add(item) === 1)
+  const { numbers } = new Index(currentBudget()).of(merged)
+  const seen = new Set<number>()
+  return merged.filter((_, at) => seen.size < seen.add(numbers[at] as number).size)
 }
 
 function listOf(value: unknown): readonly unknown[] {
@@ -93,47 +102,70 @@ function listOf(value: unknown): readonly unknown[] {
   throw new TypeError('neither a list nor a Set')
 }
 
-// The items minus the others, counting duplicates. Skips a common beginning, which is the usual case.
-function without(items: readonly unknown[], others: readonly unknown[], budget: Budget): unknown[] {
+function commonLength(a: readonly unknown[], b: readonly unknown[], budget: Budget): number {
   let common = 0
-  while (common < items.length && common < others.length && isEqual(items[common], others[common], budget))
-    common++
-  const tally = new Tally(budget)
-  for (const other of others.slice(common)) tally.add(other)
-  return items.slice(common).filter((item) => !tally.take(item))
+  while (common < a.length && common < b.length && isEqual(a[common], b[common], budget)) common++
+  return common
 }
 
-// Counts equal values. Equal values have the same key.
-class Tally {
+/** Items, and a number for each. Equal items have the same number. */
+interface Indexed {
+  items: readonly unknown[]
+  numbers: readonly number[]
+}
+
+// The items minus the others, counting duplicates.
+function without({ items, numbers }: Indexed, others: Indexed): Indexed {
+  const counts: number[] = []
+  for (const number of others.numbers) counts[number] = (counts[number] ?? 0) + 1
+  const rest: { items: unknown[]; numbers: number[] } = { items: [], numbers: [] }
+  numbers.forEach((number, at) => {
+    const count = counts[number] ?? 0
+    if (count > 0) counts[number] = count - 1
+    else {
+      rest.items.push(items[at])
+      rest.numbers.push(number)
+    }
+  })
+  return rest
+}
+
+// Numbers different values from 0 on.
+class Index {
   readonly #budget: Budget
-  readonly #byKey = new Map<unknown, { item: unknown; count: number }[]>()
+  #size = 0
+  /** Equal primitives have the same key, and no others have it. */
+  readonly #primitives = new Map<unknown, number>()
+  /** Equal objects have the same key, and others may have it too. */
+  readonly #objects = new Map<unknown, { item: object; number: number }[]>()
 
   constructor(budget: Budget) {
     this.#budget = budget
   }
 
-  /** @returns The number of times that the item was added. */
-  add(item: unknown): number {
-    const { entries, entry } = this.#find(item)
-    if (entry !== undefined) return ++entry.count
-    entries.push({ item, count: 1 })
-    return 1
+  of(items: readonly unknown[]): Indexed {
+    return { items, numbers: items.map((item) => this.#numberOf(item)) }
   }
 
-  /** @returns Whether the item was there. */
-  take(item: unknown): boolean {
-    const { entry } = this.#find(item)
-    return entry !== undefined && entry.count-- > 0
-  }
-
-  #find(item: unknown) {
+  #numberOf(item: unknown): number {
     const key = keyOf(item, this.#budget)
-    let entries = this.#byKey.get(key)
-    if (entries === undefined) {
-      entries = []
-      this.#byKey.set(key, entries)
+    if (typeof item === 'object' && item !== null) return this.#numberOfObject(key, item)
+    let number = this.#primitives.get(key)
+    if (number === undefined) {
+      number = this.#size++
+      this.#primitives.set(key, number)
     }
-    return { entries, entry: entries.find((other) => isEqual(other.item, item, this.#budget)) }
+    return number
+  }
+
+  #numberOfObject(key: unknown, item: object): number {
+    const alike = this.#objects.get(key)
+    const found = alike?.find((other) => isEqual(other.item, item, this.#budget))
+    if (found !== undefined) return found.number
+    const entry = { item, number: this.#size++ }
+    if (alike === undefined) this.#objects.set(key, [entry])
+    else alike.push(entry)
+    return entry.number
   }
 }
 
@@ -153,21 +185,20 @@ function keyOf(value: unknown, budget: Budget, level = 0): unknown {
   if (typeof value === 'bigint') return `b${value}`
   if (typeof value !== 'object' || value === null) return value
   budget.spend(KEY_OF_OBJECT)
-  const tag = Object.prototype.toString.call(value)
-  if (types.isDate(value)) return `${tag}${value.getTime()}`
-  if (ArrayBuffer.isView(value)) {
-    const start = Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, BYTES))
-    return `${tag}${value.byteLength}:${start.toString('latin1')}`
-  }
-  if (level === LEVELS) return tag
   if (Array.isArray(value)) {
-    const parts = value.slice(0, VALUES).map((item) => textOf(keyOf(item, budget, level + 1)))
-    return `${tag}${value.length}:${parts}`
+    let text = `[${value.length}`
+    for (let at = 0; level < LEVELS && at < value.length && at < VALUES; at++)
+      text += `,${textOf(keyOf(value[at], budget, level + 1))}`
+    return text
   }
+  if (types.isDate(value)) return `d${value.getTime()}`
+  if (ArrayBuffer.isView(value)) return `v${value.byteLength},${bytesOf(value).toString('latin1', 0, BYTES)}`
   const keys = Object.keys(value)
   budget.spend(keys.length)
-  const parts = keys.length > VALUES ? [] : keys.sort()
-  return `${tag}${keys.length}:${parts.map((key) => `${key}=${textOf(keyOf((value as Named)[key], budget, level + 1))}`)}`
+  let text = `{${keys.length}`
+  if (level === LEVELS || keys.length > VALUES) return text
+  for (const key of keys.sort()) text += `,${key}:${textOf(keyOf((value as Named)[key], budget, level + 1))}`
+  return text
 }
 
 type Named = Record<string, unknown>

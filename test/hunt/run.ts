@@ -1,5 +1,5 @@
 // `npm run test:hunt -- --seed 1 --inputs 1000000`: feeds hostile and damaged inputs, which depend only on the seed.
-// Random plans for the model follow; `--plans 0` skips them.
+// `--target lists` feeds only this target. Random plans for the model follow; `--plans 0` skips them.
 // The exit code is 1 if an input took more than 50 ms of CPU or 50 MB, threw an error without a code or had side
 // effects.
 import { type ChildProcess, fork, spawnSync } from 'node:child_process'
@@ -12,12 +12,13 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
     inputs: { type: 'string', default: '500000' },
+    target: { type: 'string' },
     plans: { type: 'string', default: '2000' }
   }
 })
 const [seed, inputs] = [Number(values.seed), Number(values.inputs)]
 if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(inputs) || inputs < 1) {
-  console.error('usage: npm run test:hunt -- [--seed <number>] [--inputs <number>] [--plans <number>]')
+  console.error('usage: npm run test:hunt -- [--seed <number>] [--inputs <number>] [--target <name>] [--plans <number>]')
   process.exit(2)
 }
 
@@ -31,10 +32,17 @@ const findings: Finding[] = []
 const counts = new Map<string, number>()
 let child = start()
 const names = (await answerOf(child)) as string[]
-const each = Math.ceil(inputs / names.length)
+const chosen = names.filter((name) => name === (values.target ?? name))
+if (chosen.length === 0) {
+  console.error(`--target takes one of: ${names.join(', ')}`)
+  child.kill()
+  process.exit(2)
+}
+const each = Math.ceil(inputs / chosen.length)
 const startedAt = Date.now()
 
-for (const [target, name] of names.entries()) {
+for (const name of chosen) {
+  const target = names.indexOf(name)
   for (let from = 0; from < each; from += BATCH) {
     const batch: Batch = { seed, target, from, to: Math.min(from + BATCH, each) }
     child.send(batch)
