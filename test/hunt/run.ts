@@ -18,7 +18,9 @@ const { values } = parseArgs({
 })
 const [seed, inputs] = [Number(values.seed), Number(values.inputs)]
 if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(inputs) || inputs < 1) {
-  console.error('usage: npm run test:hunt -- [--seed <number>] [--inputs <number>] [--target <name>] [--plans <number>]')
+  console.error(
+    'usage: npm run test:hunt -- [--seed <number>] [--inputs <number>] [--target <name>] [--plans <number>]'
+  )
   process.exit(2)
 }
 
