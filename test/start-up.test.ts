@@ -9,7 +9,7 @@ import { checkAtStart } from '../lib/plugin/start-up.js'
 import { until } from './support/gate.js'
 import { freePort, startRedis } from './support/redis-server.js'
 
-async function linesFor(client: object, broken: Partial<Store> = {}): Promise<string> {
+async function linesFor(client: object, broken: Partial<Store> = {}, replicas = 0): Promise<string> {
   const memory = new MemoryStore()
   const store = new Proxy(memory, {
     get(target, name) {
@@ -23,6 +23,7 @@ async function linesFor(client: object, broken: Partial<Store> = {}): Promise<st
     store,
     client: client as RedisClient,
     prefix: 'session:',
+    replicas,
     timeout: 1_000,
     startUp: 'go',
     closing: new AbortController().signal,
@@ -40,12 +41,43 @@ t.test('startup check: a server that is too old', async (t) => {
   )
 })
 
-t.test('startup check: Valkey is reported with its own version', async (t) => {
-  const info = async () => 'redis_version:7.2.4\r\nvalkey_version:8.1.1\r\nmaxmemory_policy:volatile-lru\r\n'
+// The first lines of INFO, as each server sends them.
+t.test('startup check: the server is reported with its own name and version', async (t) => {
+  const servers = {
+    'Redis 7.0.15': 'redis_version:7.0.15',
+    'Valkey 8.1.1': 'redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1',
+    'Redict 7.3.6': 'redict_version:7.3.6\r\nredict_mode:standalone\r\nredis_version:7.2.4',
+    'Dragonfly 1.40.1': 'redis_version:7.4.0\r\ndragonfly_version:df-v1.40.1',
+    'KeyDB 6.3.4': 'redis_version:6.3.4\r\nrole:master\r\nmvcc_depth:0'
+  }
+  for (const [name, lines] of Object.entries(servers)) {
+    const info = async () => `# Server\r\n${lines}\r\nmaxmemory_policy:noeviction\r\n`
+    t.equal(await linesFor({ info }), `sessions are kept in ${name} at localhost:6379`)
+  }
+})
+
+t.test('startup check: a maxmemory-policy that removes sessions', async (t) => {
+  const info = async () => 'redis_version:7.2.4\r\nmaxmemory_policy:volatile-lru\r\n'
+  t.match(await linesFor({ info }), /Redis evicts .*\(volatile-lru\)/)
+})
+
+t.test('startup check: a server whose scripts are not atomic', async (t) => {
+  const garnet = async () => 'garnet_version:1.0.84\r\nredis_version:7.4.3\r\n'
   t.match(
-    await linesFor({ info }),
-    /^sessions are kept in Valkey 8\.1\.1 at localhost:6379\nRedis evicts .*\(volatile-lru\)/
+    await linesFor({ info: garnet }),
+    /^Garnet runs scripts atomically only with --lua-transaction-mode: /
   )
+  const keydb = async () => 'redis_version:6.3.4\r\nrole:active-replica\r\nmvcc_depth:0\r\n'
+  t.match(await linesFor({ info: keydb }), /^this KeyDB is an active replica: .* a logout can be undone; /)
+})
+
+t.test('startup check: Dragonfly cannot wait for replicas', async (t) => {
+  const info = async () => 'redis_version:7.4.0\r\ndragonfly_version:df-v1.40.1\r\n'
+  t.match(await linesFor({ info }), /Dragonfly/)
+  await t.rejects(linesFor({ info }, {}, 1), {
+    code: 'FST_SESSION_OPTION',
+    message: 'option replicas: Dragonfly has no WAIT: leave it out'
+  })
 })
 
 t.test('startup check: a client that cannot send INFO', async (t) => {

@@ -3,13 +3,14 @@ import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { now, pause } from '../clock.js'
 import { within } from '../deadline.js'
-import { StoreBrokenError, UnavailableError } from '../errors.js'
+import { OptionError, StoreBrokenError, UnavailableError } from '../errors.js'
 import type { Log } from '../events.js'
 import { revisionOf, touchOf } from '../records/record.js'
 import { addressOf } from '../stores/address.js'
 import type { RedisClient } from '../stores/redis.js'
 import type { Outcome, Store } from '../stores/store.js'
 import { LogThrottle } from '../throttle.js'
+import { serverOf } from './servers.js'
 
 /** Milliseconds between two checks of a Redis that cannot be used yet. */
 const RETRY_INTERVAL = 250
@@ -22,6 +23,7 @@ interface StartUp {
   store: Store
   client: RedisClient
   prefix: string
+  replicas: number
   timeout: number
   startUp: 'go' | 'wait' | 'fail'
   log: Log
@@ -31,7 +33,8 @@ interface StartUp {
 
 /**
  * Resolves when the application may start.
- * @throws The store's error, if the option `startUp` is `'fail'`.
+ * @throws FST_SESSION_OPTION if this server cannot do what an option asks for; the store's error, if the option
+ * `startUp` is `'fail'`.
  */
 export async function checkAtStart(options: StartUp): Promise<void> {
   const { client, closing, log, startUp, timeout } = options
@@ -50,6 +53,7 @@ export async function checkAtStart(options: StartUp): Promise<void> {
       lines.writeTo(log)
       return
     } catch (error) {
+      if (error instanceof OptionError) throw error
       const { code, message } = error as NodeJS.ErrnoException
       const explained = message.includes(address) ? message : `${message} (${address})`
       if (startUp === 'fail') throw Object.assign(error as Error, { message: explained })
@@ -78,7 +82,7 @@ class LogLines implements Pick<Log, 'info' | 'warn'> {
 }
 
 async function check(
-  { client, prefix, store }: StartUp,
+  { client, prefix, replicas, store }: StartUp,
   address: string,
   log: Pick<Log, 'info' | 'warn'>
 ): Promise<void> {
@@ -92,20 +96,12 @@ async function check(
     )
     return
   }
-  const [version, policy] = [
-    facts.get('valkey_version') ?? facts.get('redis_version') ?? '',
-    facts.get('maxmemory_policy')
-  ]
-  const [major = 0, minor = 0] = (facts.get('redis_version') ?? '').split('.').map(Number)
-  if (major < 6 || (major === 6 && minor < 2)) {
-    log.warn(
-      { version },
-      `Redis ${version} at ${address} is older than 6.2, so sessions may fail: upgrade it`
-    )
-  } else {
-    const name = facts.has('valkey_version') ? 'Valkey' : 'Redis'
-    log.info({ version }, `sessions are kept in ${name} ${version} at ${address}`)
-  }
+  const { name, noReplicas, version, warning } = serverOf(facts, address)
+  if (noReplicas !== undefined && replicas > 0)
+    throw new OptionError('replicas', `${noReplicas}: leave it out`)
+  if (warning === undefined) log.info({ version }, `sessions are kept in ${name} ${version} at ${address}`)
+  else log.warn({ version }, warning)
+  const policy = facts.get('maxmemory_policy')
   if (policy !== undefined && policy !== 'noeviction') {
     log.warn(
       { policy },
