@@ -129,6 +129,7 @@ export class Committer {
   #settle(plan: Plan, snapshot: Snapshot): void {
     const { context, state } = this.#parts
     rebaseDraft(state, snapshot, plan, context)
+    state.draft.stopTracing()
     state.draft.settle(snapshot)
   }
 
