@@ -32,7 +32,7 @@ export interface Serializer {
   load?(): Promise<void>
   /**
    * Encodes `data` without changing it. Data that was decoded and not changed since must give the same bytes again;
-   * different bytes count as a change and are stored.
+   * different bytes count as a change and are stored. It is not called if enumerable properties show no change.
    * @returns A string, stored in UTF-8, or bytes that stay valid until the next call.
    * @throws on values that it cannot encode.
    */

@@ -40,7 +40,7 @@ export class PeekCheck {
     if (encoded !== undefined) peeked.set(key, { value, encoded })
   }
 
-  /** Reports values that have changed since. If `get()` or `data()` has handed them out as well, the commit stores it. */
+  /** Reports values that have changed since, unless the commit may have stored the change. */
   check(session: { draft: Draft; handle: string }, codec: Codec, log: Log): void {
     const { draft } = session
     const peeked = this.#peeked.get(draft)
