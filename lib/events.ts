@@ -89,9 +89,7 @@ export function announce(event: SessionEvent): void {
   events.publish(event)
 }
 
-/** Does the work, and publishes an event with its duration if anything subscribes. It is too frequent for the log. */
-export function timed(work: () => Promise<void>, describe: (ms: number) => SessionEvent): Promise<void> {
-  if (!events.hasSubscribers) return work()
-  const startedAt = now()
-  return work().then(() => events.publish(describe(now() - startedAt)))
+/** Starts measuring work whose duration is an event, too frequent for the log; `undefined` if nothing subscribes. */
+export function startTimer(): number | undefined {
+  return events.hasSubscribers ? now() : undefined
 }

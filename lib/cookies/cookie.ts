@@ -215,15 +215,19 @@ export function findCookies(header: string | undefined, name: string): CookieVal
   for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
     const rest = at + name.length
-    const purpose = PURPOSES.find((each) => header.startsWith(`${SUFFIXES[each]}=`, rest))
+    const purpose = header[rest] === '=' ? 'id' : purposeAt(header, rest)
     if (purpose === undefined) continue
     found ??= { id: [], next: [], seen: [] }
     const end = header.indexOf(';', rest)
     const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
     // RFC 6265, section 4.1.1: a value may be in double quotes.
-    found[purpose].push(/^".*"$/.test(value) ? value.slice(1, -1) : value)
+    found[purpose].push(value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value)
   }
   return found
+}
+
+function purposeAt(header: string, at: number): Purpose | undefined {
+  return PURPOSES.find((each) => header.startsWith(`${SUFFIXES[each]}=`, at))
 }
 
 function beginsPair(header: string, at: number): boolean {

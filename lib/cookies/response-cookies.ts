@@ -59,13 +59,14 @@ export class ResponseCookies {
     )
     head.setHeader('set-cookie', [...others, ...cookies.map(({ header }) => header)])
     keepFromCaches(head)
-    head.setHeader('vary', varyByCookie(valuesOf(head, 'vary').join(', ')))
+    head.setHeader('vary', varyByCookie(head.getHeader('vary')))
   }
 }
 
-/** The Vary header of a response that depends on the cookie. */
-export function varyByCookie(fields: string): string {
-  if (fields === '') return 'Cookie'
+/** The Vary header of a response that depends on the cookie, and had this one. */
+export function varyByCookie(vary: OutgoingHttpHeader | undefined): string {
+  if (vary === undefined) return 'Cookie'
+  const fields = [vary].flat().join(', ')
   return /(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields) ? fields : `${fields}, Cookie`
 }
 

@@ -123,15 +123,28 @@ export class SessionIds {
   receive(header: string | undefined): RequestCookies | undefined {
     const values = findCookies(header, this.#name)
     if (values === undefined) return undefined
-    const commits = values.seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
-    const next = this.#distinct(values.next, (value) => this.#verifyNext(value), commits)
+    const { id, next: offers, seen } = values
+    const [value] = id
+    // Nearly every request, so it takes no lists and Sets.
+    if (value !== undefined && id.length + offers.length + seen.length === 1) {
+      const received = this.#verifyId(value)
+      return {
+        ids: received === undefined ? [] : [received],
+        next: undefined,
+        came: true,
+        nextCame: false,
+        seenCame: false
+      }
+    }
+    const commits = seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
+    const next = this.#distinct(offers, (value) => this.#verifyNext(value), commits)
     return {
-      ids: this.#distinct(values.id, (value) => this.#verifyId(value), commits),
+      ids: this.#distinct(id, (value) => this.#verifyId(value), commits),
       // If two are valid, it is unclear which one the browser should follow.
       next: next.length === 1 ? next[0] : undefined,
-      came: values.id.length > 0,
-      nextCame: values.next.length > 0,
-      seenCame: values.seen.length > 0
+      came: id.length > 0,
+      nextCame: offers.length > 0,
+      seenCame: seen.length > 0
     }
   }
 

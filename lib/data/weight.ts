@@ -41,7 +41,8 @@ export class Scale {
   readonly #maxValues: number
   readonly #maxObjects: number
   readonly #maxLevels: number
-  readonly #ancestors = new Set<object>()
+  /** The objects that contain the value. A list: the limit of all levels also limits the searches in it. */
+  readonly #ancestors: object[] = []
   #bytes = 0
   #values = 0
   #objects = 0
@@ -77,7 +78,7 @@ export class Scale {
   /** @throws {OverweightError} */
   weigh(value: unknown): void {
     if (++this.#values > this.#maxValues) throw new OverweightError('values', this.#maxValues)
-    this.#levels += this.#ancestors.size
+    this.#levels += this.#ancestors.length
     if (this.#levels > this.#maxLevels) throw new OverweightError('levels in all', this.#maxLevels)
     if (typeof value === 'object' && value !== null) {
       this.#addBytes(1)
@@ -92,32 +93,34 @@ export class Scale {
     }
   }
 
+  // Sessions consist mostly of dictionaries and lists, so these come first.
   #weighObject(value: object): void {
-    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
-      this.#addBytes(value.byteLength)
-      return
-    }
-    if (this.#ancestors.has(value)) {
+    const isDictionaryOrList = isDictionary(value) || Array.isArray(value)
+    if (!isDictionaryOrList && this.#isWeighedWhole(value)) return
+    if (this.#ancestors.includes(value)) {
       this.isCyclic = true
-      return
-    }
-    if (value instanceof URL) {
-      this.#addCostly()
       return
     }
     if ('toJSON' in value && typeof value.toJSON === 'function') {
       if (value.toJSON !== Date.prototype.toJSON) this.isUncertain = true
       return
     }
-    if (this.#ancestors.size === MAX_DEPTH) throw new OverweightError('levels', MAX_DEPTH)
-    this.#ancestors.add(value)
-    if (isDictionary(value)) this.#weighDictionary(value)
-    else if (Array.isArray(value)) for (const item of value) this.weigh(item)
+    if (this.#ancestors.length === MAX_DEPTH) throw new OverweightError('levels', MAX_DEPTH)
+    this.#ancestors.push(value)
+    if (Array.isArray(value)) for (const item of value) this.weigh(item)
+    else if (isDictionaryOrList) this.#weighDictionary(value as Dictionary)
     else this.#weighOther(value)
-    this.#ancestors.delete(value)
+    this.#ancestors.pop()
   }
 
-  // Sessions consist mostly of dictionaries: `Object.values()` would take longer than everything else here.
+  #isWeighedWhole(value: object): boolean {
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) this.#addBytes(value.byteLength)
+    else if (value instanceof URL) this.#addCostly()
+    else return false
+    return true
+  }
+
+  // `Object.values()` would take longer than everything else here.
   #weighDictionary(value: Dictionary): void {
     for (const key in value) {
       this.#keys += key.length

@@ -83,8 +83,7 @@ export class RequestSession implements Response, SessionHost {
   end(saveOn5xx: boolean): Promise<void> | undefined {
     this.#isAnswering = true
     if (this.#session !== undefined) {
-      const fields = [this.#reply.getHeader('vary') ?? []].flat().join(', ')
-      this.#reply.header('vary', varyByCookie(fields))
+      this.#reply.header('vary', varyByCookie(this.#reply.getHeader('vary')))
     }
     if (this.#transaction === undefined) return undefined
     // Async handlers sometimes send a reply twice. The second one must not overtake the commit and its cookie.

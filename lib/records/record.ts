@@ -107,8 +107,11 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
 const NONE: readonly number[] = []
 
 function earlierOf(record: Buffer, count: number): number[] {
-  const start = record.length - count * NONCE_BYTES
-  return Array.from({ length: count }, (_, index) => record.readUInt32BE(start + index * NONCE_BYTES))
+  const earlier: number[] = []
+  for (let at = record.length - count * NONCE_BYTES; at < record.length; at += NONCE_BYTES) {
+    earlier.push(record.readUInt32BE(at))
+  }
+  return earlier
 }
 
 export function newNonce(): number {
@@ -122,7 +125,7 @@ export function followed(header: Header): Header {
     ...header,
     counter: (counter + 1) >>> 0,
     nonce: newNonce(),
-    earlier: [nonce, ...earlier.slice(0, MAX_EARLIER - 1)]
+    earlier: [nonce].concat(earlier.slice(0, MAX_EARLIER - 1))
   }
 }
 

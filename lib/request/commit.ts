@@ -1,9 +1,10 @@
 // Carries out the plan of a request: attempt, conflict, plan again.
 import type { Buffer } from 'node:buffer'
+import { now } from '../clock.js'
 import type { SessionCookie } from '../cookies/session-cookie.js'
 import type { Budget } from '../data/equal.js'
 import { ConflictError, HeadersSentError, isRefusal, UndecodableError } from '../errors.js'
-import { type Log, report, reportEnd, timed } from '../events.js'
+import { announce, type Log, report, reportEnd, startTimer } from '../events.js'
 import { newHeader } from '../records/expiry.js'
 import { type NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
 import type { Snapshot } from '../session/draft.js'
@@ -51,35 +52,25 @@ export class Committer {
   }
 
   /** Carries out this plan. If the session changes meanwhile, plans again. */
-  commit(plan: Plan, mayTouch: boolean): Promise<void> {
+  async commit(plan: Plan, mayTouch: boolean): Promise<void> {
+    const { cookie, log, state } = this.#parts
     const { step } = plan
-    const { state } = this.#parts
     const { handle } = state
+    const startedAt = startTimer()
     this.#tries = 0
     this.#writes.begin()
-    return timed(
-      () => this.#commit(plan, mayTouch),
-      (ms) => ({
-        type: 'commit',
-        handle: step === 'remove' ? handle : state.handle,
-        step,
-        tries: this.#tries,
-        ms
-      })
-    )
-  }
-
-  async #commit(plan: Plan, mayTouch: boolean): Promise<void> {
-    const { cookie, log, state } = this.#parts
     try {
       await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
       // Determined before the cleanup, which may fail as well.
       const failure = error instanceof HeadersSentError ? error : this.#writes.errorOf(error)
       await this.#move.giveUp(cookie)
-      if (plan.step === 'touch') reportUntouched(log, state.handle, error)
-      else throw failure
+      if (step !== 'touch') throw failure
+      reportUntouched(log, state.handle, error)
     }
+    if (startedAt === undefined) return
+    const ended = step === 'remove' ? handle : state.handle
+    announce({ type: 'commit', handle: ended, step, tries: this.#tries, ms: now() - startedAt })
   }
 
   async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
@@ -129,6 +120,7 @@ export class Committer {
   #settle(plan: Plan, snapshot: Snapshot): void {
     const { context, state } = this.#parts
     rebaseDraft(state, snapshot, plan, context)
+    state.draft.stopTracing()
     state.draft.settle(snapshot)
   }
 

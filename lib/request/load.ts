@@ -1,39 +1,40 @@
 // Loads the session of a request: finds its record, decodes it on first access, and reports problems.
 import type { Dictionary } from '../../serializers/serializer.js'
+import { now } from '../clock.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import { PayloadError } from '../data/codec.js'
 import { UnavailableError, UndecodableError } from '../errors.js'
-import { report, reportAmbiguous, reportRollback, timed } from '../events.js'
+import { announce, report, reportAmbiguous, reportRollback, startTimer } from '../events.js'
 import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import type { SessionRecord } from '../records/record.js'
 import { markDestroyed } from './commit.js'
-import { type Found, find, lookUp } from './lookup.js'
+import { type Ambiguous, type Found, find, lookUp } from './lookup.js'
 import type { RequestParts } from './parts.js'
 
 /** @param onUnavailable If the store does not answer: an error, or an empty session. */
-export function load(
+export async function load(
   parts: RequestParts,
   handle: string,
   cookies: RequestCookies,
   onUnavailable: 'error' | 'anonymous'
 ): Promise<void> {
-  const { state } = parts
-  return timed(
-    () => findRecord(parts, cookies),
-    (ms) => ({ type: 'load', handle, found: state.stored !== undefined, ms })
-  ).then(
-    () => {
-      for (const { handle, seen } of cookies.ids) if (seen !== undefined) compare(parts, handle, seen)
-    },
-    (reason) => {
-      const error = reason ?? new UnavailableError('read', 'no reason')
-      // After a failed read nothing is written.
-      state.detach('unavailable')
-      // The status decides, since a custom store has its own error classes.
-      if (onUnavailable === 'error' || error.statusCode !== 503) throw error
-    }
-  )
+  const { context, records, state } = parts
+  const startedAt = startTimer()
+  try {
+    settle(parts, await find(cookies, records, context))
+  } catch (reason) {
+    const error = (reason ?? new UnavailableError('read', 'no reason')) as Error & { statusCode?: number }
+    // After a failed read nothing is written.
+    state.detach('unavailable')
+    // The status decides, since a custom store has its own error classes.
+    if (onUnavailable === 'error' || error.statusCode !== 503) throw error
+    return
+  }
+  if (startedAt !== undefined) {
+    announce({ type: 'load', handle, found: state.stored !== undefined, ms: now() - startedAt })
+  }
+  for (const { handle, seen } of cookies.ids) if (seen !== undefined) compare(parts, handle, seen)
 }
 
 /** Reads the session again, and drops what the request has changed. */
@@ -55,9 +56,8 @@ export async function reload(parts: RequestParts): Promise<void> {
   else take(parts, found)
 }
 
-async function findRecord(parts: RequestParts, cookies: RequestCookies): Promise<void> {
-  const { context, cookie, log, records } = parts
-  const found = await find(cookies, records, context)
+function settle(parts: RequestParts, found: Found | Ambiguous): void {
+  const { context, cookie, log } = parts
   if (found.state === 'ambiguous') reportAmbiguous(context, log, found.handles)
   else if (found.state === 'missing') cookie.ended()
   else {

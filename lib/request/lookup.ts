@@ -36,13 +36,24 @@ interface Missing {
   state: 'missing'
   received: ReceivedId
 }
-interface Ambiguous {
+export interface Ambiguous {
   state: 'ambiguous'
   handles: readonly string[]
 }
 
 /** Finds the one living session among these ids; if there is none, the one under the id that was offered. */
-export async function find(
+export function find(
+  cookies: RequestCookies,
+  records: Records,
+  context: LookupContext
+): Promise<Found | Ambiguous> {
+  const { ids, next } = cookies
+  const [only] = ids
+  if (only !== undefined && ids.length === 1 && next === undefined) return lookUp(only, records, context)
+  return findAmong(cookies, records, context)
+}
+
+async function findAmong(
   { ids, next }: RequestCookies,
   records: Records,
   context: LookupContext
@@ -81,8 +92,16 @@ async function follow(
 
 /** Reads what the store holds under this id, and loads the serializer of a living record. */
 export async function lookUp(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
-  const { codec, lifetimes } = context
   const bytes = await records.read(received.handle, received.seen)
+  const found = meaningOf(bytes, received, context)
+  if (found.state !== 'living') return found
+  const { codec } = context
+  const { tag } = found.record.header
+  if (!codec.isReady(tag)) await codec.load(tag)
+  return found
+}
+
+function meaningOf(bytes: Buffer | undefined, received: ReceivedId, { lifetimes }: LookupContext): Found {
   if (bytes === undefined) return { state: 'missing', received }
   const record = open(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
@@ -90,7 +109,6 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   // A tombstone counts whatever its time, since clocks may differ.
   if (header.moved) return { state: 'moved', received, successor: successorOf(record) }
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
-  if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
 }
 

@@ -64,7 +64,7 @@ export function planOf(state: SessionState, mayTouch: boolean, context: PlanCont
       : mergedPlan(state, base, stored, context, budget ?? context.codec.newBudget())
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
-    if (plan.merged === undefined && (draft.written || draft.handedOut)) {
+    if (plan.merged === undefined && draft.mayDiffer) {
       plan.encoded = encodeChanged(draft.data, stored, context.codec, budget)
     }
     if (draft.keep !== undefined) plan.step = 'move'

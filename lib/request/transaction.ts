@@ -233,10 +233,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return next
   }
 
-  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
-    if (this.#settleIfUnchanged(plan)) return
+  #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> | undefined {
+    if (this.#settleIfUnchanged(plan)) return undefined
     this.#committer ??= new Committer(this)
-    await this.#committer.commit(plan, mayTouch)
+    return this.#committer.commit(plan, mayTouch)
   }
 
   #settleIfUnchanged({ step }: Plan): boolean {

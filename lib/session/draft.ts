@@ -1,5 +1,6 @@
 // The session as one request has changed it so far, and what the request asked for at commit. No I/O here.
 import type { Dictionary } from '../../serializers/serializer.js'
+import { Trace } from '../data/trace.js'
 import { KeyError } from '../errors.js'
 
 /** Which data a session keeps when it gets a new id: all, none, or these keys. */
@@ -21,6 +22,10 @@ export class Draft {
   #permanent: boolean
   #written = false
   #handedOut = false
+  /** What was inside the objects that were handed out. */
+  #traces: Map<object, Trace> | undefined
+  /** The data is what was read, except for changes inside objects, which the traces show. */
+  #isTraced: boolean
   #keep: Keep | undefined
   #startsOver = false
   #renewals = 0
@@ -33,6 +38,7 @@ export class Draft {
     this.#observer = observer
     this.#permanent = permanent
     this.#read = read
+    this.#isTraced = read !== undefined
   }
 
   /** Whether a key was set or deleted. */
@@ -40,9 +46,16 @@ export class Draft {
     return this.#written
   }
 
-  /** Whether an object was handed out, so that only a comparison shows whether the data has changed. */
+  /** Whether an object was handed out, which the request may change unnoticed. */
   get handedOut(): boolean {
     return this.#handedOut
+  }
+
+  /** Whether the data may differ from what is stored. Only encoding it shows whether it does. */
+  get mayDiffer(): boolean {
+    if (this.#written || !this.#handedOut) return this.#written
+    if (!this.#isTraced || this.#traces === undefined) return true
+    return [...this.#traces.values()].some(({ isUnchanged }) => !isUnchanged)
   }
 
   /** Which data the session keeps with its new id at commit; `undefined` if it keeps its id. */
@@ -96,6 +109,7 @@ export class Draft {
   /** Replaces the data by the merge that was stored. Objects already handed out stay live. */
   rebase(permanent: boolean, data: Dictionary): void {
     this.#permanent = permanent
+    this.stopTracing()
     if (!this.#handedOut) {
       this.#data = data
       return
@@ -107,6 +121,11 @@ export class Draft {
   /** Counts all data as changed by this request. */
   claim(): void {
     this.#written = true
+  }
+
+  /** What is stored is no longer what was read, so only encoding shows differences from it. */
+  stopTracing(): void {
+    this.#isTraced = false
   }
 
   /** Replaces the data by that of other requests. Only for a draft that neither changed nor handed out anything. */
@@ -165,8 +184,9 @@ export class Draft {
     if (key === '__proto__')
       throw new KeyError(key, 'is refused, since it could change a prototype: use another key')
     this.#observer.beforeChange()
-    this.data[key] = this.#handOut(value)
+    const { data } = this
     this.#change()
+    data[key] = this.#handOut(value)
   }
 
   delete(key: string): boolean {
@@ -197,12 +217,18 @@ export class Draft {
   }
 
   #change(): void {
+    this.stopTracing()
     this.#written = true
     this.#changes++
   }
 
   #handOut<T>(value: T): T {
-    if (typeof value === 'object' && value !== null && !this.#handedOut) {
+    if (typeof value !== 'object' || value === null) return value
+    if (this.#isTraced) {
+      this.#traces ??= new Map()
+      if (!this.#traces.has(value)) this.#traces.set(value, new Trace(value))
+    }
+    if (!this.#handedOut) {
       this.#handedOut = true
       this.#observer.afterHandOut()
     }

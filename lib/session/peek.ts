@@ -40,11 +40,11 @@ export class PeekCheck {
     if (encoded !== undefined) peeked.set(key, { value, encoded })
   }
 
-  /** Reports values that have changed since. They may change if `get()` or `data()` has handed out objects as well. */
+  /** Reports values that have changed since, unless the commit may have stored the change. */
   check(session: { draft: Draft; handle: string }, codec: Codec, log: Log): void {
     const { draft } = session
     const peeked = this.#peeked.get(draft)
-    if (peeked === undefined || draft.handedOut || !draft.isDecoded) return
+    if (peeked === undefined || draft.mayDiffer || !draft.isDecoded) return
     const { handle } = session
     for (const [key, { value, encoded }] of peeked) {
       if (draft.data[key] !== value || encode(value, codec)?.equals(encoded) === true) continue

@@ -249,7 +249,7 @@ export class SessionMethods<Data extends object = SessionData> {
     this[owner].setCookie(attributes)
   }
 
-  /** Whether a commit would store something now. Encodes the data if the request has read objects from it. */
+  /** Whether a commit would store something now. Encodes the data if something may have changed in it. */
   isModified(): boolean {
     return this[owner].isModified
   }

@@ -58,7 +58,9 @@ export class Batcher<Call, Result> {
     }
     this.#many(waiting.map(({ call }) => call)).then(
       (results) => {
-        for (const [index, { call, resolve }] of waiting.entries()) resolve(results[index] ?? this.#one(call))
+        waiting.forEach(({ call, resolve }, index) => {
+          resolve(results[index] ?? this.#one(call))
+        })
       },
       (error) => {
         for (const { reject } of waiting) reject(error)

@@ -35,3 +35,18 @@ testSerializer(t, serializers.json, {
     '10,000 lists within each other'
   ]
 })
+
+t.test('json: decodes long texts as well as short ones', async (t) => {
+  const { decode, encode } = serializers.json
+  const pieces = ['plain', 'Crème', 'žluťoučký', '漢字', '🎉', '\uFFFD', '\uFEFF']
+  for (const piece of pieces) {
+    for (const times of [1, 1_000]) {
+      const data = { text: piece.repeat(times) }
+      const bytes = Buffer.from(encode(data) as string)
+      t.same(decode(bytes), data, `${piece}, ${times} times`)
+      const [first = 0] = Buffer.from(piece)
+      bytes[bytes.indexOf(first, 9)] = 0xff
+      t.throws(() => decode(bytes), TypeError, `${piece}, ${times} times, and an invalid byte`)
+    }
+  }
+})

@@ -1,0 +1,59 @@
+// Tells whether objects have changed since they were handed out, without encoding them.
+import { isDictionary } from './weight.js'
+
+/** Follows the parts of each object. */
+const END = Symbol('end')
+
+/** What was inside an object and all that it contains. */
+export class Trace {
+  /** Each object once, so that shared parts and cycles end. */
+  readonly #objects: Set<object>
+  readonly #parts: unknown[] = []
+  readonly #isComplete: boolean
+
+  constructor(root: object) {
+    const objects = new Set([root])
+    const parts = this.#parts
+    this.#objects = objects
+    this.#isComplete = this.#visit((part) => {
+      parts.push(part)
+      if (typeof part === 'object' && part !== null) objects.add(part)
+      return true
+    })
+  }
+
+  /** Whether nothing has changed since. Always false if it contains more than lists, dictionaries and Dates. */
+  get isUnchanged(): boolean {
+    if (!this.#isComplete) return false
+    const parts = this.#parts
+    let at = 0
+    try {
+      return this.#visit((part) => Object.is(part, parts[at++]))
+    } catch {
+      // A getter that was added since.
+      return false
+    }
+  }
+
+  // True if all objects are of the known kinds, and `visit` returned true for all of their parts.
+  #visit(visit: (part: unknown) => boolean): boolean {
+    for (const object of this.#objects) {
+      if (!visitParts(object, visit) || !visit(END)) return false
+    }
+    return true
+  }
+}
+
+function visitParts(object: object, visit: (part: unknown) => boolean): boolean {
+  if (Array.isArray(object)) {
+    for (const item of object) if (!visit(item)) return false
+    // Some serializers store named properties of lists, and tell holes from `undefined`.
+    return Object.keys(object).length === object.length
+  }
+  if (isDictionary(object)) {
+    for (const key in object) if (!visit(key) || !visit(object[key])) return false
+    // It could be stored as anything.
+    return !('toJSON' in object)
+  }
+  return Object.getPrototypeOf(object) === Date.prototype && visit((object as Date).getTime())
+}
