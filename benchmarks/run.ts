@@ -59,5 +59,6 @@ if (command === 'compare') {
 }
 
 function list(text: string): string[] {
-  return text === '' ? [] : text.split(',')
+  // Names contain commas with a space behind them.
+  return text === '' ? [] : text.split(/,(?! )/)
 }

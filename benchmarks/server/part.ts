@@ -108,6 +108,8 @@ const COLUMNS: readonly Column[] = [
   { key: 'subject', title: 'subject', role: 'name' },
   { key: 'ratio', title: 'CPU, ratio', role: 'cost', digits: 3 },
   { key: 'cpu', title: 'CPU, µs', role: 'note', digits: 1 },
+  { key: 'idle', title: 'server idle', role: 'note', digits: 2 },
+  { key: 'notBusy', title: 'not busy', role: 'note' },
   { key: 'perSecond', title: 'requests/s', role: 'note', digits: 0 },
   { key: 'p50', title: 'p50, ms', role: 'note', digits: 2 },
   { key: 'p99', title: 'p99, ms', role: 'note', digits: 2 },

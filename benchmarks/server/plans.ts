@@ -8,11 +8,9 @@ import type { Subject } from './subjects.js'
 const USUAL = 50
 const MAIN: readonly string[] = ['read', 'write']
 
-/** Requests of a slice, by connections: about a fifth of a second. */
-const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
-const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200: 1_500 }
-/** Slices of large sessions have this many times fewer requests. */
-const LARGE = 3
+/** Milliseconds of a slice. They are fixed, so that a run takes as long on a busy machine as on a quiet one. */
+const SLICE = 200
+const QUICK_SLICE = 80
 /** Minimum milliseconds for each scenario of a subject, and for all its scenarios together. */
 const WARM_UP = { each: 400, all: 3_000 }
 const QUICK_WARM_UP = { each: 150, all: 1_000 }
@@ -27,7 +25,7 @@ export function plansOf(part: Subject['part'], options: Options): Plan[] {
       .map((scenario) => ({
         scenario,
         connections,
-        amount: amountOf(scenario, connections, options),
+        milliseconds: options.quick ? QUICK_SLICE : SLICE,
         rounds: roundsOf(part, scenario, connections, options)
       }))
   )
@@ -53,11 +51,6 @@ function isWorthwhile(
   if (quick && part === 'peers' && only.length === 0 && !QUICK_PEERS.includes(name)) return false
   if (connections === USUAL) return true
   return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
-}
-
-function amountOf({ kind }: Scenario, connections: number, { quick }: Options): number {
-  const amount = (quick ? QUICK_AMOUNTS : AMOUNTS)[connections] ?? 5_000
-  return kind === 'large' ? Math.max(connections, Math.round(amount / LARGE)) : amount
 }
 
 function roundsOf(
