@@ -1,7 +1,7 @@
 // autocannon with as little work per request as the checks of the answers allow. Otherwise it takes more CPU than the
 // servers, which then wait for it: on two cores, autocannon with `setupRequest` and `onResponse` took 126 µs for a
 // request that took the server 104, and this took 48. wrk took 27, nearly all of it in the kernel.
-import autocannon, { type Client } from 'autocannon'
+import autocannon from 'autocannon'
 
 /** The conversation on one connection. */
 export interface Connection {
@@ -57,7 +57,7 @@ function replaceParts(client: Parts, connection: Connection): void {
   let text = ''
   const parser: ParserOfAutocannon = {
     execute(chunk) {
-      text += chunk.latin1Slice()
+      text += chunk.toString('latin1')
       const end = text.indexOf(END)
       if (end < 0) return
       const body = text.slice(end + END.length)

@@ -18,7 +18,9 @@ const MAX_RECORD_BYTES = 2 ** 21
 
 export const start: Start = async (name, { url }) => {
   const serializer = name.split(/[ ,]/)[0] as SerializerName
-  const kept = name.endsWith('in memory') ? { store: new MemoryStore() } : { redis: url, nearCache: name.endsWith('near cache') }
+  const kept = name.endsWith('in memory')
+    ? { store: new MemoryStore() }
+    : { redis: url, nearCache: name.endsWith('near cache') }
   const app = Fastify()
   await app.register(cookie)
   await app.register(redisSession, {

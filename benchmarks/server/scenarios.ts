@@ -48,7 +48,13 @@ export const SCENARIOS = [
   { name: 'read object, peek', method: 'GET', path: '/peek', kind: 'large', own: true, expected: readObject },
   { name: 'write', method: 'POST', path: '/write', kind: 'login', expected: written },
   { name: 'write 10 KB', method: 'POST', path: '/write', kind: 'large', expected: written },
-  { name: 'change inside an object', method: 'POST', path: '/change', kind: 'large', expected: changedObject },
+  {
+    name: 'change inside an object',
+    method: 'POST',
+    path: '/change',
+    kind: 'large',
+    expected: changedObject
+  },
   { name: 'login', method: 'POST', path: '/login', kind: 'login', renews: true, expected: read },
   {
     name: 'parallel writes',

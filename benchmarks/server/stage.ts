@@ -19,7 +19,9 @@ export async function withStage<Result>(
   try {
     // Each subject has its own database, the same in every run.
     for (const subject of subjects) {
-      started.push(await startSubject(subject, redisPort, SUBJECTS.findIndex(({ name }) => name === subject.name) + 1))
+      started.push(
+        await startSubject(subject, redisPort, SUBJECTS.findIndex(({ name }) => name === subject.name) + 1)
+      )
     }
     return await work({ load, subjects: started })
   } finally {
