@@ -4,7 +4,7 @@ import type { Progress } from './progress.js'
 import type { Table } from './results.js'
 
 export interface Options {
-  /** Measures less: all parts take two minutes. */
+  /** Measures less. */
   quick: boolean
   /** Scenarios and subjects of the servers to measure; all of them if empty. */
   only: readonly string[]
@@ -20,4 +20,17 @@ export interface Context {
   redisPort: number
 }
 
-export type Part = (context: Context) => Promise<Table[]>
+export interface Part {
+  /** What a run with these options does, for an estimate of its time. */
+  work(options: Options): Work
+  run(context: Context): Promise<Table[]>
+}
+
+export interface Work {
+  /** Seconds of measurements, which take as long on every machine. */
+  seconds: number
+  /** Processes that start, and other work, in starts of such a process. */
+  starts: number
+  /** Slices and warm-ups, each of which takes a little longer than it measures. */
+  orders: number
+}

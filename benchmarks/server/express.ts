@@ -61,13 +61,7 @@ export const start: Start = async (_name, { connect }) => {
   })
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.close()
-      server.closeAllConnections()
-    }
-  }
+  return { port: (server.address() as AddressInfo).port }
 }
 
 function dataOf(request: Request): Data {

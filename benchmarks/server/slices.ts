@@ -2,6 +2,7 @@
 // machine thus affects both. The result is the ratio to the reference's slices before and after.
 import { generator, shuffled } from '../../test/support/random.js'
 import { busyMicros, CORES } from '../cores.js'
+import type { Options } from '../part.js'
 import { median, type Ratio, ratioOf, scatter } from '../statistics.js'
 import type { Sent } from './load.js'
 import type { LoadProcess, SubjectProcess } from './processes.js'
@@ -57,6 +58,11 @@ export interface Bench {
 }
 
 type Slice = Sent & { cpu: number; idle: number; redisCpu: number; perSecond: number }
+
+/** Number of sessions that take turns: at least one for each connection. */
+export function browsersOf({ quick, connections }: Options): number {
+  return Math.max(quick ? 100 : 500, 2 * Math.max(0, ...connections))
+}
 
 /** Number of requests whose commands are counted. It is small, because MONITOR makes them slow. */
 const COUNTED = 500
@@ -131,9 +137,9 @@ export class Trial {
   }
 }
 
-/** Number of slices of one generation, and thus of calls of `done`. */
-export function slicesOf({ rounds }: Plan, { others }: Bench): number {
-  return 2 + others.length + rounds * 2 * others.length
+/** Number of slices of one generation, and thus of calls of `done`. @param others Number of subjects beside the reference. */
+export function slicesOf({ rounds }: Pick<Plan, 'rounds'>, others: number): number {
+  return 2 + others + rounds * 2 * others
 }
 
 /** Uses a subject for this many milliseconds before the measurement, so that V8 compiles the hot code. */
@@ -141,18 +147,19 @@ export async function warmUp(
   plan: Plan,
   subject: SubjectProcess,
   load: LoadProcess,
-  milliseconds: number
+  milliseconds: number,
+  options: Options
 ): Promise<void> {
   const { kind } = plan.scenario
   const { name, port } = subject
-  if (kind !== undefined) await load.begin({ subject: name, port, kind })
+  if (kind !== undefined) await load.begin({ subject: name, port, kind, browsers: browsersOf(options) })
   const end = performance.now() + milliseconds
   const remaining = () => end - performance.now()
   while (remaining() > 0) await send(plan, subject, load, { milliseconds: remaining() })
 }
 
 /** Sends requests until the end of a slice, or until another end. */
-function send(
+export function send(
   { scenario, connections, milliseconds }: Plan,
   { name, port }: SubjectProcess,
   load: LoadProcess,
