@@ -1,28 +1,56 @@
 // How long a run takes, from what its parts do and from how fast this machine is now.
 import type { Work } from './part.js'
-import { startSubject } from './server/processes.js'
-import { SUBJECTS, type Subject } from './server/subjects.js'
+import { withStage } from './server/stage.js'
+import { REFERENCE, SUBJECTS, type Subject } from './server/subjects.js'
+import { median } from './statistics.js'
 
-/** What an order takes beyond its measurement: seconds, and starts of a process. */
-const ORDER = { seconds: 0.02, starts: 0.03 }
-const TRIES = 2
+/** Seconds that each kind of work takes on this machine now. */
+export interface Pace {
+  /** The start of a process of a subject. */
+  start: number
+  /** The sign-in of a browser. */
+  signIn: number
+  /** What an order to the load takes longer than it measures. */
+  order: number
+}
 
-/** Seconds. @param start Seconds that the start of a process takes. */
-export function estimate(works: readonly Work[], start: number): number {
+/** Seconds. */
+export function estimate(works: readonly Work[], { start, signIn, order }: Pace): number {
   return works.reduce(
-    (sum, { seconds, starts, orders }) =>
-      sum + seconds + starts * start + orders * (ORDER.seconds + ORDER.starts * start),
+    (sum, { seconds, starts, signIns, orders }) =>
+      sum + seconds + starts * start + signIns * signIn + orders * order,
     0
   )
 }
 
-/** Seconds from the start of a process to its end: a busy machine takes longer. */
-export async function timeStart(redisPort: number): Promise<number> {
-  const subject = SUBJECTS.find(({ name }) => name === 'json') as Subject
+const BROWSERS = 100
+const CONNECTIONS = 50
+/** The first orders compile what they run. */
+const ORDERS = 12
+const WARM_UP = 6
+
+export async function measurePace(redisPort: number): Promise<Pace> {
+  const subject = SUBJECTS.find(({ name }) => name === REFERENCE) as Subject
   const startedAt = performance.now()
-  for (let tries = 0; tries < TRIES; tries++) {
-    const { stop } = await startSubject(subject, redisPort, 0)
-    await stop()
-  }
-  return (performance.now() - startedAt) / 1_000 / TRIES
+  return withStage([subject], redisPort, async ({ load, subjects: [server] }) => {
+    const to = { subject: subject.name, port: server?.port ?? 0 }
+    // The stage has started two processes, the subject and the load.
+    const start = since(startedAt) / 2
+    const beganAt = performance.now()
+    await load.begin({ ...to, kind: 'login', browsers: BROWSERS })
+    const signIn = since(beganAt) / BROWSERS
+    const orders: number[] = []
+    for (let sent = 0; sent < ORDERS; sent++) {
+      const sentAt = performance.now()
+      await server?.usage()
+      await load.send({ ...to, scenario: 'read', connections: CONNECTIONS, milliseconds: 0 })
+      await server?.usage()
+      orders.push(since(sentAt))
+    }
+    return { start, signIn, order: median(orders.slice(WARM_UP)) }
+  })
+}
+
+function since(instant: number): number {
+  return (performance.now() - instant) / 1_000
 }

@@ -31,6 +31,8 @@ export interface Work {
   seconds: number
   /** Processes that start, and other work, in starts of such a process. */
   starts: number
+  /** Browsers that sign in. */
+  signIns: number
   /** Slices and warm-ups, each of which takes a little longer than it measures. */
   orders: number
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { Redis } from 'ioredis'
 import { drawCharts } from './charts/draw.js'
 import { CORES } from './cores.js'
-import { estimate, timeStart } from './estimate.js'
+import { estimate, measurePace } from './estimate.js'
 import type { Options, Part } from './part.js'
 import { withRedis } from './private-redis.js'
 import { startProgress } from './progress.js'
@@ -44,10 +44,10 @@ export async function runParts(names: readonly string[], options: Options, outpu
       options: { ...options },
       parts: {}
     }
+    const works = parts.map(({ work }) => work(options))
+    const seconds = Math.round(estimate(works, await measurePace(port)))
+    console.log(`This takes about ${seconds} s, if the machine stays as busy as it is.`)
     try {
-      const works = parts.map(({ work }) => work(options))
-      const seconds = estimate(works, await timeStart(port))
-      console.log(`This takes about ${Math.round(seconds)} s, if the machine stays as busy as it is.`)
       for (const { name, run } of parts) {
         const tables = await run({ options, progress, redis, redisPort: port })
         progress.end()
@@ -60,7 +60,7 @@ export async function runParts(names: readonly string[], options: Options, outpu
     results.seconds = Math.round((Date.now() - startedAt.getTime()) / 1000)
     writeResults(output, results)
     drawCharts(output)
-    console.log(`\n${results.seconds} s; results and charts in ${dirname(output)}`)
+    console.log(`\n${results.seconds} s, expected ${seconds} s; results and charts in ${dirname(output)}`)
   })
 }
 

@@ -15,7 +15,12 @@ const COLUMNS: readonly Column[] = [
 const STARTS_OF_A_COUNT = 14
 
 export const countAllocations: Part = {
-  work: (options) => ({ seconds: 0, starts: serializersOf(options).length * STARTS_OF_A_COUNT, orders: 0 }),
+  work: (options) => ({
+    seconds: 0,
+    starts: serializersOf(options).length * STARTS_OF_A_COUNT,
+    signIns: 0,
+    orders: 0
+  }),
   run: count
 }
 

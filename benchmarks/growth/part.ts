@@ -31,7 +31,12 @@ const SLOPE_COLUMNS: readonly Column[] = [
 const STARTS = { quick: 60, thorough: 700 }
 
 export const measureGrowth: Part = {
-  work: ({ quick }) => ({ seconds: 0, starts: quick ? STARTS.quick : STARTS.thorough, orders: 0 }),
+  work: ({ quick }) => ({
+    seconds: 0,
+    starts: quick ? STARTS.quick : STARTS.thorough,
+    signIns: 0,
+    orders: 0
+  }),
   run: measure
 }
 

@@ -3,7 +3,7 @@ import type { Context, Options, Part } from '../part.js'
 import type { Column, Row } from '../results.js'
 import type { SubjectProcess } from '../server/processes.js'
 import { isWanted, type ScenarioName, scenarioOf } from '../server/scenarios.js'
-import { type Plan, send, warmUp } from '../server/slices.js'
+import { browsersOf, type Plan, send, warmUp } from '../server/slices.js'
 import { canAnswer, isAsked, type Stage, withStage } from '../server/stage.js'
 import { REFERENCE, SUBJECTS } from '../server/subjects.js'
 import { median, ratioOf } from '../statistics.js'
@@ -43,6 +43,7 @@ export const profilePlugin: Part = {
     return {
       seconds: (generations * pairs * once) / 1_000,
       starts: generations * (1 + subjectsOf(options).length),
+      signIns: generations * kindsOf(options) * browsersOf(options),
       orders: generations * pairs * (rounds + 1)
     }
   },
@@ -128,6 +129,16 @@ function summary(slices: readonly Profiled[], generations: number): Row {
 
 function sizeOf({ quick }: Options): typeof THOROUGH {
   return quick ? QUICK : THOROUGH
+}
+
+/** Kinds of sessions, added up over the subjects. */
+function kindsOf(options: Options): number {
+  const kinds = subjectsOf(options).flatMap((subject) => [
+    ...new Set(
+      scenariosOf(options).flatMap((scenario) => (canAnswer(subject, scenario) ? [scenario.kind] : []))
+    )
+  ])
+  return kinds.length
 }
 
 function scenariosOf({ only }: Options) {

@@ -32,8 +32,6 @@ export const measurePeers: Part = {
 
 /** The sizes take as long as this many starts of a process. */
 const STARTS_OF_SIZES = 60
-/** As do this many sign-ins. */
-const SIGN_INS_OF_A_START = 300
 
 /** Quick runs and those of chosen scenarios skip the sizes. */
 function hasSizes({ only, quick }: Options): boolean {
@@ -42,7 +40,7 @@ function hasSizes({ only, quick }: Options): boolean {
 
 function workOf(part: Subject['part'], options: Options): Work {
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  const work = { seconds: 0, starts: 1 + chosen.length, orders: 0 }
+  const work = { seconds: 0, starts: 1 + chosen.length, signIns: 0, orders: 0 }
   const plans = plansOf(part, options)
   for (const { scenario, milliseconds, rounds } of plans) {
     const slices = slicesOf({ rounds }, chosen.filter((subject) => canAnswer(subject, scenario)).length - 1)
@@ -55,13 +53,14 @@ function workOf(part: Subject['part'], options: Options): Work {
     )
     const kinds = new Set([...own].flatMap(({ kind }) => kind ?? []))
     work.seconds += (own.size * warmUpOf(own.size, options)) / 1_000
-    work.starts += (kinds.size * browsersOf(options)) / SIGN_INS_OF_A_START
+    work.signIns += kinds.size * browsersOf(options)
     work.orders += own.size
   }
   const generations = generationsOf(options)
   return {
     seconds: work.seconds * generations,
     starts: work.starts * generations,
+    signIns: work.signIns * generations,
     orders: work.orders * generations
   }
 }

@@ -10,12 +10,16 @@ const MAIN: readonly string[] = ['read', 'write']
 
 /** Milliseconds of a slice. They are fixed, so that a run takes as long on a busy machine as on a quiet one. */
 const SLICE = 200
-const QUICK_SLICE = 80
+const QUICK_SLICE = 100
 /** Minimum milliseconds for each scenario of a subject, and for all its scenarios together. */
 const WARM_UP = { each: 400, all: 3_000 }
 const QUICK_WARM_UP = { each: 150, all: 1_000 }
-/** The scenarios of the peers in a quick run. */
-const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
+/** The scenarios of a quick run, and those of the peers in it. */
+const QUICK_OURS: readonly string[] = [
+  ...['no cookie', 'not looked at', 'read', 'read object', 'read object, peek'],
+  ...['write', 'change inside an object', 'login']
+]
+const QUICK_PEERS: readonly string[] = [...MAIN, 'read object']
 
 export function plansOf(part: Subject['part'], options: Options): Plan[] {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => isWanted(name, options.only))
@@ -48,7 +52,8 @@ function isWorthwhile(
   connections: number,
   { only, quick }: Options
 ): boolean {
-  if (quick && part === 'peers' && only.length === 0 && !QUICK_PEERS.includes(name)) return false
+  const quickOnes = part === 'peers' ? QUICK_PEERS : QUICK_OURS
+  if (quick && only.length === 0 && !quickOnes.includes(name)) return false
   if (connections === USUAL) return true
   return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
 }
@@ -61,7 +66,7 @@ function roundsOf(
 ): number {
   // A run of chosen scenarios measures them thoroughly.
   if (only.length > 0) return 8
-  if (quick) return MAIN.includes(name) ? 4 : 2
+  if (quick) return MAIN.includes(name) && part === 'server' ? 4 : 2
   if (connections !== USUAL || part === 'peers') return 2
   return MAIN.includes(name) ? 6 : 3
 }
