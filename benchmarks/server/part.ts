@@ -52,7 +52,7 @@ function workOf(part: Subject['part'], options: Options): Work {
       plans.filter(({ scenario }) => canAnswer(subject, scenario)).map(({ scenario }) => scenario)
     )
     const kinds = new Set([...own].flatMap(({ kind }) => kind ?? []))
-    work.seconds += (own.size * warmUpOf(own.size, options)) / 1_000
+    work.seconds += own.size === 0 ? 0 : (own.size * warmUpOf(own.size, options)) / 1_000
     work.signIns += kinds.size * browsersOf(options)
     work.orders += own.size
   }

@@ -7,6 +7,8 @@ import type { Subject } from './subjects.js'
 /** The connections of a busy server, and those of the parallel writes. */
 const USUAL = 50
 const MAIN: readonly string[] = ['read', 'write']
+/** The scenarios at other numbers of connections. */
+const ASIDE: readonly string[] = [...MAIN, 'no cookie', 'read object', 'login']
 
 /** Milliseconds of a slice. They are fixed, so that a run takes as long on a busy machine as on a quiet one. */
 const SLICE = 200
@@ -55,7 +57,8 @@ function isWorthwhile(
   const quickOnes = part === 'peers' ? QUICK_PEERS : QUICK_OURS
   if (quick && only.length === 0 && !quickOnes.includes(name)) return false
   if (connections === USUAL) return true
-  return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
+  if (shared === true) return false
+  return only.length > 0 || (part === 'peers' ? MAIN : ASIDE).includes(name)
 }
 
 function roundsOf(
