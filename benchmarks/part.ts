@@ -1,6 +1,5 @@
 // The interface of a part of the benchmarks.
 import type { Redis } from 'ioredis'
-import type { Progress } from './progress.js'
 import type { Table } from './results.js'
 
 export interface Options {
@@ -10,6 +9,16 @@ export interface Options {
   only: readonly string[]
   subjects: readonly string[]
   connections: readonly number[]
+}
+
+export interface Progress {
+  /** Starts a section with this many steps of about the same length. */
+  begin(title: string, steps: number): void
+  /** Reports one step as done. */
+  step(what: string): void
+  end(): void
+  /** Prints a line that stays. */
+  say(line: string): void
 }
 
 export interface Context {

@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util'
 import { compile, installPackages } from './install.js'
 import type { Options } from './part.js'
 import { LATEST } from './results.js'
+import { SCENARIOS } from './server/scenarios.js'
+import { SUBJECTS } from './server/subjects.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +30,9 @@ const options: Options = {
   subjects: list(values.subjects),
   connections: list(values.connections).map(Number)
 }
+
+requireKnown('scenario', options.only, SCENARIOS)
+requireKnown('subject', options.subjects, SUBJECTS)
 
 const [command = '', ...rest] = positionals
 if (command === 'compare') {
@@ -56,6 +61,12 @@ if (command === 'compare') {
     const { runParts } = await import('./parts.js')
     await runParts(positionals, options, values.output)
   }
+}
+
+function requireKnown(kind: string, names: readonly string[], all: readonly { name: string }[]): void {
+  const unknown = names.find((name) => !all.some((known) => known.name === name))
+  if (unknown === undefined) return
+  throw new Error(`there is no ${kind} "${unknown}"; choose from: ${all.map(({ name }) => name).join('; ')}`)
 }
 
 function list(text: string): string[] {

@@ -13,9 +13,15 @@ export interface Connection {
   isOver(): boolean
 }
 
+/** What went wrong. */
 export interface Fired {
-  errors: number
+  /** Connections that were refused or broken. */
+  broken: number
+  timeouts: number
 }
+
+/** Seconds to wait for an answer: a pause of the machine is no error. */
+const TIMEOUT = 50
 
 /** Talks to a port of loopback over parallel connections. @param amount The number of requests at most. */
 export async function fire(
@@ -24,15 +30,17 @@ export async function fire(
   amount: number,
   connect: () => Connection
 ): Promise<Fired> {
-  const { errors, resets } = await autocannon({
+  const { errors, timeouts } = await autocannon({
     url: `http://127.0.0.1:${port}`,
     connections,
     amount,
+    timeout: TIMEOUT,
     // Milliseconds between two checks whether all requests were answered.
     sampleInt: 10,
     setupClient: (client) => replaceParts(client as unknown as Parts, connect())
   })
-  return { errors: errors + resets }
+  // autocannon counts timeouts as errors, too.
+  return { broken: errors - timeouts, timeouts }
 }
 
 /** The parts of autocannon's client that this replaces; package-lock.json names the version. */

@@ -2,34 +2,8 @@
 import { quantile } from '../statistics.js'
 import { contentOf, type Kind, quantityOf } from './contents.js'
 import { type Connection, fire } from './lean-autocannon.js'
+import type { Order, Report, Sent } from './orders.js'
 import { type Browser, type Scenario, scenarioOf } from './scenarios.js'
-
-export type Order =
-  /** Signs in this many browsers, each with a session, and one more for the shared session, unless they exist. */
-  | { do: 'begin'; subject: string; port: number; kind: Kind; browsers?: number }
-  /** Sends requests until there were this many, or until these milliseconds have passed. */
-  | {
-      do: 'send'
-      subject: string
-      port: number
-      scenario: string
-      /** The kind of sessions, instead of the scenario's. */
-      kind?: Kind
-      connections: number
-      amount?: number
-      milliseconds?: number
-    }
-
-export interface Sent {
-  requests: number
-  /** Time from the first request to the last answer. */
-  seconds: number
-  /** Milliseconds. */
-  p50: number
-  p99: number
-}
-
-export type Report = { done: Sent | 'begun' } | { failed: string }
 
 /** Number of sessions that take turns, by default. */
 const BROWSERS = 500
@@ -104,11 +78,13 @@ async function send(order: Order & { do: 'send' }): Promise<Sent> {
       isOver: () => endedAt - startedAt > milliseconds
     }
   }
-  const { errors } = await fire(port, connections, amount, connect)
+  const { broken, timeouts } = await fire(port, connections, amount, connect)
   const requests = durations.length
   if (wrong.length > 0) throw new Error(`${wrong.length} of ${requests} answers were wrong: ${wrong[0]}`)
-  if (errors > 0 || (order.amount !== undefined && requests !== amount)) {
-    throw new Error(`${requests} of ${amount} requests were answered; ${errors} connections failed`)
+  if (broken + timeouts > 0 || (order.amount !== undefined && requests !== amount)) {
+    throw new Error(
+      `${requests} of ${amount} requests were answered; ${broken} connections broke, ${timeouts} timeouts`
+    )
   }
   return {
     requests,

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { CORES, pin } from '../cores.js'
 import { compiled } from '../install.js'
 import type { Shares } from '../profile/shares.js'
-import type { Order, Report, Sent } from './load.js'
+import type { Order, Report, Sent } from './orders.js'
 import type { Answer, Request, Usage } from './process.js'
 import type { Subject } from './subjects.js'
 
