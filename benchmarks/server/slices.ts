@@ -99,12 +99,6 @@ export class Trial {
     }
 
     const foreignShare = await watchCore(all)
-    for (const subject of all) {
-      const amount = Math.max(COUNTED, plan.connections)
-      const count = await watch.count(subject.db, amount, () => send(plan, subject, load, { amount }))
-      this.#seriesOf(subject).counts.push(count)
-      done(subject.name)
-    }
     let before = await take(reference)
     for (let round = 0; round < plan.rounds; round++) {
       for (const subject of shuffled(others, this.#random)) {
@@ -113,6 +107,13 @@ export class Trial {
         this.#seriesOf(subject).ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))
         before = after
       }
+    }
+    // After the slices, when a near cache holds the sessions.
+    for (const subject of all) {
+      const amount = Math.max(COUNTED, plan.connections)
+      const count = await watch.count(subject.db, amount, () => send(plan, subject, load, { amount }))
+      this.#seriesOf(subject).counts.push(count)
+      done(subject.name)
     }
     this.#foreignShares.push(await foreignShare())
   }

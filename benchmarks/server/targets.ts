@@ -35,6 +35,7 @@ const TARGETS: readonly Target[] = [
   { commandsOf: 'json', scenario: 'no cookie', atMost: 0 },
   { commandsOf: 'json', scenario: 'read', atMost: 1 },
   { commandsOf: 'json', scenario: 'write', atMost: 2 },
+  { commandsOf: 'json, near cache', scenario: 'read', atMost: 0 },
   { bytesOf: 'json', to: CONNECT_REDIS, session: 'login', atMost: 1 },
   { bytesOf: 'json', to: CONNECT_REDIS, session: 'cart', atMost: 1 },
   { bytesOf: 'msgpack', to: CONNECT_REDIS, session: 'login', atMost: 0.8 },
