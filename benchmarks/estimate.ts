@@ -10,24 +10,32 @@ export interface Pace {
   start: number
   /** The sign-in of a browser. */
   signIn: number
+  /** A request of an average scenario. */
+  request: number
   /** What an order to the load takes longer than it measures. */
   order: number
 }
 
 /** Seconds. */
-export function estimate(works: readonly Work[], { start, signIn, order }: Pace): number {
+export function estimate(works: readonly Work[], pace: Pace): number {
   return works.reduce(
-    (sum, { seconds, starts, signIns, orders }) =>
-      sum + seconds + starts * start + signIns * signIn + orders * order,
+    (sum, { seconds, starts, signIns, requests, orders }) =>
+      sum +
+      seconds +
+      starts * pace.start +
+      signIns * pace.signIn +
+      requests * pace.request +
+      orders * pace.order,
     0
   )
 }
 
 const BROWSERS = 100
 const CONNECTIONS = 50
-/** The first orders compile what they run. */
-const ORDERS = 12
-const WARM_UP = 6
+const REQUESTS = 2_000
+/** The average scenario takes this many times as long as reading a small session. */
+const AVERAGE = 1.7
+const ORDERS = 5
 
 export async function measurePace(redisPort: number): Promise<Pace> {
   const subject = SUBJECTS.find(({ name }) => name === REFERENCE) as Subject
@@ -39,15 +47,17 @@ export async function measurePace(redisPort: number): Promise<Pace> {
     const beganAt = performance.now()
     await load.begin({ ...to, kind: 'login', browsers: BROWSERS })
     const signIn = since(beganAt) / BROWSERS
+    const sent = await load.send({ ...to, scenario: 'read', connections: CONNECTIONS, amount: REQUESTS })
+    const request = (AVERAGE * sent.seconds) / REQUESTS
     const orders: number[] = []
-    for (let sent = 0; sent < ORDERS; sent++) {
+    for (let count = 0; count < ORDERS; count++) {
       const sentAt = performance.now()
       await server?.usage()
       await load.send({ ...to, scenario: 'read', connections: CONNECTIONS, milliseconds: 0 })
       await server?.usage()
       orders.push(since(sentAt))
     }
-    return { start, signIn, order: median(orders.slice(WARM_UP)) }
+    return { start, signIn, request, order: median(orders) }
   })
 }
 

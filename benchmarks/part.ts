@@ -42,6 +42,8 @@ export interface Work {
   starts: number
   /** Browsers that sign in. */
   signIns: number
+  /** Requests that warm the servers up. */
+  requests: number
   /** Slices and warm-ups, each of which takes a little longer than it measures. */
   orders: number
 }

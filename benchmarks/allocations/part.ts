@@ -19,6 +19,7 @@ export const countAllocations: Part = {
     seconds: 0,
     starts: serializersOf(options).length * STARTS_OF_A_COUNT,
     signIns: 0,
+    requests: 0,
     orders: 0
   }),
   run: count

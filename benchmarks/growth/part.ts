@@ -35,6 +35,7 @@ export const measureGrowth: Part = {
     seconds: 0,
     starts: quick ? STARTS.quick : STARTS.thorough,
     signIns: 0,
+    requests: 0,
     orders: 0
   }),
   run: measure

@@ -20,9 +20,9 @@ const SCENARIO_NAMES: readonly ScenarioName[] = [
 const SUBJECT_NAMES: readonly string[] = [REFERENCE, 'json', 'msgpack', 'json, near cache']
 const CONNECTIONS = 50
 
-/** Processes of each subject one after another, slices in each of them, and milliseconds of a slice. */
-const QUICK = { generations: 1, rounds: 3, milliseconds: 80, warmUp: 200 }
-const THOROUGH = { generations: 3, rounds: 5, milliseconds: 300, warmUp: 600 }
+/** Processes of each subject one after another, slices in each of them, milliseconds of a slice, and requests before. */
+const QUICK = { generations: 1, rounds: 3, milliseconds: 80, warmUp: 2_000 }
+const THOROUGH = { generations: 3, rounds: 5, milliseconds: 300, warmUp: 15_000 }
 
 const COLUMNS: readonly Column[] = [
   { key: 'scenario', title: 'scenario', role: 'name' },
@@ -39,11 +39,11 @@ export const profilePlugin: Part = {
     const pairs = scenariosOf(options).flatMap((scenario) =>
       subjectsOf(options).filter((subject) => canAnswer(subject, scenario))
     ).length
-    const once = rounds * milliseconds + warmUp
     return {
-      seconds: (generations * pairs * once) / 1_000,
+      seconds: (generations * pairs * rounds * milliseconds) / 1_000,
       starts: generations * (1 + subjectsOf(options).length),
       signIns: generations * kindsOf(options) * browsersOf(options),
+      requests: generations * pairs * warmUp,
       orders: generations * pairs * (rounds + 1)
     }
   },

@@ -40,7 +40,7 @@ function hasSizes({ only, quick }: Options): boolean {
 
 function workOf(part: Subject['part'], options: Options): Work {
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  const work = { seconds: 0, starts: 1 + chosen.length, signIns: 0, orders: 0 }
+  const work = { seconds: 0, starts: 1 + chosen.length, signIns: 0, requests: 0, orders: 0 }
   const plans = plansOf(part, options)
   for (const { scenario, milliseconds, rounds } of plans) {
     const slices = slicesOf({ rounds }, chosen.filter((subject) => canAnswer(subject, scenario)).length - 1)
@@ -52,7 +52,7 @@ function workOf(part: Subject['part'], options: Options): Work {
       plans.filter(({ scenario }) => canAnswer(subject, scenario)).map(({ scenario }) => scenario)
     )
     const kinds = new Set([...own].flatMap(({ kind }) => kind ?? []))
-    work.seconds += own.size === 0 ? 0 : (own.size * warmUpOf(own.size, options)) / 1_000
+    if (own.size > 0) work.requests += own.size * warmUpOf(own.size, options)
     work.signIns += kinds.size * browsersOf(options)
     work.orders += own.size
   }
@@ -61,6 +61,7 @@ function workOf(part: Subject['part'], options: Options): Work {
     seconds: work.seconds * generations,
     starts: work.starts * generations,
     signIns: work.signIns * generations,
+    requests: work.requests * generations,
     orders: work.orders * generations
   }
 }

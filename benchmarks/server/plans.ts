@@ -13,9 +13,9 @@ const ASIDE: readonly string[] = [...MAIN, 'no cookie', 'read object', 'login']
 /** Milliseconds of a slice. They are fixed, so that a run takes as long on a busy machine as on a quiet one. */
 const SLICE = 200
 const QUICK_SLICE = 100
-/** Minimum milliseconds for each scenario of a subject, and for all its scenarios together. */
-const WARM_UP = { each: 400, all: 3_000 }
-const QUICK_WARM_UP = { each: 150, all: 1_000 }
+/** Minimum requests of each scenario to a subject, and of all its scenarios together: V8 compiles what it often runs. */
+const WARM_UP = { each: 8_000, all: 50_000 }
+const QUICK_WARM_UP = { each: 2_000, all: 12_000 }
 /** The scenarios of a quick run, and those of the peers in it. */
 const QUICK_OURS: readonly string[] = [
   ...['no cookie', 'not looked at', 'read', 'read object', 'read object, peek'],
@@ -37,10 +37,10 @@ export function plansOf(part: Subject['part'], options: Options): Plan[] {
   )
 }
 
-/** Milliseconds for which each subject warms up in each of its scenarios. @param scenarios Their number. */
+/** Requests by which each subject warms up in each of its scenarios. @param scenarios Their number. */
 export function warmUpOf(scenarios: number, { quick }: Options): number {
   const { each, all } = quick ? QUICK_WARM_UP : WARM_UP
-  return Math.max(each, all / scenarios)
+  return Math.max(each, Math.ceil(all / scenarios))
 }
 
 function connectionsOf({ connections, quick, only }: Options): readonly number[] {

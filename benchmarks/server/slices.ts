@@ -143,20 +143,18 @@ export function slicesOf({ rounds }: Pick<Plan, 'rounds'>, others: number): numb
   return 2 + others + rounds * 2 * others
 }
 
-/** Uses a subject for this many milliseconds before the measurement, so that V8 compiles the hot code. */
+/** Sends this many requests before the measurement, so that V8 compiles the hot code. */
 export async function warmUp(
   plan: Plan,
   subject: SubjectProcess,
   load: LoadProcess,
-  milliseconds: number,
+  requests: number,
   options: Options
 ): Promise<void> {
   const { kind } = plan.scenario
   const { name, port } = subject
   if (kind !== undefined) await load.begin({ subject: name, port, kind, browsers: browsersOf(options) })
-  const end = performance.now() + milliseconds
-  const remaining = () => end - performance.now()
-  while (remaining() > 0) await send(plan, subject, load, { milliseconds: remaining() })
+  await send(plan, subject, load, { amount: Math.max(requests, plan.connections) })
 }
 
 /** Sends requests until the end of a slice, or until another end. */
@@ -164,7 +162,7 @@ export function send(
   { scenario, connections, milliseconds }: Plan,
   { name, port }: SubjectProcess,
   load: LoadProcess,
-  until: { amount?: number; milliseconds?: number } = { milliseconds }
+  until: { amount: number } | { milliseconds: number } = { milliseconds }
 ): Promise<Sent> {
   return load.send({ subject: name, port, scenario: scenario.name, connections, ...until })
 }
