@@ -50,8 +50,8 @@ export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
 
 /** The mark behind the label of a bar, and what it means. */
 const FLAWS = {
-  disturbed: { mark: '*', meaning: 'something else used the machine meanwhile' },
-  notBusy: { mark: '†', meaning: 'the load did not keep the server or its reference busy' }
+  disturbed: { mark: '*', meaning: 'others used the machine' },
+  notBusy: { mark: '†', meaning: 'server not kept busy' }
 } as const
 const TOP = 78
 const BOTTOM = 26

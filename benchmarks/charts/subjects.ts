@@ -19,7 +19,7 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
   const isOwn = (name: string) => own.some(({ subject }) => subject === name)
   return barChart('subjects', {
     title: 'CPU of the server for a request, relative to a session written by hand: lower is better',
-    subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; line: written by hand; second number: idle share of the server`,
+    subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; line: by hand; after the dot: idle share of the server`,
     categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
     groups: [''],
     panels: Object.entries(PANELS).map(([scenario, title]) => ({
