@@ -5,6 +5,9 @@ import { lifetime } from '../test/support/lifetime.js'
 import { startRedis } from '../test/support/redis-server.js'
 import { CORES, pin } from './cores.js'
 
+/** Enough for one database for each subject. */
+const DATABASES = 32
+
 export interface PrivateRedis {
   redis: Redis
   port: number
@@ -15,7 +18,7 @@ export async function withRedis<Result>(work: (server: PrivateRedis) => Promise<
   process.env.REDIS_SERVER = provideRedisServer()
   const { test, end } = lifetime()
   try {
-    const { port, client: redis } = await startRedis(test)
+    const { port, client: redis } = await startRedis(test, '--databases', String(DATABASES))
     const pid = Number(/^process_id:(\d+)/m.exec(await redis.info('server'))?.[1])
     pin(pid, CORES.redis)
     return await work({ redis, port })

@@ -1,15 +1,6 @@
 // The progress of a run: a bar on a terminal, or a line from time to time in a log.
 import { Presets, SingleBar } from 'cli-progress'
-
-export interface Progress {
-  /** Starts a section with this many steps of about the same length. */
-  begin(title: string, steps: number): void
-  /** Reports one step as done. */
-  step(what: string): void
-  end(): void
-  /** Prints a line that stays. */
-  say(line: string): void
-}
+import type { Progress } from './part.js'
 
 const LINE_EVERY = 30_000
 

@@ -1,5 +1,5 @@
 // `npm run bench -- [PART …]`: the cost of sessions, compared with other libraries on the same machine.
-//   server peers serializers growth allocations   the parts; all of them by default
+//   server peers serializers growth allocations profile   the parts; all of them by default
 //   check                             checks the answers of every subject and scenario; measures nothing
 //   compare OLD.json [NEW.json]       lists what got slower
 //   charts                            draws the charts of the last results again
@@ -10,6 +10,8 @@ import { parseArgs } from 'node:util'
 import { compile, installPackages } from './install.js'
 import type { Options } from './part.js'
 import { LATEST } from './results.js'
+import { SCENARIOS } from './server/scenarios.js'
+import { SUBJECTS } from './server/subjects.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +30,9 @@ const options: Options = {
   subjects: list(values.subjects),
   connections: list(values.connections).map(Number)
 }
+
+requireKnown('scenario', options.only, SCENARIOS)
+requireKnown('subject', options.subjects, SUBJECTS)
 
 const [command = '', ...rest] = positionals
 if (command === 'compare') {
@@ -58,6 +63,13 @@ if (command === 'compare') {
   }
 }
 
+function requireKnown(kind: string, names: readonly string[], all: readonly { name: string }[]): void {
+  const unknown = names.find((name) => !all.some((known) => known.name === name))
+  if (unknown === undefined) return
+  throw new Error(`there is no ${kind} "${unknown}"; choose from: ${all.map(({ name }) => name).join('; ')}`)
+}
+
 function list(text: string): string[] {
-  return text === '' ? [] : text.split(',')
+  // Names contain commas with a space behind them.
+  return text === '' ? [] : text.split(/,(?! )/)
 }

@@ -4,17 +4,19 @@ import { generator } from '../test/support/random.js'
 
 export type SessionContent = Record<string, unknown>
 
-/** A typical session with the identity of a user, about 150 bytes of JSON. */
+/** A typical session with the identity of a user: exactly 150 bytes of JSON for each of them. */
 export function login(user = 1): SessionContent {
   const random = generator(user)
-  return {
+  const content = {
     userId: 10_000 + user,
     name: `${pick(FIRST_NAMES, random)} ${pick(LAST_NAMES, random)}`,
     roles: ['customer', 'editor'],
-    csrf: token(24, random),
+    csrf: '',
     signedInAt: SIGNED_IN_AT + user * 1_000,
     locale: 'de-AT'
   }
+  content.csrf = token(LOGIN_BYTES - jsonBytes(content), random)
+  return content
 }
 
 /** Tokens and scopes of an OAuth provider, about 1,500 bytes of JSON: few values, long strings. */
@@ -46,6 +48,13 @@ export function cart(bytes = 2_000, user = 1): SessionContent {
   }
   content.note = 'please ring twice, the bell is low; '.repeat(Math.ceil(missing / 36)).slice(0, missing)
   return content
+}
+
+/** A session that holds its cart as one nested object. @param bytes Its exact size as JSON, at least 110. */
+export function shopper(bytes: number, user = 1): SessionContent {
+  const nested = ',"cart":{}'.length - ','.length
+  const { userId, ...rest } = cart(bytes - nested, user)
+  return { userId, cart: rest }
 }
 
 /** Values that JSON does not support, about 340 bytes of msgpack: Date, Map, Set, bigint, binary data. */
@@ -81,6 +90,7 @@ export function jsonBytes(content: object): number {
   return Buffer.byteLength(JSON.stringify(content))
 }
 
+const LOGIN_BYTES = 150
 const SIGNED_IN_AT = Date.UTC(2026, 10, 5, 12)
 const FIRST_NAMES = ['Anna', 'Björn', 'Chloé', 'Dmitri', 'Elif', 'François', 'Grace', 'Hana']
 const LAST_NAMES = ['Müller', 'Nováková', 'Okafor', 'Papadopoulos', 'Quinn', 'Rossi', 'Sørensen', 'Tanaka']

@@ -15,9 +15,11 @@ export interface Bar {
   low?: number
   high?: number
   label: string
-  /** Whether something else used the machine during the measurement. */
-  isDisturbed: boolean
+  /** What is wrong with the measurement. */
+  flaws: readonly Flaw[]
 }
+
+export type Flaw = keyof typeof FLAWS
 
 export interface Panel {
   title: string
@@ -35,6 +37,8 @@ export interface BarChart {
   colorOf(theme: Theme, group: number, category: number): string
   /** Pixels for the names on the left. */
   margin: number
+  /** Pixels for a label. The reference line would cross a label that begins closer to it. */
+  label: number
   width: number
 }
 
@@ -44,15 +48,16 @@ export function intervalOf(row: Row, key: string): Pick<Bar, 'low' | 'high'> {
   return typeof low === 'number' && typeof high === 'number' ? { low, high } : {}
 }
 
-/** Marks the label of a disturbed bar. */
-const DISTURBED = '*'
+/** The mark behind the label of a bar, and what it means. */
+const FLAWS = {
+  disturbed: { mark: '*', meaning: 'others used the machine' },
+  notBusy: { mark: '†', meaning: 'server not kept busy' }
+} as const
 const TOP = 78
 const BOTTOM = 26
 const GAP = 16
 const BAR = 15
 const BETWEEN = 8
-/** Width of a label in pixels. The reference line would cross a label that begins closer to it. */
-const LABEL = 62
 
 export function barChart(name: string, bars: BarChart): Chart {
   const { width, categories, groups } = bars
@@ -61,11 +66,11 @@ export function barChart(name: string, bars: BarChart): Chart {
 }
 
 function draw(chart: BarChart, theme: Theme): EChartsOption {
-  const { panels, categories, groups, margin } = chart
+  const { panels, categories, groups, margin, label } = chart
   const ends = panels.map(longest)
-  const room = chart.width - margin - (GAP + LABEL) * panels.length
+  const room = chart.width - margin - (GAP + label) * panels.length
   const pixels = room / ends.reduce((sum, end) => sum + end, 0)
-  const widths = ends.map((end) => end * pixels + LABEL)
+  const widths = ends.map((end) => end * pixels + label)
   const left = (panel: number) => widths.slice(0, panel).reduce((sum, width) => sum + width + GAP, margin)
   return {
     title: [
@@ -131,8 +136,8 @@ function longest({ bars }: Panel): number {
 }
 
 function noteOf({ subtitle, panels }: BarChart): string {
-  const isAnyDisturbed = panels.some(({ bars }) => bars.flat().some((bar) => bar?.isDisturbed))
-  return isAnyDisturbed ? `${subtitle}; ${DISTURBED} something else used the machine meanwhile` : subtitle
+  const found = new Set(panels.flatMap(({ bars }) => bars.flat().flatMap((bar) => bar?.flaws ?? [])))
+  return [subtitle, ...[...found].map((flaw) => `${FLAWS[flaw].mark} ${FLAWS[flaw].meaning}`)].join('; ')
 }
 
 function referenceLine(panel: number, theme: Theme): LineSeriesOption {
@@ -179,7 +184,7 @@ function seriesOf(
       const [low = end, high = end] = whisker
       const [reference = 0] = api.coord([1, category])
       const behind = Math.max(end, high)
-      const isCrossed = behind < reference && reference - behind < LABEL
+      const isCrossed = behind < reference && reference - behind < chart.label
       return {
         type: 'group',
         children: [
@@ -194,7 +199,7 @@ function seriesOf(
             x: (isCrossed ? reference : behind) + 5,
             y: top + BAR / 2 + 1,
             style: {
-              text: bar.isDisturbed ? `${bar.label} ${DISTURBED}` : bar.label,
+              text: [bar.label, ...bar.flaws.map((flaw) => FLAWS[flaw].mark)].join(' '),
               fill: theme.text,
               fontSize: TEXT,
               verticalAlign: 'middle'

@@ -28,14 +28,15 @@ export function serializersChart({ rows }: Table): Chart {
     ],
     colorOf: (theme, group) => theme.series[group] ?? theme.neutral,
     margin: 100,
+    label: 62,
     width: 880
   })
 }
 
 function barOf(row: Row, key: string, labelOf: (row: Row) => string): Bar {
   const value = row[key]
-  if (typeof value !== 'number') return { value: 0, label: 'not kept', isDisturbed: false }
+  if (typeof value !== 'number') return { value: 0, label: 'not kept', flaws: [] }
   // A disturbance of the machine does not change the number of bytes.
   const isDisturbed = row.remark === 'disturbed' && key !== 'bytesRatio'
-  return { value, label: labelOf(row), isDisturbed, ...intervalOf(row, key) }
+  return { value, label: labelOf(row), flaws: isDisturbed ? ['disturbed'] : [], ...intervalOf(row, key) }
 }

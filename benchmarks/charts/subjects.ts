@@ -1,10 +1,10 @@
 // The chart of whole servers: CPU per request, relative to the hand-written session.
 import type { Row, Table } from '../results.js'
 import { REFERENCE } from '../server/subjects.js'
-import { type Bar, barChart, intervalOf } from './bars.js'
+import { type Bar, barChart, type Flaw, intervalOf } from './bars.js'
 import type { Chart, Theme } from './theme.js'
 
-const PANELS = { read: 'a request that reads its session', write: 'a request that changes it' } as const
+const PANELS = { read: 'read', write: 'write', 'read object': 'read an object of 10 KB' } as const
 /** The number of connections with the most measurements. */
 const CONNECTIONS = 50
 
@@ -19,7 +19,7 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
   const isOwn = (name: string) => own.some(({ subject }) => subject === name)
   return barChart('subjects', {
     title: 'CPU of the server for a request, relative to a session written by hand: lower is better',
-    subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; dashed line: written by hand`,
+    subtitle: `${CONNECTIONS} connections; whiskers: 95 % interval; line: by hand; after the dot: idle share of the server`,
     categories: names.map((name) => (name !== REFERENCE && isOwn(name) ? `this plugin: ${name}` : name)),
     groups: [''],
     panels: Object.entries(PANELS).map(([scenario, title]) => ({
@@ -28,7 +28,8 @@ export function subjectsChart(ours: Table | undefined, peers: Table | undefined)
     })),
     colorOf: (theme, _group, category) => colorOf(theme, names[category] as string, isOwn),
     margin: 262,
-    width: 880
+    label: 96,
+    width: 1080
   })
 }
 
@@ -36,7 +37,11 @@ function barOf(rows: readonly Row[], scenario: string, name: string): Bar | unde
   const row = rows.find((row) => row.subject === name && row.scenario === scenario)
   const value = Number(row?.ratio)
   if (row === undefined) return undefined
-  return { value, label: value.toFixed(2), isDisturbed: row.disturbed !== '', ...intervalOf(row, 'ratio') }
+  const flaws: Flaw[] = []
+  if (row.disturbed !== '') flaws.push('disturbed')
+  if (row.notBusy === true) flaws.push('notBusy')
+  const label = `${value.toFixed(2)} · ${Math.round(100 * Number(row.idle))} %`
+  return { value, label, flaws, ...intervalOf(row, 'ratio') }
 }
 
 function colorOf(theme: Theme, name: string, isOwn: (name: string) => boolean): string {

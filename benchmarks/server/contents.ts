@@ -1,5 +1,5 @@
-// The contents of the sessions: small ones as after a login, and large ones with a full cart.
-import { cart, keyed, login, type SessionContent } from '../sessions.js'
+// The contents of the sessions: small ones as after a login, and large ones that hold a full cart as one object.
+import { cart, keyed, login, type SessionContent, shopper } from '../sessions.js'
 
 export const KINDS = ['login', 'cart', 'large'] as const
 /** These kinds, and growing ones: the bytes of a cart, or the number of keys. */
@@ -13,7 +13,7 @@ export function contentOf(kind: Kind, user: number): SessionContent {
   if (name === 'keys') return keyed(Number(amount), user)
   if (amount !== undefined) return cart(Number(amount), user)
   if (kind === 'login') return login(user)
-  return kind === 'cart' ? cart(undefined, user) : cart(LARGE_BYTES, user)
+  return kind === 'cart' ? cart(undefined, user) : shopper(LARGE_BYTES, user)
 }
 
 /** The values that the routes read and write. */
@@ -23,6 +23,17 @@ export interface Data {
   /** A new value for each request that writes it. */
   stamp?: number
   signedInAt?: number
+  /** In large sessions. */
+  cart?: Cart
+}
+
+export interface Cart {
+  items: [{ quantity: number }]
+}
+
+/** The quantity of the first item in the cart, which a scenario reads and another changes. */
+export function quantityOf({ cart }: Data): number {
+  return cart?.items[0].quantity ?? 0
 }
 
 /** The query of `/begin`. */

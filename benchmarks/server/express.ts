@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { RedisStore } from 'connect-redis'
 import express, { type Request } from 'express'
 import session from 'express-session'
-import { contentOf, type Data, type Kind } from './contents.js'
+import { type Cart, contentOf, type Data, type Kind, quantityOf } from './contents.js'
 import { SECRET, type Start } from './subject.js'
 
 export const start: Start = async (_name, { connect }) => {
@@ -26,6 +26,16 @@ export const start: Start = async (_name, { connect }) => {
   })
   app.get('/read', (request, response) => {
     response.json({ userId: dataOf(request).userId })
+  })
+  app.get('/object', (request, response) => {
+    const data = dataOf(request)
+    response.json({ userId: data.userId, quantity: quantityOf(data) })
+  })
+  app.post('/change', (request, response) => {
+    const data = dataOf(request)
+    const [item] = (data.cart as Cart).items
+    item.quantity++
+    response.json({ userId: data.userId, quantity: item.quantity })
   })
   app.post('/write', (request, response) => {
     const data = dataOf(request)
@@ -51,13 +61,7 @@ export const start: Start = async (_name, { connect }) => {
   })
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.close()
-      server.closeAllConnections()
-    }
-  }
+  return { port: (server.address() as AddressInfo).port }
 }
 
 function dataOf(request: Request): Data {

@@ -1,6 +1,11 @@
 // The routes of subjects whose session is a property of Fastify's request and is saved automatically.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Begin, contentOf, type Data } from './contents.js'
+import { type Begin, type Cart, contentOf, type Data, quantityOf } from './contents.js'
+
+/** What the sessions of these subjects have in common. */
+interface Session extends Data {
+  get(key: 'cart'): Cart
+}
 
 /** @param regenerate Gives the session a new id and keeps its data. */
 export function addRoutes(
@@ -11,6 +16,16 @@ export function addRoutes(
   app.get('/read', async (request) => {
     const session = request.session as Data
     return { userId: session.userId }
+  })
+  app.get('/object', async (request) => {
+    const session = request.session as Session
+    return { userId: session.userId, quantity: quantityOf({ cart: session.get('cart') }) }
+  })
+  app.post('/change', async (request) => {
+    const session = request.session as Session
+    const [item] = session.get('cart').items
+    item.quantity++
+    return { userId: session.userId, quantity: item.quantity }
   })
   app.post('/write', async (request) => {
     const session = request.session as Data

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
-import { type Begin, contentOf, type Data } from './contents.js'
+import { type Begin, type Cart, contentOf, type Data, quantityOf } from './contents.js'
 import { IDLE_SECONDS, listen, type Start } from './subject.js'
 
 /** A request with the type of this session, because `request.session` is declared with the plugin's type. */
@@ -43,6 +43,19 @@ export const start: Start = async (_name, { connect }) => {
   app.get('/read', async (plain) => {
     const { session } = plain as unknown as OwnRequest
     return { userId: session.userId }
+  })
+  for (const path of ['/object', '/peek']) {
+    app.get(path, async (plain) => {
+      const { session } = plain as unknown as OwnRequest
+      return { userId: session.userId, quantity: quantityOf(session) }
+    })
+  }
+  app.post('/change', async (plain) => {
+    const request = plain as unknown as OwnRequest
+    const [item] = (request.session.cart as Cart).items
+    item.quantity++
+    await save(request)
+    return { userId: request.session.userId, quantity: item.quantity }
   })
   app.post('/write', async (plain) => {
     const request = plain as unknown as OwnRequest

@@ -1,33 +1,9 @@
 // The process that sends the requests with autocannon and checks every answer.
-import autocannon, { type Options, type Result } from 'autocannon'
 import { quantile } from '../statistics.js'
-import type { Kind } from './contents.js'
+import { contentOf, type Kind, quantityOf } from './contents.js'
+import { type Connection, fire } from './lean-autocannon.js'
+import type { Order, Report, Sent } from './orders.js'
 import { type Browser, type Scenario, scenarioOf } from './scenarios.js'
-
-export type Order =
-  /** Signs in this many browsers, each with a session, and one more for the shared session, unless they exist. */
-  | { do: 'begin'; subject: string; port: number; kind: Kind; browsers?: number }
-  /** Sends this many requests. */
-  | {
-      do: 'send'
-      subject: string
-      port: number
-      scenario: string
-      /** The kind of sessions, instead of the scenario's. */
-      kind?: Kind
-      connections: number
-      amount: number
-    }
-
-export interface Sent {
-  /** Time from the first request to the last answer. */
-  seconds: number
-  /** Milliseconds. */
-  p50: number
-  p99: number
-}
-
-export type Report = { done: Sent | 'begun' } | { failed: string }
 
 /** Number of sessions that take turns, by default. */
 const BROWSERS = 500
@@ -67,75 +43,61 @@ async function signInOne(port: number, kind: Kind, user: number): Promise<Browse
   const cookie = pairOf(response.headers.getSetCookie()[0])
   if (!response.ok || cookie === undefined)
     throw new Error(`the answer to the sign-in was ${response.status}`)
-  return { cookie, userId: 10_000 + user, count: 0 }
+  return { cookie, userId: 10_000 + user, count: 0, quantity: quantityOf(contentOf(kind, user)) }
 }
 
 async function send(order: Order & { do: 'send' }): Promise<Sent> {
-  const { subject, port, connections, amount } = order
+  const { subject, port, connections, amount = UNBOUNDED, milliseconds = UNBOUNDED } = order
   const named = scenarioOf(order.scenario)
   const scenario = order.kind === undefined ? named : { ...named, kind: order.kind }
   const turns = turnsOf(subject, scenario, connections)
+  const start = `${scenario.method} ${scenario.path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`
+  const empty = scenario.method === 'POST' ? 'Content-Length: 0\r\n\r\n' : '\r\n'
   const wrong: string[] = []
   const durations: number[] = []
-  let answered = 0
-  let startedAt = 0
-  let endedAt = 0
+  const startedAt = performance.now()
+  let endedAt = startedAt
 
-  const { errors, timeouts, resets } = await fire(
-    {
-      url: `http://127.0.0.1:${port}`,
-      connections,
-      amount,
-      // Milliseconds between two checks whether all requests were answered.
-      sampleInt: 10,
-      requests: [
-        {
-          method: scenario.method,
-          path: scenario.path,
-          setupRequest(request, context: Context) {
-            if (startedAt === 0) startedAt = performance.now()
-            context.browser = turns.next()
-            return {
-              ...request,
-              headers: scenario.kind === undefined ? {} : { cookie: context.browser.cookie }
-            }
-          },
-          onResponse(status, body, context: Context, headers) {
-            answered++
-            endedAt = performance.now()
-            const browser = context.browser as Browser
-            const why = whatIsWrong(scenario, browser, status, body, headers)
-            if (why !== undefined) wrong.push(why)
-            turns.done(browser)
-          }
-        }
-      ]
-    },
-    durations
-  )
-  if (wrong.length > 0) throw new Error(`${wrong.length} of ${answered} answers were wrong: ${wrong[0]}`)
-  if (answered !== amount || errors + timeouts + resets > 0) {
-    throw new Error(`${answered} of ${amount} requests were answered; ${errors} errors, ${timeouts} timeouts`)
+  const connect = (): Connection => {
+    let browser = NOBODY
+    let sentAt = 0
+    return {
+      request() {
+        browser = turns.next()
+        sentAt = performance.now()
+        const cookie = scenario.kind === undefined ? '' : `Cookie: ${browser.cookie}\r\n`
+        return start + cookie + empty
+      },
+      answer(status, head, body) {
+        endedAt = performance.now()
+        durations.push(endedAt - sentAt)
+        const why = whatIsWrong(scenario, browser, status, body, head)
+        if (why !== undefined) wrong.push(why)
+        turns.done(browser)
+      },
+      isOver: () => endedAt - startedAt > milliseconds
+    }
+  }
+  const { broken, timeouts } = await fire(port, connections, amount, connect)
+  const requests = durations.length
+  if (wrong.length > 0) throw new Error(`${wrong.length} of ${requests} answers were wrong: ${wrong[0]}`)
+  if (broken + timeouts > 0 || (order.amount !== undefined && requests !== amount)) {
+    throw new Error(
+      `${requests} of ${amount} requests were answered; ${broken} connections broke, ${timeouts} timeouts`
+    )
   }
   return {
+    requests,
     seconds: (endedAt - startedAt) / 1000,
     p50: quantile(durations, 0.5),
     p99: quantile(durations, 0.99)
   }
 }
 
-interface Context {
-  browser?: Browser
-}
+/** More requests, or milliseconds, than any order. */
+const UNBOUNDED = 1e12
 
-function fire(options: Options, durations: number[]): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const done = (error: Error | null, result: Result) => (error ? reject(error) : resolve(result))
-    autocannon(options, done).on('response', (_client, _status, _bytes, duration) => durations.push(duration))
-  })
-}
-
-const NOBODY: Browser = { cookie: '', userId: 0, count: 0 }
+const NOBODY: Browser = { cookie: '', userId: 0, count: 0, quantity: 0 }
 
 /** Chooses the browser of the next request. */
 interface Turns {
@@ -165,22 +127,20 @@ function whatIsWrong(
   browser: Browser,
   status: number,
   body: string,
-  headers: unknown
+  head: string
 ): string | undefined {
   const right = expected(browser)
   const isRight = shared === true ? body.startsWith(right) : body === right
   if (status !== 200 || !isRight) return `${path} answered ${status} ${body} instead of ${right}`
   if (renews !== true) return undefined
-  const cookie = pairOf(setCookieOf(headers as Record<string, string | string[]>))
+  const cookie = SET_COOKIE.exec(head)?.[1]
   if (cookie === undefined || cookie === browser.cookie) return `${path} sent no new cookie`
   browser.cookie = cookie
   return undefined
 }
 
-function setCookieOf(headers: Record<string, string | string[]>): string | undefined {
-  const found = Object.entries(headers).find(([name]) => name.toLowerCase() === 'set-cookie')?.[1]
-  return typeof found === 'string' ? found : found?.[0]
-}
+/** Name and value of the first cookie in the head of an answer. */
+const SET_COOKIE = /\r\nset-cookie: ([^;\r]+)/i
 
 function pairOf(setCookie: string | undefined): string | undefined {
   return setCookie?.split(';')[0]

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyPluginAsync } from 'fastify'
-import { type Begin, contentOf } from './contents.js'
+import { type Begin, type Cart, contentOf, quantityOf } from './contents.js'
 import { IDLE_SECONDS, listen, SECRET, type Start } from './subject.js'
 
 interface Session {
@@ -39,6 +39,18 @@ export const start: Start = async (_name, { connect }) => {
   app.get('/read', async (request) => {
     const { session } = request as unknown as OwnRequest
     return { userId: session.get('userId') }
+  })
+  app.get('/object', async (request) => {
+    const { session } = request as unknown as OwnRequest
+    return { userId: session.get('userId'), quantity: quantityOf({ cart: session.get('cart') as Cart }) }
+  })
+  app.post('/change', async (request) => {
+    const { session } = request as unknown as OwnRequest
+    const cart = session.get('cart') as Cart
+    cart.items[0].quantity++
+    // Without this the library does not notice the change.
+    session.set('cart', cart)
+    return { userId: session.get('userId'), quantity: quantityOf({ cart }) }
   })
   app.post('/write', async (request) => {
     const { session } = request as unknown as OwnRequest

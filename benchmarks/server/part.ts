@@ -1,10 +1,10 @@
 // Whole servers: the cost of a request with this plugin and with others, compared with the hand-written session.
-import type { Context, Options } from '../part.js'
+import type { Context, Options, Part, Work } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
 import { plansOf, warmUpOf } from './plans.js'
 import type { Scenario } from './scenarios.js'
 import { measureSizes } from './sizes.js'
-import { type Bench, type Measurement, type Plan, slicesOf, Trial, warmUp } from './slices.js'
+import { type Bench, browsersOf, type Measurement, type Plan, slicesOf, Trial, warmUp } from './slices.js'
 import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
@@ -13,15 +13,61 @@ import { watch } from './watch.js'
 /** Number of times that all processes are started; once in a quick run. */
 const GENERATIONS = 3
 
-export async function measureOurs(context: Context): Promise<Table[]> {
-  // A run of chosen scenarios skips the sizes.
-  const sizes = context.options.only.length === 0 ? await measureSizes(context) : []
-  const measurements = await measureRequests('server', context)
-  return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
+export const measureOurs: Part = {
+  work(options) {
+    const requests = workOf('server', options)
+    return { ...requests, starts: requests.starts + (hasSizes(options) ? STARTS_OF_SIZES : 0) }
+  },
+  async run(context) {
+    const sizes = hasSizes(context.options) ? await measureSizes(context) : []
+    const measurements = await measureRequests('server', context)
+    return [tableOf(measurements), ...sizes, judge(measurements, sizes)]
+  }
 }
 
-export async function measurePeers(context: Context): Promise<Table[]> {
-  return [tableOf(await measureRequests('peers', context))]
+export const measurePeers: Part = {
+  work: (options) => workOf('peers', options),
+  run: async (context) => [tableOf(await measureRequests('peers', context))]
+}
+
+/** The sizes take as long as this many starts of a process. */
+const STARTS_OF_SIZES = 60
+
+/** Quick runs and those of chosen scenarios skip the sizes. */
+function hasSizes({ only, quick }: Options): boolean {
+  return only.length === 0 && !quick
+}
+
+function workOf(part: Subject['part'], options: Options): Work {
+  const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
+  const work = { seconds: 0, starts: 1 + chosen.length, signIns: 0, requests: 0, orders: 0 }
+  const plans = plansOf(part, options)
+  for (const { scenario, milliseconds, rounds } of plans) {
+    const slices = slicesOf({ rounds }, chosen.filter((subject) => canAnswer(subject, scenario)).length - 1)
+    work.seconds += (slices * milliseconds) / 1_000
+    work.orders += slices
+  }
+  for (const subject of chosen) {
+    const own = new Set(
+      plans.filter(({ scenario }) => canAnswer(subject, scenario)).map(({ scenario }) => scenario)
+    )
+    const kinds = new Set([...own].flatMap(({ kind }) => kind ?? []))
+    if (own.size > 0) work.requests += own.size * warmUpOf(own.size, options)
+    work.signIns += kinds.size * browsersOf(options)
+    work.orders += own.size
+  }
+  const generations = generationsOf(options)
+  return {
+    seconds: work.seconds * generations,
+    starts: work.starts * generations,
+    signIns: work.signIns * generations,
+    requests: work.requests * generations,
+    orders: work.orders * generations
+  }
+}
+
+function generationsOf({ quick }: Options): number {
+  return quick ? 1 : GENERATIONS
 }
 
 // The speed of a process partly depends on chance, for example on the order of compilation, and it keeps that bias
@@ -30,7 +76,7 @@ async function measureRequests(part: Subject['part'], context: Context): Promise
   const { options, redisPort } = context
   const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
   const trials = plansOf(part, options).map((plan) => new Trial(plan))
-  const generations = options.quick ? 1 : GENERATIONS
+  const generations = generationsOf(options)
   for (let generation = 1; generation <= generations; generation++) {
     const name = generations === 1 ? part : `${part}, ${generation} of ${generations}`
     await withStage(chosen, redisPort, (stage) => runAll(name, trials, chosen, stage, context))
@@ -54,7 +100,7 @@ async function runAll(
   await warmUpAll(name, planned, stage, context)
   progress.begin(
     name,
-    planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench), 0)
+    planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench.others.length), 0)
   )
   for (const { trial, plan, bench } of planned) {
     const what = `${plan.scenario.name}, ${plan.connections} connections`
@@ -80,7 +126,7 @@ async function warmUpAll(
     const once = own.filter(
       ({ plan }, index) => own.findIndex((other) => other.plan.scenario === plan.scenario) === index
     )
-    for (const { plan } of once) await warmUp(plan, subject, load, warmUpOf(once.length, options))
+    for (const { plan } of once) await warmUp(plan, subject, load, warmUpOf(once.length, options), options)
     progress.step(subject.name)
   }
 }
@@ -108,6 +154,8 @@ const COLUMNS: readonly Column[] = [
   { key: 'subject', title: 'subject', role: 'name' },
   { key: 'ratio', title: 'CPU, ratio', role: 'cost', digits: 3 },
   { key: 'cpu', title: 'CPU, µs', role: 'note', digits: 1 },
+  { key: 'idle', title: 'server idle', role: 'note', digits: 2 },
+  { key: 'notBusy', title: 'not busy', role: 'note' },
   { key: 'perSecond', title: 'requests/s', role: 'note', digits: 0 },
   { key: 'p50', title: 'p50, ms', role: 'note', digits: 2 },
   { key: 'p99', title: 'p99, ms', role: 'note', digits: 2 },

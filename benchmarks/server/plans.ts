@@ -7,17 +7,21 @@ import type { Subject } from './subjects.js'
 /** The connections of a busy server, and those of the parallel writes. */
 const USUAL = 50
 const MAIN: readonly string[] = ['read', 'write']
+/** The scenarios at other numbers of connections. */
+const ASIDE: readonly string[] = [...MAIN, 'no cookie', 'read object', 'login']
 
-/** Requests of a slice, by connections: about a fifth of a second. */
-const AMOUNTS: Readonly<Record<number, number>> = { 1: 800, 50: 5_000, 200: 5_000 }
-const QUICK_AMOUNTS: Readonly<Record<number, number>> = { 1: 500, 50: 1_500, 200: 1_500 }
-/** Slices of large sessions have this many times fewer requests. */
-const LARGE = 3
-/** Minimum milliseconds for each scenario of a subject, and for all its scenarios together. */
-const WARM_UP = { each: 400, all: 3_000 }
-const QUICK_WARM_UP = { each: 150, all: 1_000 }
-/** The scenarios of the peers in a quick run. */
-const QUICK_PEERS: readonly string[] = [...MAIN, 'no cookie', 'login']
+/** Milliseconds of a slice. They are fixed, so that a run takes as long on a busy machine as on a quiet one. */
+const SLICE = 200
+const QUICK_SLICE = 100
+/** Minimum requests of each scenario to a subject, and of all its scenarios together: V8 compiles what it often runs. */
+const WARM_UP = { each: 8_000, all: 50_000 }
+const QUICK_WARM_UP = { each: 2_000, all: 12_000 }
+/** The scenarios of a quick run, and those of the peers in it. */
+const QUICK_OURS: readonly string[] = [
+  ...['no cookie', 'not looked at', 'read', 'read object', 'read object, peek'],
+  ...['write', 'change inside an object', 'login']
+]
+const QUICK_PEERS: readonly string[] = [...MAIN, 'read object']
 
 export function plansOf(part: Subject['part'], options: Options): Plan[] {
   const scenarios: readonly Scenario[] = SCENARIOS.filter(({ name }) => isWanted(name, options.only))
@@ -27,16 +31,16 @@ export function plansOf(part: Subject['part'], options: Options): Plan[] {
       .map((scenario) => ({
         scenario,
         connections,
-        amount: amountOf(scenario, connections, options),
+        milliseconds: options.quick ? QUICK_SLICE : SLICE,
         rounds: roundsOf(part, scenario, connections, options)
       }))
   )
 }
 
-/** Milliseconds for which each subject warms up in each of its scenarios. @param scenarios Their number. */
+/** Requests by which each subject warms up in each of its scenarios. @param scenarios Their number. */
 export function warmUpOf(scenarios: number, { quick }: Options): number {
   const { each, all } = quick ? QUICK_WARM_UP : WARM_UP
-  return Math.max(each, all / scenarios)
+  return Math.max(each, Math.ceil(all / scenarios))
 }
 
 function connectionsOf({ connections, quick, only }: Options): readonly number[] {
@@ -50,14 +54,11 @@ function isWorthwhile(
   connections: number,
   { only, quick }: Options
 ): boolean {
-  if (quick && part === 'peers' && only.length === 0 && !QUICK_PEERS.includes(name)) return false
+  const quickOnes = part === 'peers' ? QUICK_PEERS : QUICK_OURS
+  if (quick && only.length === 0 && !quickOnes.includes(name)) return false
   if (connections === USUAL) return true
-  return shared !== true && (part === 'server' || only.length > 0 || MAIN.includes(name))
-}
-
-function amountOf({ kind }: Scenario, connections: number, { quick }: Options): number {
-  const amount = (quick ? QUICK_AMOUNTS : AMOUNTS)[connections] ?? 5_000
-  return kind === 'large' ? Math.max(connections, Math.round(amount / LARGE)) : amount
+  if (shared === true) return false
+  return only.length > 0 || (part === 'peers' ? MAIN : ASIDE).includes(name)
 }
 
 function roundsOf(
@@ -68,7 +69,7 @@ function roundsOf(
 ): number {
   // A run of chosen scenarios measures them thoroughly.
   if (only.length > 0) return 8
-  if (quick) return MAIN.includes(name) ? 4 : 2
+  if (quick) return MAIN.includes(name) && part === 'server' ? 4 : 2
   if (connections !== USUAL || part === 'peers') return 2
   return MAIN.includes(name) ? 6 : 3
 }

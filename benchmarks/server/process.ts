@@ -1,5 +1,6 @@
 // The process of one subject: starts it on a free port of loopback, and reports its CPU time and heap to the parent.
 import { Redis } from 'ioredis'
+import type { Shares } from '../profile/shares.js'
 import type { Running, Start } from './subject.js'
 import { SUBJECTS } from './subjects.js'
 
@@ -9,31 +10,34 @@ export interface Usage {
   cpu: number
 }
 
-export type Request = 'usage' | 'heap' | 'end'
-export type Answer = { port: number } | Usage | { heap: number }
+export type Request = 'usage' | 'heap' | 'startProfile' | 'stopProfile'
+export type Answer = { port: number } | Usage | { heap: number } | 'started' | Shares
 
 const [, , name = '', redisPort = '', db = ''] = process.argv
 const subject = SUBJECTS.find((one) => one.name === name)
 if (subject === undefined) throw new Error(`there is no subject ${name}`)
 
-const clients: Redis[] = []
 const { start } = (await import(subject.module)) as { start: Start }
 const running: Running = await start(name, {
   url: `redis://127.0.0.1:${redisPort}/${db}`,
-  connect(options = {}) {
-    const client = new Redis({ port: Number(redisPort), host: '127.0.0.1', db: Number(db), ...options })
-    clients.push(client)
-    return client
-  }
+  connect: (options = {}) =>
+    new Redis({ port: Number(redisPort), host: '127.0.0.1', db: Number(db), ...options })
 })
 tell({ port: running.port })
 
 process.on('message', (request: Request) => {
-  if (request === 'usage') tell(usage())
-  else if (request === 'heap') tell({ heap: heap() })
-  else void end()
+  void answer(request)
 })
 process.on('disconnect', () => process.exit())
+
+async function answer(request: Request): Promise<void> {
+  if (request === 'usage') return tell(usage())
+  if (request === 'heap') return tell({ heap: heap() })
+  const { startProfile, stopProfile } = await import('../profile/profiler.js')
+  if (request === 'stopProfile') return tell(await stopProfile())
+  await startProfile()
+  tell('started')
+}
 
 function usage(): Usage {
   const { user, system } = process.cpuUsage()
@@ -47,12 +51,6 @@ function heap(): number {
   globalThis.gc()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
-}
-
-async function end(): Promise<void> {
-  await running.close()
-  for (const client of clients) client.disconnect()
-  process.disconnect?.()
 }
 
 function tell(answer: Answer): void {

@@ -3,11 +3,13 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { CORES, pin } from '../cores.js'
 import { compiled } from '../install.js'
-import type { Order, Report, Sent } from './load.js'
+import type { Shares } from '../profile/shares.js'
+import type { Order, Report, Sent } from './orders.js'
 import type { Answer, Request, Usage } from './process.js'
 import type { Subject } from './subjects.js'
 
 export interface SubjectProcess {
+  subject: Subject
   name: string
   port: number
   /** The number of this subject's database in Redis. */
@@ -15,6 +17,8 @@ export interface SubjectProcess {
   usage(): Promise<Usage>
   /** Bytes of the heap after full garbage collections. */
   heap(): Promise<number>
+  startProfile(): Promise<void>
+  stopProfile(): Promise<Shares>
   stop(): Promise<void>
 }
 
@@ -26,11 +30,8 @@ export interface LoadProcess {
 
 const ENVIRONMENT = { ...process.env, NODE_ENV: 'production' }
 
-export async function startSubject(
-  { name }: Subject,
-  redisPort: number,
-  db: number
-): Promise<SubjectProcess> {
+export async function startSubject(subject: Subject, redisPort: number, db: number): Promise<SubjectProcess> {
+  const { name } = subject
   const child = fork(compiled('server/process.ts'), [name, String(redisPort), String(db)], {
     execArgv: ['--expose-gc'],
     env: ENVIRONMENT
@@ -42,11 +43,14 @@ export async function startSubject(
     return answerOf(child, name) as Promise<Answer>
   }
   return {
+    subject,
     name,
     port,
     db,
     usage: () => ask('usage') as Promise<Usage>,
     heap: async () => ((await ask('heap')) as { heap: number }).heap,
+    startProfile: async () => void (await ask('startProfile')),
+    stopProfile: () => ask('stopProfile') as Promise<Shares>,
     stop: () => end(child)
   }
 }

@@ -7,6 +7,8 @@ export interface Browser {
   userId: number
   /** Number of writes so far. */
   count: number
+  /** The quantity of the first item in its cart. */
+  quantity: number
 }
 
 export interface Scenario {
@@ -19,6 +21,8 @@ export interface Scenario {
   shared?: true
   /** Whether subjects without sessions can answer it. */
   bare?: true
+  /** Whether only this plugin can answer it, and the reference, which does the same by its own means. */
+  own?: true
   /** The correct answer; for a shared session, its beginning. It may update the browser for the next request. */
   expected(browser: Browser): string
   /** Whether every answer replaces the cookie. */
@@ -27,15 +31,30 @@ export interface Scenario {
 
 const plain = () => '{"answer":"plain"}'
 const read = ({ userId }: Browser) => `{"userId":${userId}}`
+const readObject = ({ userId, quantity }: Browser) => `{"userId":${userId},"quantity":${quantity}}`
+const changedObject = (browser: Browser) => {
+  browser.quantity++
+  return readObject(browser)
+}
 const written = (browser: Browser) => `{"userId":${browser.userId},"count":${++browser.count}}`
 
 export const SCENARIOS = [
   { name: 'no cookie', method: 'GET', path: '/plain', bare: true, expected: plain },
   { name: 'not looked at', method: 'GET', path: '/plain', kind: 'login', bare: true, expected: plain },
   { name: 'read', method: 'GET', path: '/read', kind: 'login', expected: read },
+  { name: 'no object, ten keys', method: 'GET', path: '/read', kind: 'keys-10', expected: read },
   { name: 'read 10 KB', method: 'GET', path: '/read', kind: 'large', expected: read },
+  { name: 'read object', method: 'GET', path: '/object', kind: 'large', expected: readObject },
+  { name: 'read object, peek', method: 'GET', path: '/peek', kind: 'large', own: true, expected: readObject },
   { name: 'write', method: 'POST', path: '/write', kind: 'login', expected: written },
   { name: 'write 10 KB', method: 'POST', path: '/write', kind: 'large', expected: written },
+  {
+    name: 'change inside an object',
+    method: 'POST',
+    path: '/change',
+    kind: 'large',
+    expected: changedObject
+  },
   { name: 'login', method: 'POST', path: '/login', kind: 'login', renews: true, expected: read },
   {
     name: 'parallel writes',

@@ -2,8 +2,9 @@
 // machine thus affects both. The result is the ratio to the reference's slices before and after.
 import { generator, shuffled } from '../../test/support/random.js'
 import { busyMicros, CORES } from '../cores.js'
+import type { Options } from '../part.js'
 import { median, type Ratio, ratioOf, scatter } from '../statistics.js'
-import type { Sent } from './load.js'
+import type { Sent } from './orders.js'
 import type { LoadProcess, SubjectProcess } from './processes.js'
 import type { Scenario } from './scenarios.js'
 import type { Count, Watch } from './watch.js'
@@ -11,8 +12,8 @@ import type { Count, Watch } from './watch.js'
 export interface Plan {
   scenario: Scenario
   connections: number
-  /** Requests of a slice. */
-  amount: number
+  /** The duration of a slice. */
+  milliseconds: number
   /** Slices of each subject in each generation of processes. */
   rounds: number
 }
@@ -24,6 +25,10 @@ export interface Measured {
   ratio: Ratio
   /** Microseconds of the server's CPU per request. */
   cpu: number
+  /** The share of time in which the server's process did not run, because it waited for requests or for its core. */
+  idle: number
+  /** Whether this subject or the reference was idle for too long: an idle server spends more on a request. */
+  notBusy: boolean
   perSecond: number
   /** Milliseconds. */
   p50: number
@@ -52,10 +57,17 @@ export interface Bench {
   watch: Watch
 }
 
-type Slice = Sent & { cpu: number; redisCpu: number; perSecond: number }
+type Slice = Sent & { cpu: number; idle: number; redisCpu: number; perSecond: number }
+
+/** Number of sessions that take turns: at least one for each connection. */
+export function browsersOf({ quick, connections }: Options): number {
+  return Math.max(quick ? 100 : 500, 2 * Math.max(0, ...connections))
+}
 
 /** Number of requests whose commands are counted. It is small, because MONITOR makes them slow. */
 const COUNTED = 500
+/** A server is busy if it is idle for no more than this share of the time. */
+const BUSY_IDLE = 0.05
 /** A row is disturbed if the reference's slices scatter more than this. */
 const CALM_SCATTER = 0.12
 /** A row is disturbed if other processes use more than this share of the servers' core. */
@@ -87,12 +99,6 @@ export class Trial {
     }
 
     const foreignShare = await watchCore(all)
-    for (const subject of all) {
-      const counted = { ...plan, amount: Math.max(COUNTED, plan.connections) }
-      const count = await watch.count(subject.db, counted.amount, () => send(counted, subject, load))
-      this.#seriesOf(subject).counts.push(count)
-      done(subject.name)
-    }
     let before = await take(reference)
     for (let round = 0; round < plan.rounds; round++) {
       for (const subject of shuffled(others, this.#random)) {
@@ -102,6 +108,13 @@ export class Trial {
         before = after
       }
     }
+    // After the slices, when a near cache holds the sessions.
+    for (const subject of all) {
+      const amount = Math.max(COUNTED, plan.connections)
+      const count = await watch.count(subject.db, amount, () => send(plan, subject, load, { amount }))
+      this.#seriesOf(subject).counts.push(count)
+      done(subject.name)
+    }
     this.#foreignShares.push(await foreignShare())
   }
 
@@ -109,10 +122,11 @@ export class Trial {
   result(reference: string): Measurement {
     const generations = this.#foreignShares.length
     const slices = this.#series.get(reference)?.slices ?? []
+    const referenceIdle = idleOf(slices)
     return {
       plan: this.plan,
       generations,
-      measured: [...this.#series].map(([name, series]) => series.summary(name, generations)),
+      measured: [...this.#series].map(([name, series]) => series.summary(name, generations, referenceIdle)),
       disturbed: disturbanceOf(slices, Math.max(...this.#foreignShares))
     }
   }
@@ -124,28 +138,33 @@ export class Trial {
   }
 }
 
-/** Number of slices of one generation, and thus of calls of `done`. */
-export function slicesOf({ rounds }: Plan, { others }: Bench): number {
-  return 2 + others.length + rounds * 2 * others.length
+/** Number of slices of one generation, and thus of calls of `done`. @param others Number of subjects beside the reference. */
+export function slicesOf({ rounds }: Pick<Plan, 'rounds'>, others: number): number {
+  return 2 + others + rounds * 2 * others
 }
 
-/** Uses a subject for this many milliseconds before the measurement, so that V8 compiles the hot code. */
+/** Sends this many requests before the measurement, so that V8 compiles the hot code. */
 export async function warmUp(
   plan: Plan,
   subject: SubjectProcess,
   load: LoadProcess,
-  milliseconds: number
+  requests: number,
+  options: Options
 ): Promise<void> {
   const { kind } = plan.scenario
   const { name, port } = subject
-  if (kind !== undefined) await load.begin({ subject: name, port, kind })
-  const end = performance.now() + milliseconds
-  while (performance.now() < end) await send(plan, subject, load)
+  if (kind !== undefined) await load.begin({ subject: name, port, kind, browsers: browsersOf(options) })
+  await send(plan, subject, load, { amount: Math.max(requests, plan.connections) })
 }
 
-function send(plan: Plan, { name, port }: SubjectProcess, load: LoadProcess): Promise<Sent> {
-  const { scenario, connections, amount } = plan
-  return load.send({ subject: name, port, scenario: scenario.name, connections, amount })
+/** Sends requests until the end of a slice, or until another end. */
+export function send(
+  { scenario, connections, milliseconds }: Plan,
+  { name, port }: SubjectProcess,
+  load: LoadProcess,
+  until: { amount: number } | { milliseconds: number } = { milliseconds }
+): Promise<Sent> {
+  return load.send({ subject: name, port, scenario: scenario.name, connections, ...until })
 }
 
 async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: Bench): Promise<Slice> {
@@ -154,11 +173,13 @@ async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: B
   const sent = await send(plan, subject, load)
   const after = await subject.usage()
   const redisAfter = await watch.cpu()
+  const cpu = after.cpu - before.cpu
   return {
     ...sent,
-    cpu: (after.cpu - before.cpu) / plan.amount,
-    redisCpu: (redisAfter - redisBefore) / plan.amount,
-    perSecond: plan.amount / sent.seconds
+    cpu: cpu / sent.requests,
+    idle: Math.max(0, 1 - cpu / (1e6 * sent.seconds)),
+    redisCpu: (redisAfter - redisBefore) / sent.requests,
+    perSecond: sent.requests / sent.seconds
   }
 }
 
@@ -167,7 +188,7 @@ class Series {
   readonly ratios: number[] = []
   readonly counts: Count[] = []
 
-  summary(subject: string, generations: number): Measured {
+  summary(subject: string, generations: number, referenceIdle: number): Measured {
     const middle = (key: keyof Slice) => median(this.slices.map((slice) => slice[key]))
     const counted = (key: keyof Count) => median(this.counts.map((count) => count[key]))
     return {
@@ -176,6 +197,8 @@ class Series {
       // The reference has no ratios, because it is the base of all others.
       ratio: this.ratios.length === 0 ? { ratio: 1, low: 1, high: 1 } : ratioOf(this.ratios, generations),
       cpu: middle('cpu'),
+      idle: middle('idle'),
+      notBusy: Math.max(middle('idle'), referenceIdle) > BUSY_IDLE,
       perSecond: middle('perSecond'),
       p50: middle('p50'),
       p99: middle('p99'),
@@ -184,6 +207,10 @@ class Series {
       executed: counted('executed')
     }
   }
+}
+
+function idleOf(slices: readonly Slice[]): number {
+  return median(slices.map(({ idle }) => idle))
 }
 
 function disturbanceOf(reference: readonly Slice[], foreign: number): string {

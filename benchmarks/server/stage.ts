@@ -1,7 +1,7 @@
 // Starts the processes of a measurement before it and stops them after it.
 import type { Options } from '../part.js'
 import { type LoadProcess, type SubjectProcess, startLoad, startSubject } from './processes.js'
-import type { Scenario } from './scenarios.js'
+import { isWanted, type Scenario } from './scenarios.js'
 import { SUBJECTS, type Subject } from './subjects.js'
 
 export interface Stage {
@@ -17,9 +17,11 @@ export async function withStage<Result>(
   const load = await startLoad()
   const started: SubjectProcess[] = []
   try {
-    // Each subject has its own database, the same in every run, of the 16 that Redis has.
+    // Each subject has its own database, the same in every run.
     for (const subject of subjects) {
-      started.push(await startSubject(subject, redisPort, SUBJECTS.indexOf(subject) + 1))
+      started.push(
+        await startSubject(subject, redisPort, SUBJECTS.findIndex(({ name }) => name === subject.name) + 1)
+      )
     }
     return await work({ load, subjects: started })
   } finally {
@@ -28,8 +30,9 @@ export async function withStage<Result>(
   }
 }
 
-export function canAnswer({ keeps }: Subject, { bare }: Scenario): boolean {
-  return keeps !== 'nothing' || bare === true
+export function canAnswer({ keeps, only, part }: Subject, { bare, name, own }: Scenario): boolean {
+  if (own === true && part !== 'server') return false
+  return (keeps !== 'nothing' || bare === true) && isWanted(name, only ?? [])
 }
 
 /** Whether the subject is named; without names, whether the run has time for it. */

@@ -14,7 +14,6 @@ export interface Environment {
 
 export interface Running {
   port: number
-  close(): Promise<unknown>
 }
 
 export const SECRET = 'a secret of benchmarks, long enough for everybody'
@@ -24,5 +23,5 @@ export async function listen(app: FastifyInstance): Promise<Running> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const [address] = app.addresses()
   if (typeof address !== 'object') throw new Error('the server does not listen on a port')
-  return { port: address.port, close: () => app.close() }
+  return { port: address.port }
 }

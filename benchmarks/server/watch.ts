@@ -1,5 +1,6 @@
 // The work of Redis for a subject, by its own counters.
 import type { Redis } from 'ioredis'
+import { countCommands } from './monitor.js'
 
 export interface Watch {
   /** Microseconds of CPU that Redis has used so far. */
@@ -22,35 +23,25 @@ export function watch(redis: Redis): Watch {
       return 1e6 * (fieldOf(info, 'used_cpu_user') + fieldOf(info, 'used_cpu_sys'))
     },
     async count(db, requests, send) {
-      let sent = 0
-      const monitor = await redis.monitor()
-      monitor.on('monitor', (_time, _command, source, database) => {
-        if (source !== 'lua' && Number(database) === db) sent++
+      let before = 0
+      let after = 0
+      const commands = await countCommands(redis, db, async () => {
+        before = await executed(redis)
+        await send()
+        after = await executed(redis)
       })
-      const before = await executed(redis)
-      await send()
-      const after = await executed(redis)
-      await arrived(monitor, redis)
-      monitor.disconnect()
-      return { commands: sent / requests, executed: (after - before) / requests }
+      return { commands: commands / requests, executed: (after - before) / requests }
     }
   }
 }
 
-// MONITOR reports commands in order: when it reports this ECHO, it has reported all earlier ones.
-async function arrived(monitor: Redis, redis: Redis): Promise<void> {
-  const told = new Promise<void>((resolve) => {
-    monitor.on('monitor', (_time: string, [command]: string[]) => {
-      if (command?.toLowerCase() === 'echo') resolve()
-    })
-  })
-  await Promise.all([told, redis.echo('')])
-}
+/** Commands that no request causes: those of this module, and the PINGs of a near cache. */
+const NOT_COUNTED = new Set(['info', 'ping'])
 
 async function executed(redis: Redis): Promise<number> {
   const stats = await redis.info('commandstats')
   const calls = [...stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)]
-  return calls.reduce((sum, [, name, count]) => (name === 'info' ? sum : sum + Number(count)), 0)
+  return calls.reduce((sum, [, name, count]) => (NOT_COUNTED.has(name ?? '') ? sum : sum + Number(count)), 0)
 }
 
 function fieldOf(info: string, name: string): number {

@@ -1,5 +1,6 @@
 // Values that a session may be given, for the contract of serializers and the fidelity table of the documents.
 import { isDeepStrictEqual } from 'node:util'
+import { login } from '../../benchmarks/sessions.js'
 
 export interface Sample {
   name: string
@@ -160,11 +161,7 @@ const item = (n: number) => ({
 
 /** Sessions as applications have them. Every serializer keeps their data. */
 export const sessions = {
-  login: {
-    userId: 4711,
-    csrfToken: 'kJ8sPq2vT5wX1yZ4aB7cD0eF3gH6iL9m',
-    signedInAt: '2026-11-05T12:00:00.000Z'
-  },
+  login: login(),
   user: {
     userId: 4711,
     csrfToken: 'kJ8sPq2vT5wX1yZ4aB7cD0eF3gH6iL9m',
