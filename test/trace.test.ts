@@ -66,6 +66,15 @@ t.test('Trace: every change is noticed', async (t) => {
   }
 })
 
+t.test('Trace: a hole and a named property in place of an item', async (t) => {
+  const list = [1, undefined, 3]
+  const trace = new Trace(list)
+  delete list[1]
+  t.notOk(new Trace(list).isUnchanged, 'a hole')
+  Object.assign(list, { total: 3 })
+  t.notOk(trace.isUnchanged)
+})
+
 t.test('Trace: other objects always count as changed', async (t) => {
   class Money {}
   for (const value of [new Map(), new Set(), new Money(), new Uint8Array(1), new Error('a'), new Array(1)]) {

@@ -47,8 +47,9 @@ export class Trace {
 function visitParts(object: object, visit: (part: unknown) => boolean): boolean {
   if (Array.isArray(object)) {
     for (const item of object) if (!visit(item)) return false
-    // Some serializers store named properties of lists, and tell holes from `undefined`.
-    return Object.keys(object).length === object.length
+    // Some serializers store named properties of lists, and tell holes from `undefined`. Indexes come first.
+    const keys = Object.keys(object)
+    return keys.length === object.length && (keys.at(-1) ?? '-1') === String(object.length - 1)
   }
   if (isDictionary(object)) {
     for (const key in object) if (!visit(key) || !visit(object[key])) return false
