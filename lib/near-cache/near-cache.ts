@@ -6,9 +6,10 @@ import { LRUCache } from 'lru-cache'
 import type { Log } from '../events.js'
 import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
-import { openRecord, type SessionRecord } from '../records/record.js'
+import { openRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
 import type { Operation, Outcome, Store } from '../stores/store.js'
+import { Entry } from './entry.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
 /** What bounds the near cache. */
@@ -36,14 +37,11 @@ export function openNearCache(
   return undefined
 }
 
-/** Bytes that an entry takes beside its record, as measured: its key, its header, and its place in the cache. */
-const ENTRY_BYTES = 700
-
 export class NearCacheStore implements Store {
   readonly #inner: RedisStore
   readonly #lifetimes: Lifetimes
   readonly #tracking: Tracking
-  readonly #entries: LRUCache<string, SessionRecord>
+  readonly #entries: LRUCache<string, Entry>
   /** The last read of each key that was sent, unless the key was written since: only its answer is kept. */
   readonly #fills = new Map<string, object>()
 
@@ -52,10 +50,7 @@ export class NearCacheStore implements Store {
     const { lifetimes, maxBytes, maxStale } = options
     this.#inner = inner
     this.#lifetimes = lifetimes
-    this.#entries = new LRUCache({
-      maxSize: maxBytes,
-      sizeCalculation: ({ bytes }) => bytes.length + ENTRY_BYTES
-    })
+    this.#entries = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ size }) => size })
     const tracking: TrackingOptions = { ...options, maxStale: maxStale * 1_000 }
     this.#tracking = new Tracking(client, tracking, (key) => this.#forget(key))
   }
@@ -64,12 +59,12 @@ export class NearCacheStore implements Store {
     return this.#inner.ready(operation)
   }
 
-  copyOf(key: string, seen?: Commit): Buffer | undefined {
+  copyOf(key: string, seen?: Commit): Entry | undefined {
     if (!this.#tracking.isLive) return undefined
-    const { bytes, header } = this.#entries.get(key) ?? {}
+    const entry = this.#entries.get(key)
     // Redis reports a record that has expired only when it comes across it.
-    if (header === undefined || expiresAt(header, this.#lifetimes) <= Date.now()) return undefined
-    return seen === undefined || includes(header, seen) !== false ? bytes : undefined
+    if (entry === undefined || expiresAt(entry.header, this.#lifetimes) <= Date.now()) return undefined
+    return seen === undefined || includes(entry.header, seen) !== false ? entry : undefined
   }
 
   async read(key: string): Promise<Buffer | undefined> {
@@ -133,10 +128,21 @@ export class NearCacheStore implements Store {
   // A copy in memory of its own: what a client returns is a slice of all that it received together.
   #keep(key: string, bytes: Buffer): void {
     try {
-      this.#entries.set(key, openRecord(copyOf(bytes)))
+      const { header } = openRecord(bytes)
+      // Requests follow a tombstone only for a few seconds.
+      if (header.moved) return
+      const entry = new Entry(copyOf(bytes), header, () => this.#weighAgain(key, entry))
+      this.#entries.set(key, entry)
     } catch {
       // It is no record of ours: it has no end to obey.
     }
+  }
+
+  // The LRU cache weighs only what is new to it.
+  #weighAgain(key: string, entry: Entry): void {
+    if (this.#entries.peek(key) !== entry) return
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
   }
 }
 

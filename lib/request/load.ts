@@ -3,7 +3,7 @@ import type { Dictionary } from '../../serializers/serializer.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import { PayloadError } from '../data/codec.js'
 import { UnavailableError, UndecodableError } from '../errors.js'
-import { report, reportAmbiguous, reportRollback, timed } from '../events.js'
+import { announce, report, reportAmbiguous, reportRollback, timed } from '../events.js'
 import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import type { SessionRecord } from '../records/record.js'
@@ -36,13 +36,29 @@ export function load(
   )
 }
 
+/** Takes the session at once if the store has its record at hand. Several ids must be looked up together. */
+export function loadAtOnce(parts: RequestParts, { ids }: RequestCookies): boolean {
+  const [received] = ids
+  if (received === undefined || ids.length > 1) return false
+  const { context, cookie, records, state } = parts
+  const { codec, lifetimes } = context
+  const { handle, id, seen } = received
+  const record = records.copyOf(handle, seen)
+  if (record === undefined || !codec.isReady(record.header.tag)) return false
+  cookie.hold(received)
+  const share = () => record.share(codec)
+  state.take(id, handle, record, () => decode(parts, record), share)
+  cookie.expires(cookieExpiry(record.header, lifetimes))
+  announce({ type: 'load', handle, found: true, ms: 0 })
+  return true
+}
+
 /** Reads the session again, and drops what the request has changed. */
 export async function reload(parts: RequestParts): Promise<void> {
   const { context, cookie, log, records, state } = parts
   const { handle, id, stored } = state
   if (stored === undefined) return state.reset()
   const received = { id, handle, outdated: false, seen: undefined }
-  records.fresh = true
   const found = await lookUp(received, records, context).catch((error) => {
     state.detach('unavailable')
     // Another reload() may succeed.

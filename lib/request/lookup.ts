@@ -82,7 +82,7 @@ async function follow(
 /** Reads what the store holds under this id, and loads the serializer of a living record. */
 export async function lookUp(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
   const { codec, lifetimes } = context
-  const bytes = await records.read(received.handle, received.seen)
+  const bytes = await records.read(received.handle)
   if (bytes === undefined) return { state: 'missing', received }
   const record = open(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }

@@ -84,7 +84,7 @@ export async function openStage(t: Test, options: Options = {}): Promise<Stage> 
       await elsewhere.create(key, record.bytes, later())
       return key
     },
-    read: async (key, seen) => near.copyOf(key, seen) ?? near.read(key),
+    read: async (key, seen) => near.copyOf(key, seen)?.bytes ?? near.read(key),
     async isHit(key) {
       await redis.commands()
       await stage.read(key)

@@ -162,7 +162,7 @@ async function serve(key: string): Promise<number> {
 
 /** What a request is shown. */
 async function show(key: string, seen?: Commit): Promise<Buffer | undefined> {
-  return near.copyOf(key, seen) ?? near.read(key)
+  return near.copyOf(key, seen)?.bytes ?? near.read(key)
 }
 
 async function readSeen(slot: number): Promise<void> {
