@@ -19,4 +19,6 @@ export interface Decoder {
 export interface SharedRecord extends SessionRecord {
   /** Its data, decoded on the first call; `undefined` if it cannot be decoded. */
   share(decoder: Decoder): SharedData | undefined
+  /** Its data for one request, if that costs less than to decode it. */
+  copy(): Dictionary | undefined
 }

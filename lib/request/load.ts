@@ -46,8 +46,8 @@ export function loadAtOnce(parts: RequestParts, { ids }: RequestCookies): boolea
   const record = records.copyOf(handle, seen)
   if (record === undefined || !codec.isReady(record.header.tag)) return false
   cookie.hold(received)
-  const share = () => record.share(codec)
-  state.take(id, handle, record, () => decode(parts, record), share)
+  const read = () => record.copy() ?? decode(parts, record)
+  state.take(id, handle, record, read, () => record.share(codec))
   cookie.expires(cookieExpiry(record.header, lifetimes))
   announce({ type: 'load', handle, found: true, ms: 0 })
   return true
