@@ -1,7 +1,7 @@
 // The near cache: records in the memory of this process, in front of Redis, which reports every write. A record that was
 // replaced or removed is served for at most `maxStale` after that write was answered. Commits compare revisions as ever.
 import { Buffer } from 'node:buffer'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import type { Log } from '../events.js'
 import { expiresAt, type Lifetimes } from '../records/expiry.js'
@@ -9,6 +9,7 @@ import { type Commit, includes } from '../records/lineage.js'
 import { openRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
 import type { Operation, Outcome, Store } from '../stores/store.js'
+import { ClusterTracking } from './cluster-tracking.js'
 import { Entry } from './entry.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
@@ -26,33 +27,39 @@ export interface NearCacheOptions extends NearCacheLimits {
   log: Log
 }
 
-/** The store with a near cache in front of it; alone if the client is one of a cluster. */
+/** The store with a near cache in front of it; `undefined` if the client reads from replicas. */
 export function openNearCache(
   store: RedisStore,
-  client: RedisClient & { isCluster?: boolean },
+  client: RedisClient,
   options: NearCacheOptions
 ): NearCacheStore | undefined {
-  if (client.isCluster !== true) return new NearCacheStore(store, client as Redis, options)
-  options.log.warn({}, 'the near cache is off: it needs a tracking connection to each node of the cluster')
+  const { options: settings } = client as unknown as Redis | Cluster
+  const { scaleReads = 'master' } = settings as { scaleReads?: unknown }
+  if (scaleReads === 'master') return new NearCacheStore(store, client as unknown as Redis | Cluster, options)
+  options.log.warn({}, "the near cache is off: replicas lag behind; set scaleReads: 'master' in the client")
   return undefined
 }
 
 export class NearCacheStore implements Store {
   readonly #inner: RedisStore
   readonly #lifetimes: Lifetimes
-  readonly #tracking: Tracking
+  readonly #tracking: Tracking | ClusterTracking
   readonly #entries: LRUCache<string, Entry>
   /** The last read of each key that was sent, unless the key was written since: only its answer is kept. */
   readonly #fills = new Map<string, object>()
 
   /** @param client The client that `inner` reads through. */
-  constructor(inner: RedisStore, client: Redis, options: NearCacheOptions) {
+  constructor(inner: RedisStore, client: Redis | Cluster, options: NearCacheOptions) {
     const { lifetimes, maxBytes, maxStale } = options
     this.#inner = inner
     this.#lifetimes = lifetimes
     this.#entries = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ size }) => size })
-    const tracking: TrackingOptions = { ...options, maxStale: maxStale * 1_000 }
-    this.#tracking = new Tracking(client, tracking, (key) => this.#forget(key))
+    const keyPrefix = String(client.options.keyPrefix ?? '')
+    const tracking: TrackingOptions = { ...options, keyPrefix, maxStale: maxStale * 1_000 }
+    const forget = (key: string | undefined) => this.#forget(key)
+    this.#tracking = client.isCluster
+      ? new ClusterTracking(client as Cluster, tracking, forget)
+      : new Tracking(client as Redis, tracking, forget)
   }
 
   ready(operation: Operation): Promise<void> | undefined {

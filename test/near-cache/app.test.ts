@@ -174,9 +174,10 @@ t.test(
   }
 )
 
-t.test('a cluster has none, and the application starts', async (t) => {
+t.test('without a near cache for its client the application starts', async (t) => {
   const redis = await startRedis(t)
-  const client = Object.assign(redis.connect(), { isCluster: true })
+  const client = redis.connect()
+  Object.assign(client.options, { scaleReads: 'slave' })
   const app = await createService(t, { redis: client, nearCache: true })
   t.equal((await app.inject('/look')).statusCode, 200)
   t.equal(app.logLines.filter(({ msg }) => msg.startsWith('the near cache is off')).length, 1)

@@ -14,7 +14,7 @@ export const PREFIX = 'session:'
 /** Seconds: so long that no lease ends in a test, however busy the machine is. */
 export const LONG = 60
 
-const LIFETIMES = {
+export const LIFETIMES = {
   idleTimeout: 86_400,
   permanentLifetime: 86_400,
   absoluteTimeout: undefined,
