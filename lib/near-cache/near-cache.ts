@@ -1,14 +1,16 @@
 // The near cache: records in the memory of this process, in front of Redis, which reports every write. A record that was
 // replaced or removed is served for at most `maxStale` after that write was answered. Commits compare revisions as ever.
 import { Buffer } from 'node:buffer'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import type { Log } from '../events.js'
 import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
-import { openRecord, type SessionRecord } from '../records/record.js'
+import { openRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
 import type { Operation, Outcome, Store } from '../stores/store.js'
+import { ClusterTracking } from './cluster-tracking.js'
+import { Entry } from './entry.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
 /** What bounds the near cache. */
@@ -25,51 +27,51 @@ export interface NearCacheOptions extends NearCacheLimits {
   log: Log
 }
 
-/** The store with a near cache in front of it; alone if the client is one of a cluster. */
+/** The store with a near cache in front of it; `undefined` if the client reads from replicas. */
 export function openNearCache(
   store: RedisStore,
-  client: RedisClient & { isCluster?: boolean },
+  client: RedisClient,
   options: NearCacheOptions
 ): NearCacheStore | undefined {
-  if (client.isCluster !== true) return new NearCacheStore(store, client as Redis, options)
-  options.log.warn({}, 'the near cache is off: it needs a tracking connection to each node of the cluster')
+  const { options: settings } = client as unknown as Redis | Cluster
+  const { scaleReads = 'master' } = settings as { scaleReads?: unknown }
+  if (scaleReads === 'master') return new NearCacheStore(store, client as unknown as Redis | Cluster, options)
+  options.log.warn({}, "the near cache is off: replicas lag behind; set scaleReads: 'master' in the client")
   return undefined
 }
-
-/** Bytes that an entry takes beside its record, as measured: its key, its header, and its place in the cache. */
-const ENTRY_BYTES = 700
 
 export class NearCacheStore implements Store {
   readonly #inner: RedisStore
   readonly #lifetimes: Lifetimes
-  readonly #tracking: Tracking
-  readonly #entries: LRUCache<string, SessionRecord>
+  readonly #tracking: Tracking | ClusterTracking
+  readonly #entries: LRUCache<string, Entry>
   /** The last read of each key that was sent, unless the key was written since: only its answer is kept. */
   readonly #fills = new Map<string, object>()
 
   /** @param client The client that `inner` reads through. */
-  constructor(inner: RedisStore, client: Redis, options: NearCacheOptions) {
+  constructor(inner: RedisStore, client: Redis | Cluster, options: NearCacheOptions) {
     const { lifetimes, maxBytes, maxStale } = options
     this.#inner = inner
     this.#lifetimes = lifetimes
-    this.#entries = new LRUCache({
-      maxSize: maxBytes,
-      sizeCalculation: ({ bytes }) => bytes.length + ENTRY_BYTES
-    })
-    const tracking: TrackingOptions = { ...options, maxStale: maxStale * 1_000 }
-    this.#tracking = new Tracking(client, tracking, (key) => this.#forget(key))
+    this.#entries = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ size }) => size })
+    const keyPrefix = String(client.options.keyPrefix ?? '')
+    const tracking: TrackingOptions = { ...options, keyPrefix, maxStale: maxStale * 1_000 }
+    const forget = (key: string | undefined) => this.#forget(key)
+    this.#tracking = client.isCluster
+      ? new ClusterTracking(client as Cluster, tracking, forget)
+      : new Tracking(client as Redis, tracking, forget)
   }
 
   ready(operation: Operation): Promise<void> | undefined {
     return this.#inner.ready(operation)
   }
 
-  copyOf(key: string, seen?: Commit): Buffer | undefined {
+  copyOf(key: string, seen?: Commit): Entry | undefined {
     if (!this.#tracking.isLive) return undefined
-    const { bytes, header } = this.#entries.get(key) ?? {}
+    const entry = this.#entries.get(key)
     // Redis reports a record that has expired only when it comes across it.
-    if (header === undefined || expiresAt(header, this.#lifetimes) <= Date.now()) return undefined
-    return seen === undefined || includes(header, seen) !== false ? bytes : undefined
+    if (entry === undefined || expiresAt(entry.header, this.#lifetimes) <= Date.now()) return undefined
+    return seen === undefined || includes(entry.header, seen) !== false ? entry : undefined
   }
 
   async read(key: string): Promise<Buffer | undefined> {
@@ -133,10 +135,21 @@ export class NearCacheStore implements Store {
   // A copy in memory of its own: what a client returns is a slice of all that it received together.
   #keep(key: string, bytes: Buffer): void {
     try {
-      this.#entries.set(key, openRecord(copyOf(bytes)))
+      const { header } = openRecord(bytes)
+      // Requests follow a tombstone only for a few seconds.
+      if (header.moved) return
+      const entry = new Entry(copyOf(bytes), header, () => this.#weighAgain(key, entry))
+      this.#entries.set(key, entry)
     } catch {
       // It is no record of ours: it has no end to obey.
     }
+  }
+
+  // The LRU cache weighs only what is new to it.
+  #weighAgain(key: string, entry: Entry): void {
+    if (this.#entries.peek(key) !== entry) return
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
   }
 }
 

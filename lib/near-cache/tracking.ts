@@ -10,7 +10,8 @@ import { connectionKind, isReply } from '../stores/replies.js'
 import { LogThrottle } from '../throttle.js'
 
 const CHANNEL = '__redis__:invalidate'
-const PINGS_PER_LEASE = 4
+/** How often a lease is renewed while it lasts. */
+export const RENEWALS_PER_LEASE = 4
 /** Milliseconds until the next attempt after one that failed. */
 const RETRY_AFTER = 1_000
 /** Trying again is useless: Redis does not know the command, or the user may not use it. */
@@ -36,9 +37,13 @@ const SETTINGS = {
 export interface TrackingOptions {
   /** What the keys begin with. */
   prefix: string
+  /** What the client puts in front of that. */
+  keyPrefix: string
   /** Milliseconds for which an answered PING is a lease. */
   maxStale: number
   log: Log
+  /** Called if Redis refuses to track, which it will do again. */
+  onRefused?: () => void
 }
 
 export class Tracking {
@@ -47,7 +52,6 @@ export class Tracking {
   readonly #subscriber: Redis
   readonly #options: TrackingOptions
   readonly #onWritten: (key: string | undefined) => void
-  readonly #keyPrefix: string
   readonly #warnings = new LogThrottle()
   readonly #pinging: NodeJS.Timeout
   /** The attempt to arm that is under way, or has succeeded. */
@@ -63,7 +67,6 @@ export class Tracking {
     this.#client = client
     this.#options = options
     this.#onWritten = onWritten
-    this.#keyPrefix = String(client.options.keyPrefix ?? '')
     client.on('close', this.#disarm)
     client.on('ready', this.#startAgain)
     this.#subscriber = client.duplicate({ ...SETTINGS, commandTimeout: Math.max(maxStale, RETRY_AFTER) })
@@ -73,7 +76,7 @@ export class Tracking {
     // ioredis gives up for good if it is disconnected while it connects, as in a failover.
     this.#subscriber.on('end', () => setTimeout(() => this.#reconnect(), RETRY_AFTER).unref())
     this.#subscriber.on('messageBuffer', (_channel, keys: Buffer[] | null) => this.#pass(keys))
-    this.#pinging = setInterval(() => this.#renew(), maxStale / PINGS_PER_LEASE).unref()
+    this.#pinging = setInterval(() => this.#renew(), maxStale / RENEWALS_PER_LEASE).unref()
   }
 
   /** Whether every write that was answered more than `maxStale` ago has been passed on. */
@@ -98,7 +101,7 @@ export class Tracking {
     try {
       const server = runId(await subscriber.info('server'))
       const id = String(await subscriber.client('ID'))
-      const prefix = this.#keyPrefix + this.#options.prefix
+      const prefix = this.#options.keyPrefix + this.#options.prefix
       await subscriber.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', prefix)
       await subscriber.subscribe(CHANNEL)
       const isSame = server !== undefined && server === runId(await this.#client.info('server'))
@@ -135,6 +138,7 @@ export class Tracking {
     }
     if (isOff) {
       this.close()
+      this.#options.onRefused?.()
       return
     }
     const again = () => attempt === this.#attempt && this.#startAgain()
@@ -157,7 +161,7 @@ export class Tracking {
 
   #pass(keys: Buffer[] | null): void {
     if (keys === null) this.#onWritten(undefined)
-    else for (const key of keys) this.#onWritten(key.toString().slice(this.#keyPrefix.length))
+    else for (const key of keys) this.#onWritten(key.toString().slice(this.#options.keyPrefix.length))
   }
 }
 

@@ -14,6 +14,7 @@ import {
   touchOf,
   UnsealedRecord
 } from './record.js'
+import type { SharedRecord } from './shared.js'
 
 /** Maximum tries to end a session that other requests keep changing. */
 const MAX_TRIES = 100
@@ -31,19 +32,22 @@ export interface RecordsOptions {
 export class Records {
   readonly #store: GuardedStore
   readonly #options: RecordsOptions
-  /** Whether reads never use a copy. */
-  fresh = false
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
     this.#options = options
   }
 
-  /** @param seen A commit that the answer must not be older than. */
-  read(handle: string, seen?: Commit): Promise<Buffer | undefined> {
-    const key = this.#keyOf(handle)
-    const copy = this.fresh ? undefined : this.#store.copyOf(key, seen)
-    return copy === undefined ? this.#store.read(key) : Promise.resolve(copy)
+  read(handle: string): Promise<Buffer | undefined> {
+    return this.#store.read(this.#keyOf(handle))
+  }
+
+  /**
+   * The record, if the store has it at hand.
+   * @param seen A commit that it must not be older than.
+   */
+  copyOf(handle: string, seen: Commit | undefined): SharedRecord | undefined {
+    return this.#store.copyOf(this.#keyOf(handle), seen)
   }
 
   /** @throws {ConflictError} FST_SESSION_CONFLICT if another record has this handle */

@@ -37,13 +37,29 @@ export async function load(
   for (const { handle, seen } of cookies.ids) if (seen !== undefined) compare(parts, handle, seen)
 }
 
+/** Takes the session at once if the store has its record at hand. Several ids must be looked up together. */
+export function loadAtOnce(parts: RequestParts, { ids }: RequestCookies): boolean {
+  const [received] = ids
+  if (received === undefined || ids.length > 1) return false
+  const { context, cookie, records, state } = parts
+  const { codec, lifetimes } = context
+  const { handle, id, seen } = received
+  const record = records.copyOf(handle, seen)
+  if (record === undefined || !codec.isReady(record.header.tag)) return false
+  cookie.hold(received)
+  const read = () => record.copy() ?? decode(parts, record)
+  state.take(id, handle, record, read, () => record.share(codec))
+  cookie.expires(cookieExpiry(record.header, lifetimes))
+  announce({ type: 'load', handle, found: true, ms: 0 })
+  return true
+}
+
 /** Reads the session again, and drops what the request has changed. */
 export async function reload(parts: RequestParts): Promise<void> {
   const { context, cookie, log, records, state } = parts
   const { handle, id, stored } = state
   if (stored === undefined) return state.reset()
   const received = { id, handle, outdated: false, seen: undefined }
-  records.fresh = true
   const found = await lookUp(received, records, context).catch((error) => {
     state.detach('unavailable')
     // Another reload() may succeed.

@@ -92,7 +92,7 @@ async function follow(
 
 /** Reads what the store holds under this id, and loads the serializer of a living record. */
 export async function lookUp(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
-  const bytes = await records.read(received.handle, received.seen)
+  const bytes = await records.read(received.handle)
   const found = meaningOf(bytes, received, context)
   if (found.state !== 'living') return found
   const { codec } = context

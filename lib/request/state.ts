@@ -2,6 +2,7 @@
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { SessionIds } from '../cookies/session-id.js'
 import type { SessionRecord } from '../records/record.js'
+import type { SharedData } from '../records/shared.js'
 import { Draft, type DraftObserver } from '../session/draft.js'
 import type { Detached, SessionView } from '../session/session.js'
 
@@ -63,13 +64,20 @@ export class SessionState implements SessionView {
   /**
    * Takes this id, and its record if there is one.
    * @param read Decodes the data on first access.
+   * @param share The same data as requests share it.
    */
-  take(id: string, handle: string, record?: SessionRecord, read?: () => Dictionary): void {
+  take(
+    id: string,
+    handle: string,
+    record?: SessionRecord,
+    read?: () => Dictionary,
+    share?: () => SharedData | undefined
+  ): void {
     this.#id = id
     this.#handle = handle
     this.#nextId = this.#nextHandle = undefined
     this.base = this.stored = record
-    this.#draft = read && new Draft(this.#observer, record?.header.permanent, read)
+    this.#draft = read && new Draft(this.#observer, record?.header.permanent, read, share)
   }
 
   /** Gives the session another id from the next commit on. */

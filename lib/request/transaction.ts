@@ -11,7 +11,7 @@ import type { SessionOwner } from '../session/session.js'
 import { GuardedStore } from '../stores/guarded.js'
 import { Committer, movedError } from './commit.js'
 import { endAll } from './end.js'
-import { load, reload } from './load.js'
+import { load, loadAtOnce, reload } from './load.js'
 import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
@@ -67,7 +67,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   /**
    * Reads the session that the cookies name. If there is none, the session is a new one with another id.
-   * @param fresh Whether the store must not answer from a copy.
+   * @param fresh Whether the store must be asked.
    */
   load(
     cookies: RequestCookies,
@@ -75,8 +75,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     fresh = false
   ): Promise<void> | undefined {
     this.#cookies = cookies
-    this.records.fresh = fresh
     this.cookie.receive(cookies)
+    if (!fresh && loadAtOnce(this, cookies)) return undefined
     const [{ handle } = cookies.next ?? {}] = cookies.ids
     return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)
   }

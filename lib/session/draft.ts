@@ -2,6 +2,7 @@
 import type { Dictionary } from '../../serializers/serializer.js'
 import { Trace } from '../data/trace.js'
 import { KeyError } from '../errors.js'
+import type { SharedData } from '../records/shared.js'
 
 /** Which data a session keeps when it gets a new id: all, none, or these keys. */
 export type Keep = boolean | readonly string[]
@@ -18,6 +19,7 @@ export interface DraftObserver {
 export class Draft {
   readonly #observer: DraftObserver
   #read: (() => Dictionary) | undefined
+  #share: (() => SharedData | undefined) | undefined
   #data: Dictionary = {}
   #permanent: boolean
   #written = false
@@ -33,12 +35,21 @@ export class Draft {
   /** Touch the session at commit even if `touchAfter` has not passed. */
   touch = false
 
-  /** @param read Decodes the stored data. Called on first access. */
-  constructor(observer: DraftObserver, permanent = false, read?: () => Dictionary) {
+  /**
+   * @param read Decodes the stored data. Called on first access.
+   * @param share The same data as requests share it. It is used until this request needs data of its own.
+   */
+  constructor(
+    observer: DraftObserver,
+    permanent = false,
+    read?: () => Dictionary,
+    share?: () => SharedData | undefined
+  ) {
     this.#observer = observer
     this.#permanent = permanent
     this.#read = read
     this.#isTraced = read !== undefined
+    this.#share = share
   }
 
   /** Whether a key was set or deleted. */
@@ -87,7 +98,12 @@ export class Draft {
     return this.#changes !== changes || this.#renewals !== renewals
   }
 
-  /** Whether the data is decoded. */
+  /** Undefined as soon as this request has data of its own. */
+  get #shared(): SharedData | undefined {
+    return this.#read === undefined ? undefined : this.#share?.()
+  }
+
+  /** Whether the data is decoded for this request. */
   get isDecoded(): boolean {
     return this.#read === undefined
   }
@@ -132,6 +148,7 @@ export class Draft {
   showInstead(permanent: boolean, read: () => Dictionary): void {
     this.#permanent = permanent
     this.#read = read
+    this.#share = undefined
   }
 
   /** The state that a commit is about to store. */
@@ -150,23 +167,27 @@ export class Draft {
   }
 
   keys(): string[] {
-    return Object.keys(this.data)
+    return Array.from(this.#shared?.keys() ?? Object.keys(this.data))
   }
 
   has(key: string): boolean {
-    return Object.hasOwn(this.data, key)
+    return this.#shared?.has(key) ?? Object.hasOwn(this.data, key)
   }
 
   get(key: string): unknown {
-    if (!Object.hasOwn(this.data, key)) return undefined
+    const shared = this.#shared?.get(key)
+    if (shared !== undefined && !isObject(shared.value)) return shared.value
+    if (!this.has(key)) return undefined
     return this.#handOut(this.data[key])
   }
 
   /** The value of a key, for reading only: this does not count as handing it out. */
   peek(key: string): unknown {
-    if (!Object.hasOwn(this.data, key)) return undefined
+    const shared = this.#shared?.get(key)
+    if (shared !== undefined) return shared.value
+    if (!this.has(key)) return undefined
     const value = this.data[key]
-    if (typeof value === 'object' && value !== null) this.#observer.beforePeek?.(key, value)
+    if (isObject(value)) this.#observer.beforePeek?.(key, value)
     return value
   }
 
@@ -223,7 +244,7 @@ export class Draft {
   }
 
   #handOut<T>(value: T): T {
-    if (typeof value !== 'object' || value === null) return value
+    if (!isObject(value)) return value
     if (this.#isTraced) {
       this.#traces ??= new Map()
       if (!this.#traces.has(value)) this.#traces.set(value, new Trace(value))
@@ -249,6 +270,10 @@ export function kept(data: Dictionary, keep: Keep): Dictionary {
   if (keep === true) return data
   if (keep === false) return {}
   return Object.fromEntries(Object.entries(data).filter(([key]) => keep.includes(key)))
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 function both(a: Keep, b: Keep): Keep {

@@ -4,6 +4,7 @@ import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
 import type { Commit } from '../records/lineage.js'
+import type { SharedRecord } from '../records/shared.js'
 import type { Operation, Outcome, Store } from './store.js'
 
 /** Records whether the store answers. */
@@ -43,7 +44,7 @@ export class GuardedStore implements Store {
   }
 
   /** Needs no answer, and says nothing about whether the store gives one. */
-  copyOf(key: string, seen: Commit | undefined): Buffer | undefined {
+  copyOf(key: string, seen: Commit | undefined): SharedRecord | undefined {
     return this.#inner.copyOf?.(key, seen)
   }
 

@@ -2,6 +2,7 @@
 // or serializers.
 import type { Buffer } from 'node:buffer'
 import type { Commit } from '../records/lineage.js'
+import type { SharedRecord } from '../records/shared.js'
 
 /**
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
@@ -48,10 +49,10 @@ export interface Store {
   /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
   end?(key: string): Promise<Outcome>
   /**
-   * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
-   * @param seen A commit that the reader has seen: the copy must not be older.
+   * Optional. Returns a living record that is recent enough to be used instead of `read`, if the store has one at hand.
+   * @param seen A commit that the reader has seen: the record must not be older.
    */
-  copyOf?(key: string, seen: Commit | undefined): Buffer | undefined
+  copyOf?(key: string, seen: Commit | undefined): SharedRecord | undefined
   /**
    * Optional. Returns `undefined` if the operation can be sent now. Otherwise, returns a promise that resolves when it
    * can, and rejects if that may take long. If the request's timeout passes first, the plugin never sends the

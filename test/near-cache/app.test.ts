@@ -66,6 +66,44 @@ t.test('a read costs no command; what a visitor changes is there at once', async
   t.equal(evalsha, 20)
 })
 
+t.test('objects are shared to look at, and each request changes its own', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createService(t, { redis: redis.url, nearCache: true, serializer: 'superjson' })
+  const since = new Date(0)
+  app.get('/fill', async ({ session }) => {
+    session.cart = { items: ['tea'] }
+    session.anything = { since }
+    return {}
+  })
+  app.get('/peek', async ({ session }) => {
+    const [cart, rich] = [session.peek('cart'), session.peek('anything') as { since: Date }]
+    return {
+      isFrozen: Object.isFrozen(cart?.items),
+      cart,
+      time: rich.since.setFullYear(2000) && rich.since.getTime()
+    }
+  })
+  app.get('/spoil', async ({ session }) => (session.peek('cart') as { items: string[] }).items.push('milk'))
+  app.get('/lose', async ({ session }) => {
+    session.cart?.items.push('milk')
+    throw new Error('the request fails')
+  })
+  app.get('/add', async ({ session }) => session.cart?.items.push('milk'))
+  const browser = await signIn(app, redis)
+  await browser.request('/fill')
+  await until(async () => (await browser.json<{ isFrozen: boolean }>('/peek')).isFrozen)
+  await redis.commands()
+  t.equal((await browser.request('/spoil')).statusCode, 500)
+  t.equal((await browser.request('/lose')).statusCode, 500)
+  const peeked = await browser.json<{ cart: unknown }>('/peek')
+  t.same(peeked.cart, { items: ['tea'] })
+  t.same(await browser.json('/peek'), peeked, "a Date is each request's own")
+  t.same(await redis.commands(), {})
+  t.equal(await browser.json('/add'), 2)
+  t.equal((await redis.commands()).evalsha, 1, 'a change inside is found and stored')
+  t.same((await browser.json<{ cart: unknown }>('/peek')).cart, { items: ['tea', 'milk'] })
+})
+
 t.test('what changes in another process is seen, and a logout ends the session here', async (t) => {
   const redis = await startRedis(t)
   const app = await createService(t, { redis: redis.url, nearCache: { maxStale: LONG } })
@@ -136,9 +174,10 @@ t.test(
   }
 )
 
-t.test('a cluster has none, and the application starts', async (t) => {
+t.test('without a near cache for its client the application starts', async (t) => {
   const redis = await startRedis(t)
-  const client = Object.assign(redis.connect(), { isCluster: true })
+  const client = redis.connect()
+  Object.assign(client.options, { scaleReads: 'slave' })
   const app = await createService(t, { redis: client, nearCache: true })
   t.equal((await app.inject('/look')).statusCode, 200)
   t.equal(app.logLines.filter(({ msg }) => msg.startsWith('the near cache is off')).length, 1)

@@ -24,7 +24,7 @@ t.test('a version that was served too late is found', (t) => {
 })
 
 t.test('nothing older than the bound is served, whatever fails', async (t) => {
-  const { counts, faults, stale, unseen } = await check(t, {
+  const { counts, faults, leaked, stale, unseen } = await check(t, {
     processes: 2,
     seconds: 0,
     ms: 300,
@@ -34,6 +34,7 @@ t.test('nothing older than the bound is served, whatever fails', async (t) => {
   t.comment(JSON.stringify(counts), [...faults.keys()].join(', '))
   t.same(stale, [])
   t.same(unseen, [])
+  t.same(leaked, [])
 })
 
 t.test('a process that holds its lease for longer is found out', async (t) => {

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import t from 'tap'
-import { touchOf } from '../../lib/records/record.js'
+import { Codec } from '../../lib/data/codec.js'
+import { touchOf, UnsealedRecord } from '../../lib/records/record.js'
 import { RedisStore } from '../../lib/stores/redis.js'
+import { serializers } from '../../serializers/index.js'
 import { later, storeContract } from '../contracts/store.js'
 import { gate, until } from '../support/gate.js'
 import { LossyProxy } from '../support/lossy-proxy.js'
@@ -300,6 +302,33 @@ t.test('maxBytes bounds it, and what is larger is never kept', async (t) => {
   await settled()
   await read(large)
   t.notOk(await isHit(large))
+})
+
+const codec = new Codec(serializers.json, [], 1_048_576)
+
+t.test('decoded data counts against maxBytes', async (t) => {
+  const { near, store, warm } = await openStage(t, { maxBytes: 8_000 })
+  const list = JSON.stringify({ list: Array.from({ length: 200 }, (_, id) => id) })
+  const [first, second, gone] = [await store(recordOf(list)), await store(recordOf(list)), await store()]
+  for (const key of [first, second, gone]) await warm(key)
+  const [one, other, last] = [near.copyOf(first), near.copyOf(second), near.copyOf(gone)]
+  await near.end(gone)
+  last?.share(codec)
+  t.equal(near.copyOf(gone), undefined, 'what was dropped does not come back')
+  t.ok(one?.share(codec)?.has('list'))
+  t.equal(near.copyOf(first), one)
+  t.ok(other?.share(codec))
+  t.equal(near.copyOf(second), other)
+  t.equal(near.copyOf(first), undefined, 'the one unused for longer has gone')
+})
+
+t.test('a tombstone is passed on, and not kept', async (t) => {
+  const { isHit, read, settled, store } = await openStage(t)
+  const { header } = recordOf()
+  const key = await store(new UnsealedRecord('').seal({ ...header, moved: true }))
+  await settled()
+  t.ok(await read(key))
+  t.notOk(await isHit(key))
 })
 
 t.test('what is no record is passed on, and not kept', async (t) => {

@@ -14,7 +14,7 @@ export const PREFIX = 'session:'
 /** Seconds: so long that no lease ends in a test, however busy the machine is. */
 export const LONG = 60
 
-const LIFETIMES = {
+export const LIFETIMES = {
   idleTimeout: 86_400,
   permanentLifetime: 86_400,
   absoluteTimeout: undefined,
@@ -84,7 +84,7 @@ export async function openStage(t: Test, options: Options = {}): Promise<Stage> 
       await elsewhere.create(key, record.bytes, later())
       return key
     },
-    read: async (key, seen) => near.copyOf(key, seen) ?? near.read(key),
+    read: async (key, seen) => near.copyOf(key, seen)?.bytes ?? near.read(key),
     async isHit(key) {
       await redis.commands()
       await stage.read(key)

@@ -2,19 +2,17 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Redis as Client, Cluster } from 'ioredis'
+import type { Redis as Client } from 'ioredis'
 import { Redis as FiveRedis } from 'ioredis5'
 import { Redis as ValkeyRedis } from 'iovalkey'
 import t from 'tap'
-import { openNearCache } from '../../lib/near-cache/near-cache.js'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { later } from '../contracts/store.js'
-import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
 import { freePort, startRedis } from '../support/redis-server.js'
 import { startSentinel } from '../support/sentinel.js'
 import { Wire } from '../support/wire.js'
-import { LONG, openStage, recordOf, subscriberOf, trackedThrough, trackingClients } from './stage.js'
+import { openStage, recordOf, subscriberOf, trackedThrough, trackingClients } from './stage.js'
 
 const LIBRARIES = { 'ioredis 5': FiveRedis, iovalkey: ValkeyRedis }
 
@@ -183,27 +181,4 @@ t.test('with the near cache its connection ends, and it leaves the client as it 
   await until(async () => (await trackingClients(redis.client)) === 0)
   t.same(listeners(), before)
   t.equal(client.status, 'ready')
-})
-
-t.test('a cluster has none, and the log says so', async (t) => {
-  const { nodes } = await startCluster(t)
-  const client = new Cluster(nodes)
-  t.teardown(() => client.disconnect())
-  const lines: string[] = []
-  const note = (_details: object, message: string) => void lines.push(message)
-  const near = openNearCache(new RedisStore(client), client, {
-    maxStale: LONG,
-    maxBytes: 1_000,
-    prefix: 'session:',
-    lifetimes: {
-      idleTimeout: 1,
-      permanentLifetime: 1,
-      absoluteTimeout: undefined,
-      touchAfter: 1,
-      rolling: true
-    },
-    log: { info: note, warn: note, error: note }
-  })
-  t.equal(near, undefined)
-  t.same(lines, ['the near cache is off: it needs a tracking connection to each node of the cluster'])
 })

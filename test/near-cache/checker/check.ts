@@ -30,6 +30,7 @@ export interface CheckOptions {
 export interface Outcome {
   stale: Stale[]
   unseen: string[]
+  leaked: string[]
   counts: Counts
   faults: Map<string, number>
 }
@@ -110,6 +111,7 @@ export async function check(test: Test, options: CheckOptions): Promise<Outcome>
       maxStale * 1_000
     ),
     unseen: reports.flatMap(({ unseen }) => unseen),
+    leaked: reports.flatMap(({ leaked }) => leaked),
     counts: reports.map(({ counts }) => counts).reduce(sum),
     faults
   }

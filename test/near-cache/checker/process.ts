@@ -2,6 +2,8 @@
 // was served and answered. It stops when it is told to, and reports.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { Codec } from '../../../lib/data/codec.js'
+import type { Entry } from '../../../lib/near-cache/entry.js'
 import { NearCacheStore } from '../../../lib/near-cache/near-cache.js'
 import { newHeader, touched } from '../../../lib/records/expiry.js'
 import type { Commit } from '../../../lib/records/lineage.js'
@@ -13,8 +15,10 @@ import {
   touchOf,
   UnsealedRecord
 } from '../../../lib/records/record.js'
+import { Draft } from '../../../lib/session/draft.js'
 import { RedisStore } from '../../../lib/stores/redis.js'
 import { createClient } from '../../../lib/stores/redis-client.js'
+import { serializers } from '../../../serializers/index.js'
 import { trackedThrough } from '../stage.js'
 import { ENDED, type Fact, type Facts } from './stale.js'
 
@@ -40,12 +44,16 @@ export interface Counts {
   errors: number
   /** Reads that were to show at least a commit. */
   seen: number
+  /** Requests that looked at shared data, and changed all that they could. */
+  looks: number
 }
 
 export interface Report extends Facts {
   counts: Counts
   /** Reads that did not show the commit that they had to. */
   unseen: string[]
+  /** Sessions in which a request found what it had not stored. */
+  leaked: string[]
 }
 
 const PREFIX = 'session:'
@@ -62,10 +70,13 @@ const LIFETIMES = {
 }
 
 const task: Task = JSON.parse(process.argv[2] ?? '')
-const counts: Counts = { reads: 0, hits: 0, writes: 0, ended: 0, errors: 0, seen: 0 }
+const counts: Counts = { reads: 0, hits: 0, writes: 0, ended: 0, errors: 0, seen: 0, looks: 0 }
 const served = new Map<string, Fact>()
 const stored = new Map<string, Fact>()
 const unseen: string[] = []
+const leaked: string[] = []
+const CONTENT = JSON.stringify({ count: 1, cart: { items: ['tea', { sku: 7 }] } })
+const codec = new Codec(serializers.json, [], 1_048_576)
 let isStopped = false
 process.once('message', () => {
   isStopped = true
@@ -96,7 +107,7 @@ near.close()
 direct.disconnect()
 await own.close()
 counts.hits = hits()
-const report: Report = { served: [...served.values()], stored: [...stored.values()], counts, unseen }
+const report: Report = { served: [...served.values()], stored: [...stored.values()], counts, unseen, leaked }
 process.send?.(report, () => process.exit())
 
 function hits(): number {
@@ -105,7 +116,7 @@ function hits(): number {
 
 // However slow the machine is, a run in which hardly anything was served proves nothing.
 function isOver(): boolean {
-  return isStopped && hits() >= MIN_HITS && counts.seen >= MIN_SEEN
+  return isStopped && hits() >= MIN_HITS && counts.seen >= MIN_SEEN && counts.looks > 0
 }
 
 /** Milliseconds by the clock of the machine. */
@@ -162,7 +173,26 @@ async function serve(key: string): Promise<number> {
 
 /** What a request is shown. */
 async function show(key: string, seen?: Commit): Promise<Buffer | undefined> {
-  return near.copyOf(key, seen) ?? near.read(key)
+  const entry = near.copyOf(key, seen)
+  if (entry === undefined) return near.read(key)
+  if (Math.random() < 0.1) look(key, entry)
+  return entry.bytes
+}
+
+// What two requests of this process do at once: each looks, and changes what it was given.
+function look(key: string, entry: Entry): void {
+  counts.looks++
+  const own = () => entry.copy() ?? codec.decode(entry.header.tag, entry.payload)
+  const open = () => new Draft({ beforeChange() {}, afterHandOut() {} }, false, own, () => entry.share(codec))
+  const [one, other] = [open(), open()]
+  const peeked = one.peek('cart') as { items: unknown[] }
+  if (Reflect.set(peeked.items, 0, 'planted') || Reflect.set(peeked, 'planted', 1)) leaked.push(key)
+  const given = one.get('cart') as { items: { sku?: number }[] }
+  Object.assign(given.items[1] ?? {}, { sku: 8 })
+  given.items.push({})
+  one.set('count', 2)
+  const found = JSON.stringify({ count: other.get('count'), cart: other.peek('cart') })
+  if (found !== CONTENT || JSON.stringify(other.all()) !== CONTENT) leaked.push(key)
 }
 
 async function readSeen(slot: number): Promise<void> {
@@ -251,7 +281,7 @@ function settle(
 }
 
 function recordOf(header: Header): SessionRecord {
-  return new UnsealedRecord('{"count":1}').seal(header)
+  return new UnsealedRecord(CONTENT).seal(header)
 }
 
 function later(): number {

@@ -24,7 +24,7 @@ const SHOWN = 10
 process.env.REDIS_SERVER = provideRedisServer()
 const { test, end } = lifetime()
 try {
-  const { counts, faults, stale, unseen } = await check(test, {
+  const { counts, faults, leaked, stale, unseen } = await check(test, {
     seconds: Math.min(Number(values.seconds), MAX_SECONDS),
     processes: Number(values.processes),
     maxStale: Number(values.maxStale),
@@ -42,10 +42,12 @@ try {
     console.log(`STALE ${key}: version ${version} was served ${by.toFixed(1)} ms past the bound`)
   }
   for (const what of unseen.slice(0, SHOWN)) console.log(`UNSEEN ${what}`)
+  for (const what of leaked.slice(0, SHOWN)) console.log(`LEAKED ${what}`)
   console.log(
-    `${stale.length} versions were served past the bound, ${unseen.length} reads did not show what was seen`
+    `${stale.length} versions were served past the bound, ${unseen.length} reads did not show what was seen, ` +
+      `${leaked.length} requests saw what another one did`
   )
-  process.exitCode = stale.length + unseen.length > 0 ? 1 : 0
+  process.exitCode = stale.length + unseen.length + leaked.length > 0 ? 1 : 0
 } finally {
   await end()
 }
