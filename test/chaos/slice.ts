@@ -26,7 +26,7 @@ export interface Service {
   stop(): Promise<void>
 }
 
-const PROGRAM = new URL('./service.ts', import.meta.url)
+const PROGRAM = new URL('./service.js', import.meta.url)
 
 export async function startService(options: ServiceOptions): Promise<Service> {
   const processes = await Promise.all(

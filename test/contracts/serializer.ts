@@ -244,10 +244,10 @@ function suffer(name: string, module?: URL): Promise<(Report & { hex?: string })
 }
 
 async function attack(name: string, module?: URL): Promise<Report[]> {
-  const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
+  const victim = fileURLToPath(new URL('victim.js', import.meta.url))
   const child = spawn(
     process.execPath,
-    ['--import=tsx', '--max-old-space-size=512', victim, name, String(module ?? '')],
+    [...process.execArgv, '--max-old-space-size=512', victim, name, String(module ?? '')],
     {
       // The options of a test runner are not meant for this process.
       env: { ...process.env, NODE_OPTIONS: '' },
