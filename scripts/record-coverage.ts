@@ -4,6 +4,8 @@ import { Session } from 'node:inspector'
 
 const MODULES = ['lib/', 'serializers/'].map((folder) => new URL(`../${folder}`, import.meta.url).href)
 
+// Processes that the test starts with its own arguments are not counted.
+process.execArgv.splice(process.execArgv.indexOf(`--import=${import.meta.url}`), 1)
 const session = new Session()
 session.connect()
 session.post('Profiler.enable')

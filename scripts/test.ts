@@ -22,7 +22,7 @@ const named = process.argv.slice(2)
 const isCounted = named.length === 0
 const files = isCounted ? testFiles() : named
 const outcomes: Outcome[] = []
-rmSync('.tap/coverage', { recursive: true, force: true })
+if (isCounted) rmSync('.tap/coverage', { recursive: true, force: true })
 await Promise.all(Array.from({ length: JOBS }, work))
 if (isCounted) outcomes.push({ passed: 0, failed: isCovered() ? 0 : 1, skipped: 0 })
 const line = countedLine(outcomes)
