@@ -38,22 +38,19 @@ async function result(child: ChildProcess) {
   return { out, err, code, lastLine: out.trimEnd().split('\n').at(-1) }
 }
 
-/** A folder in which the runner finds this test, with programs in place of the compiler and of the coverage report. */
-function project(t: Test, source: string, { compiler = COPY, report = '' } = {}): string {
+/** A folder in which the runner finds this test, with a program in place of the coverage report. */
+function project(t: Test, source: string, report = ''): string {
   return t.testdir({
     'package.json': '{ "type": "module" }',
-    node_modules: { '.bin': { tsc: compiler, tap: report, 'package.json': '{ "type": "commonjs" }' } },
+    node_modules: { '.bin': { tap: report, 'package.json': '{ "type": "commonjs" }' } },
     examples: { notes: { public: {} } },
+    lib: {},
+    serializers: {},
+    benchmarks: { part: {} },
+    scripts: { 'record-coverage.ts': readFileSync('scripts/record-coverage.ts', 'utf8') },
     test: { 'some.test.ts': source }
   })
 }
-
-const COPY = `
-  const { cpSync, mkdirSync, writeFileSync } = require('node:fs')
-  cpSync('test/some.test.ts', '.tap/build/test/some.test.js')
-  mkdirSync('.tap/build/scripts')
-  writeFileSync('.tap/build/scripts/record-coverage.js', '')
-`
 
 /** A program that starts a server, writes its pid and folder to a file, and never ends. */
 const SERVING = `
@@ -120,9 +117,7 @@ t.test('npm test: ends with the counted line and its exit code', async (t) => {
 
 t.test('npm test: runs every test, and fails if the coverage does', async (t) => {
   for (const code of [0, 1]) {
-    const folder = project(t, "console.log('# { total: 2, pass: 2 }')", {
-      report: `process.exitCode = ${code}`
-    })
+    const folder = project(t, "console.log('# { total: 2, pass: 2 }')", `process.exitCode = ${code}`)
     const { lastLine, out, code: ended } = await result(run(t, [RUNNER], { cwd: folder }))
     t.equal(lastLine, `2 passed, ${code} failed`)
     t.equal(ended, code)
@@ -137,9 +132,8 @@ t.test('npm test: a test that fails shows its output', async (t) => {
 })
 
 t.test('npm test: what cannot be compiled fails', async (t) => {
-  const folder = project(t, '', { compiler: 'process.exitCode = 1' })
-  const { code, err } = await result(run(t, [RUNNER], { cwd: folder }))
-  t.equal(err, 'The tests cannot be compiled; see above.\n')
+  const { code, err } = await result(run(t, [RUNNER], { cwd: project(t, 'let 1') }))
+  t.match(err, /some\.test\.ts:1:4: error/i)
   t.equal(code, 1)
 })
 
