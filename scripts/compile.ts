@@ -1,5 +1,5 @@
 // Compiles everything once for all test processes: a loader would cost each of them more than most tests do.
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildSync } from 'esbuild'
 
@@ -17,7 +17,7 @@ const FOLDERS = [
 /** Compiles, without checking types. Throws if a file cannot be compiled, after esbuild has printed why. */
 export function compile(): void {
   const { outputFiles } = buildSync({
-    entryPoints: FOLDERS.map((folder) => `${folder}/*.ts`),
+    entryPoints: FOLDERS.flatMap(sources),
     outdir: BUILD,
     outbase: '.',
     format: 'esm',
@@ -31,6 +31,14 @@ export function compile(): void {
   // The examples import the package by its name.
   const { name, type } = JSON.parse(readFileSync('package.json', 'utf8'))
   writeFileSync(join(BUILD, 'package.json'), JSON.stringify({ name, type, exports: './lib/index.js' }))
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : sources(path)
+    return path.endsWith('.ts') ? [path] : []
+  })
 }
 
 /** The compiled file. */

@@ -8,8 +8,8 @@ import { provideRedisServer } from './redis-binary.js'
 import { countedLine, type Outcome } from './tally.js'
 import { runTest } from './test-process.js'
 
-/** Tests that run at the same time. More than processors, since most of them wait for Redis half of the time. */
-const JOBS = 4
+/** Tests that run at the same time: more than there are processors, since most of them wait half of the time. */
+const JOBS = 6
 
 try {
   process.env.REDIS_SERVER = provideRedisServer()

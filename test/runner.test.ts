@@ -46,7 +46,7 @@ function project(t: Test, source: string, report = ''): string {
     examples: { notes: { public: {} } },
     lib: {},
     serializers: {},
-    benchmarks: { part: {} },
+    benchmarks: {},
     scripts: { 'record-coverage.ts': readFileSync('scripts/record-coverage.ts', 'utf8') },
     test: { 'some.test.ts': source }
   })

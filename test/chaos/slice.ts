@@ -107,6 +107,8 @@ export async function runSlice(
   let isWell = true
   try {
     await sleep(BEFORE)
+    // A busy machine may need longer for the first answer.
+    while (tally.acknowledged === 0) await sleep(50)
     await strike()
     over = performance.now()
     await sleep(AFTER)
