@@ -7,7 +7,7 @@ import { compiled } from './compile.js'
 import { type Outcome, outcomeOf } from './tally.js'
 
 /** Seconds after which tap ends a test that hangs, and says what it waits for. */
-const TIMEOUT = 300
+const TIMEOUT = 600
 /** Milliseconds after which a process is killed that cannot even do that. */
 const PATIENCE = (TIMEOUT + 30) * 1_000
 
