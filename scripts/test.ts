@@ -1,61 +1,43 @@
-// `npm test`: provides a Redis server, runs tap, requires full coverage, and prints the number of passed tests last.
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+// `npm test`: provides a Redis server, compiles, runs each test file in a process of its own, requires full coverage, and
+// prints the number of passed assertions last. `npm test -- test/session.test.ts` runs one file, without coverage.
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { compile } from './compile.js'
+import { isCovered } from './coverage.js'
 import { provideRedisServer } from './redis-binary.js'
-import { countedLine } from './tally.js'
+import { countedLine, type Outcome } from './tally.js'
+import { runTest } from './test-process.js'
 
-const TAP = 'node_modules/.bin/tap'
-/** Number of characters that surely contains the totals at the end of tap's output. */
-const END = 1_000
-const files = process.argv.slice(2)
+/** Tests that run at the same time: more than there are processors, since most of them wait half of the time. */
+const JOBS = 6
 
 try {
   process.env.REDIS_SERVER = provideRedisServer()
+  compile()
 } catch (error) {
   console.error((error as Error).message)
   process.exit(1)
 }
-if (isToBeBuilt()) spawnSync(process.execPath, [TAP, 'build'], { stdio: 'ignore' })
-const coverage = files.length > 0 ? '--disable-coverage' : '--coverage-report=none'
-const tap = spawn(process.execPath, [TAP, '--reporter=tap', coverage, ...files], {
-  stdio: ['ignore', 'pipe', 'inherit']
-})
-let end = ''
-tap.stdout.on('data', (bytes) => {
-  process.stdout.write(bytes)
-  end = (end + bytes).slice(-END)
-})
-tap.on('close', (code) => {
-  const isGood = code === 0 && (files.length > 0 || isCovered())
-  const line = countedLine(end, isGood)
-  console.log(line)
-  process.exitCode = line.includes(' 0 failed') ? 0 : 1
-})
+const named = process.argv.slice(2)
+const isCounted = named.length === 0
+const files = isCounted ? testFiles() : named
+const outcomes: Outcome[] = []
+if (isCounted) rmSync('.tap/coverage', { recursive: true, force: true })
+await Promise.all(Array.from({ length: JOBS }, work))
+if (isCounted) outcomes.push({ passed: 0, failed: isCovered() ? 0 : 1, skipped: 0 })
+const line = countedLine(outcomes)
+console.log(line)
+process.exitCode = line.includes(' 0 failed') ? 0 : 1
 
-// After `npm ci` tap still has the plugin that .taprc turns off, and no test runs with it. Building takes ten seconds.
-function isToBeBuilt(): boolean {
-  const built = 'node_modules/@tapjs/test/test-built/dist/esm/index.js'
-  return !existsSync(built) || readFileSync(built, 'utf8').includes('@tapjs/typescript')
+function testFiles(): string[] {
+  return readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join('test', name))
+    .sort()
 }
 
-/** Prints the coverage, which must include every line and function. V8 counts more branches than the source has. */
-function isCovered(): boolean {
-  repairSourceMaps()
-  const report = spawnSync(process.execPath, [TAP, 'report', 'text', '--branches=0'], { stdio: 'inherit' })
-  return report.status === 0
-}
-
-// tsx omits the sources from its source maps, and Node stores them as null. The coverage report would then see every
-// file as a single covered line. Without the field it reads the files.
-function repairSourceMaps(): void {
-  for (const name of readdirSync('.tap/coverage')) {
-    const file = `.tap/coverage/${name}`
-    const coverage = JSON.parse(readFileSync(file, 'utf8'))
-    for (const entry of Object.values<{ data?: { sourcesContent?: unknown } }>(
-      coverage['source-map-cache'] ?? {}
-    )) {
-      delete entry.data?.sourcesContent
-    }
-    writeFileSync(file, JSON.stringify(coverage))
+async function work(): Promise<void> {
+  for (let file = files.shift(); file !== undefined; file = files.shift()) {
+    outcomes.push(await runTest(file, isCounted))
   }
 }

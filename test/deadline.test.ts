@@ -8,6 +8,7 @@ import { GuardedStore } from '../lib/stores/guarded.js'
 import { MemoryStore } from '../lib/stores/memory.js'
 import { RedisStore } from '../lib/stores/redis.js'
 import { later, newKey, recordOf, revision } from './contracts/store.js'
+import { block } from './support/block.js'
 import { gate } from './support/gate.js'
 import { startRedis } from './support/redis-server.js'
 
@@ -72,11 +73,6 @@ t.test('within(): the timer belongs to no async context', async (t) => {
   t.same(seen, [undefined, undefined])
 })
 
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds
-  while (performance.now() < end) Math.random()
-}
-
 t.test(
   'timeout: after blocking the event loop, a process accepts the answers that arrived meanwhile',
   async (t) => {
@@ -90,10 +86,10 @@ t.test(
     const inner = new RedisStore(redis.connect())
     const key = newKey()
     await inner.create(key, recordOf(1), later())
-    const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 1_000, health))
+    const stores = Array.from({ length: 10 }, () => new GuardedStore(inner, 3_000, health))
     const reads = stores.map((store) => store.read(key))
     await new Promise((resolve) => setImmediate(resolve))
-    block(1_300)
+    block(3_900)
     for (const record of await Promise.all(reads)) t.ok(record?.equals(recordOf(1)))
     const updates = stores.map((store) => store.update(key, revision(1), recordOf(2), later()))
     t.equal((await Promise.all(updates))[0], 'done', 'time is left for the next operation')

@@ -2,27 +2,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { provideRedisServer } from '../scripts/redis-binary.js'
-import { countedLine } from '../scripts/tally.js'
+import { countedLine, outcomeOf } from '../scripts/tally.js'
 import { until } from './support/gate.js'
 import { startRedis } from './support/redis-server.js'
 
-const TSX = createRequire(import.meta.url).resolve('tsx')
-const RUNNER = resolve('scripts/test.ts')
+const RUNNER = fileURLToPath(new URL('../scripts/test.js', import.meta.url))
 
 interface Server {
   pid: number
   dir: string
 }
 
-/** Runs a TypeScript program without the environment variables that this test run has set. */
+/** Runs a program without the environment variables that this test run has set. */
 function run(t: Test, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(TAP|NODE_|_TAPJS)/.test(name))
-  const child = spawn(process.execPath, [`--import=${TSX}`, ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...args], {
     cwd: options.cwd ?? process.cwd(),
     env: { ...Object.fromEntries(inherited), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -39,27 +38,24 @@ async function result(child: ChildProcess) {
   return { out, err, code, lastLine: out.trimEnd().split('\n').at(-1) }
 }
 
-/** A folder with these test files, in which the runner can run. They are JavaScript, so nothing is compiled. */
-function project(t: Test, files: Record<string, string>): string {
-  const folder = t.testdir({ 'package.json': '{ "type": "module" }', ...files })
-  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
-  return folder
-}
-
-/** The same with a program in place of tap, which takes seconds to start. */
-function projectWithTap(t: Test, source: string): string {
+/** A folder in which the runner finds this test, with a program in place of the coverage report. */
+function project(t: Test, source: string, report = ''): string {
   return t.testdir({
-    node_modules: {
-      '.bin': { tap: source },
-      '@tapjs': { test: { 'test-built': { dist: { esm: { 'index.js': '' } } } } }
-    }
+    'package.json': '{ "type": "module" }',
+    node_modules: { '.bin': { tap: report, 'package.json': '{ "type": "commonjs" }' } },
+    examples: { notes: { public: {} } },
+    lib: {},
+    serializers: {},
+    benchmarks: {},
+    scripts: { 'record-coverage.ts': readFileSync('scripts/record-coverage.ts', 'utf8') },
+    test: { 'some.test.ts': source }
   })
 }
 
 /** A program that starts a server, writes its pid and folder to a file, and never ends. */
 const SERVING = `
   import { renameSync, writeFileSync } from 'node:fs'
-  import { startRedis } from ${JSON.stringify(resolve('test/support/redis-server.ts'))}
+  import { startRedis } from ${JSON.stringify(fileURLToPath(new URL('support/redis-server.js', import.meta.url)))}
   const { client } = await startRedis({ teardown() {} })
   const pid = Number(/process_id:(\\d+)/.exec(await client.info('server'))[1])
   const dir = JSON.stringify(await client.config('GET', 'dir')).match(/[^"]*session-redis[^"]*/)[0]
@@ -84,7 +80,8 @@ function isAlive(pid: number): boolean {
 }
 
 t.test('startRedis(): the server and its folder go with the test process, however it ends', async (t) => {
-  const folder = project(t, { 'serve.js': SERVING })
+  const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'serve.js': SERVING })
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
   const child = run(t, ['serve.js'], { cwd: folder })
   const server = await serverOf(folder)
   t.ok(isAlive(server.pid))
@@ -92,23 +89,64 @@ t.test('startRedis(): the server and its folder go with the test process, howeve
   await t.resolves(isGone(server))
 })
 
-t.test('countedLine(): never says that nothing failed if something did', (t) => {
+t.test('outcomeOf(): never says that nothing failed if something did', (t) => {
   const passed = '    # { total: 3, pass: 2, fail: 1 }\n# { total: 2, pass: 2 }\n# time=1ms\n'
   const failed = '# { total: 9, pass: 5, fail: 2, todo: 1, skip: 1 }\n# time=1ms\n'
-  t.equal(countedLine(passed, true), '2 passed, 0 failed')
-  t.equal(countedLine(failed, false), '5 passed, 2 failed, 2 skipped')
-  t.equal(countedLine(passed, false), '2 passed, 1 failed', 'tap or the coverage failed')
-  t.equal(countedLine('ok 1 - interrupted', true), '0 passed, 1 failed', 'no totals')
+  t.same(outcomeOf(passed, true), { passed: 2, failed: 0, skipped: 0 })
+  t.same(outcomeOf(failed, false), { passed: 5, failed: 2, skipped: 2 })
+  t.same(outcomeOf(passed, false), { passed: 2, failed: 1, skipped: 0 }, 'the process failed')
+  t.same(outcomeOf('ok 1 - interrupted', true), { passed: 0, failed: 1, skipped: 0 }, 'no totals')
+  t.end()
+})
+
+t.test('countedLine(): adds the outcomes of all processes', (t) => {
+  const outcome = { passed: 2, failed: 1, skipped: 0 }
+  t.equal(countedLine([outcome, outcome]), '4 passed, 2 failed')
+  t.equal(countedLine([{ ...outcome, skipped: 3 }]), '2 passed, 1 failed, 3 skipped')
   t.end()
 })
 
 t.test('npm test: ends with the counted line and its exit code', async (t) => {
   for (const code of [0, 1]) {
-    const folder = projectWithTap(t, `console.log('# { total: 2, pass: 2 }'); process.exitCode = ${code}`)
-    const ended = await result(run(t, [RUNNER, 'any.test.js'], { cwd: folder }))
+    const folder = project(t, `console.log('# { total: 2, pass: 2 }'); process.exitCode = ${code}`)
+    const ended = await result(run(t, [RUNNER, 'test/some.test.ts'], { cwd: folder }))
     t.equal(ended.lastLine, `2 passed, ${code} failed`)
     t.equal(ended.code, code)
   }
+})
+
+t.test('npm test: runs every test, and fails if the coverage does', async (t) => {
+  for (const code of [0, 1]) {
+    const folder = project(t, "console.log('# { total: 2, pass: 2 }')", `process.exitCode = ${code}`)
+    const { lastLine, out, code: ended } = await result(run(t, [RUNNER], { cwd: folder }))
+    t.equal(lastLine, `2 passed, ${code} failed`)
+    t.equal(ended, code)
+    t.match(out, /^ok test\/some.test.ts: 2 passed, 0 failed\n/)
+  }
+})
+
+t.test('npm test: a test that fails shows its output', async (t) => {
+  const folder = project(t, "console.log('not ok 1 - because'); process.kill(process.pid, 'SIGKILL')")
+  const { out } = await result(run(t, [RUNNER, 'test/some.test.ts'], { cwd: folder }))
+  t.equal(out, 'not ok 1 - because\n\nnot ok test/some.test.ts: 0 passed, 1 failed\n0 passed, 1 failed\n')
+})
+
+t.test('npm test: what cannot be compiled fails', async (t) => {
+  const { code, err } = await result(run(t, [RUNNER], { cwd: project(t, 'let 1') }))
+  t.match(err, /some\.test\.ts:1:4: error/i)
+  t.equal(code, 1)
+})
+
+t.test('npm test: the tests end with the runner', async (t) => {
+  const folder = project(
+    t,
+    "import fs from 'node:fs'; fs.writeFileSync('pid', String(process.pid)); setInterval(() => {}, 1_000)"
+  )
+  const runner = run(t, [RUNNER, 'test/some.test.ts'], { cwd: folder })
+  const pid = () => Number(readFileSync(join(folder, 'pid'), 'utf8'))
+  await until(() => existsSync(join(folder, 'pid')) && pid() > 0)
+  runner.kill('SIGTERM')
+  await t.resolves(until(() => !isAlive(pid())))
 })
 
 t.test('npm test: a run that cannot start says why in one sentence', async (t) => {

@@ -2,17 +2,12 @@
 import { Socket } from 'node:net'
 import t from 'tap'
 import { createApp } from './support/app.js'
+import { block } from './support/block.js'
 import { Browser } from './support/browser.js'
 import { startRedis } from './support/redis-server.js'
 
-/** Blocks the event loop for this many milliseconds. */
-function block(milliseconds: number): void {
-  const until = performance.now() + milliseconds
-  while (performance.now() < until);
-}
-
 t.test('timeout: a request whose answer arrived while the event loop was blocked succeeds', async (t) => {
-  const timeout = 500
+  const timeout = 2_000
   const server = await startRedis(t)
   const app = await createApp(t, { redis: { host: '127.0.0.1', port: server.port }, timeout })
   app.get('/read', async ({ session }) => ({ count: session.count }))

@@ -93,7 +93,7 @@ async function drive(): Promise<void> {
     await page.getByText('Buy <b>milk</b> & bread', { exact: true }).waitFor()
     await page.locator('#data').getByText('<b>milk</b>').waitFor()
     assert.equal(await page.locator('main b').count(), 0)
-    assert.ok(await page.locator('#text').evaluate((field) => field === field.ownerDocument.activeElement))
+    await page.locator('#text:focus').waitFor()
   })
 
   await step('watching the inspector does not extend the session', async () => {
@@ -167,6 +167,7 @@ async function drive(): Promise<void> {
   await step(
     'after signing out the record is deleted, and the back button shows none of its data',
     async () => {
+      await inspects(page, 'msgpack, tag 3')
       const key = (await page.locator('#key').textContent()) ?? ''
       assert.equal(await redis.client.exists(key), 1)
       await page.getByRole('button', { name: 'Sign out' }).click()
@@ -174,7 +175,7 @@ async function drive(): Promise<void> {
       assert.equal(await redis.client.exists(key), 0)
       assert.deepEqual(await page.context().cookies(), [])
       for (let times = 0; times < 3; times++) {
-        await goBack(page)
+        await page.goBack({ waitUntil: 'domcontentloaded' })
         await page.getByRole('heading', { name: 'Sign in' }).waitFor()
         assert.ok(!(await page.content()).includes('milk'))
       }
@@ -184,6 +185,7 @@ async function drive(): Promise<void> {
   await step('if the session ends elsewhere, the page says so and links to the sign-in', async () => {
     await redis.client.del((await other.locator('#key').textContent()) ?? '')
     await other.getByRole('link', { name: 'Sign in again' }).click()
+    await other.getByRole('heading', { name: 'Sign in' }).waitFor()
     await signIn(other, url, 'Grace')
   })
 
@@ -248,12 +250,6 @@ async function addNote(page: Page, text: string, tags: string): Promise<void> {
 
 async function inspects(page: Page, serializer: string): Promise<void> {
   await page.locator('#fields').getByText(serializer).waitFor()
-}
-
-async function goBack(page: Page): Promise<void> {
-  const shown = page.waitForEvent('domcontentloaded')
-  await page.evaluate('history.back()')
-  await shown
 }
 
 async function picture(page: Page, name: string): Promise<void> {

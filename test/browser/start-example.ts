@@ -1,6 +1,7 @@
 // Starts the example application in a separate process, as a user does.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 
 export interface RunningExample {
   url: string
@@ -11,6 +12,8 @@ export interface RunningExample {
 }
 
 type Environment = Record<string, string>
+
+const SERVER = fileURLToPath(new URL('../../examples/notes/server.js', import.meta.url))
 
 /** Starts it, and waits until it is ready. If it ends before, rejects with its output. */
 export async function startExample(
@@ -48,7 +51,7 @@ export async function runExample(environment: Environment): Promise<{ code: numb
 
 function launch(environment: Environment) {
   const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--import=tsx', 'examples/notes/server.ts'], {
+  const child = spawn(process.execPath, [...process.execArgv, SERVER], {
     // The options of a test runner are not meant for this process.
     env: { ...inherited, NODE_OPTIONS: '', HOST: '127.0.0.1', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe']

@@ -26,7 +26,7 @@ export interface Service {
   stop(): Promise<void>
 }
 
-const PROGRAM = new URL('./service.ts', import.meta.url)
+const PROGRAM = new URL('./service.js', import.meta.url)
 
 export async function startService(options: ServiceOptions): Promise<Service> {
   const processes = await Promise.all(
@@ -107,6 +107,8 @@ export async function runSlice(
   let isWell = true
   try {
     await sleep(BEFORE)
+    // A busy machine may need longer for the first answer.
+    while (tally.acknowledged === 0) await sleep(50)
     await strike()
     over = performance.now()
     await sleep(AFTER)

@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { Codec, PayloadError } from '../../lib/data/codec.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
-import fc, { type Arbitrary } from '../support/properties.js'
+import fc, { type Arbitrary, anyCharacter } from '../support/properties.js'
 import { foreign, native } from './attacks.js'
 import v8 from './v8.js'
 import { inCommon, isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
@@ -244,10 +244,10 @@ function suffer(name: string, module?: URL): Promise<(Report & { hex?: string })
 }
 
 async function attack(name: string, module?: URL): Promise<Report[]> {
-  const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
+  const victim = fileURLToPath(new URL('victim.js', import.meta.url))
   const child = spawn(
     process.execPath,
-    ['--import=tsx', '--max-old-space-size=512', victim, name, String(module ?? '')],
+    [...process.execArgv, '--max-old-space-size=512', victim, name, String(module ?? '')],
     {
       // The options of a test runner are not meant for this process.
       env: { ...process.env, NODE_OPTIONS: '' },
@@ -317,7 +317,7 @@ function keys(keeps: (value: ValueName) => boolean): Arbitrary<string> {
   return fc
     .oneof(
       fc.string(),
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.constantFrom('a.b', '\\', 'length', 'json', 'toString')
     )
     .filter((key) => !refused.includes(key))
@@ -329,7 +329,7 @@ function values(keeps: (value: ValueName) => boolean): Arbitrary<unknown> {
   const { value } = fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(
       { depthSize: 'small', withCrossShrink: true },
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.integer(),
       fc.maxSafeInteger(),
       fc

@@ -16,6 +16,8 @@ export interface Report {
   megabytes: number
 }
 
+type Effect = Omit<Report, 'megabytes'>
+
 const [name = '', module = ''] = process.argv.slice(2)
 const serializer: Serializer =
   module === '' ? serializers[name as SerializerName] : (await import(module)).default
@@ -27,8 +29,8 @@ const sample = Buffer.from(codec.encode(sessions['cart of 20']).payload)
 const megabytes = (): number => process.resourceUsage().maxRSS / 1024
 const before = megabytes()
 
-function suffer({ name, bytes }: Attack): Report {
-  let outcome: Report['outcome'] = 'refused'
+function suffer({ name, bytes }: Attack): Effect {
+  let outcome: Effect['outcome'] = 'refused'
   let error: string | undefined
   let isShared = false
   try {
@@ -40,7 +42,7 @@ function suffer({ name, bytes }: Attack): Report {
   } catch (cause) {
     error = `${(cause as Error).constructor.name} ${(cause as Error).message}`
   }
-  return { name, outcome, error, isClean: isClean() && !isShared, megabytes: megabytes() - before }
+  return { name, outcome, error, isClean: isClean() && !isShared }
 }
 
 // Checks that neither shared objects nor the serializer have changed.
@@ -69,14 +71,20 @@ function* damaged(count: number): Generator<Attack> {
   }
 }
 
-console.log(JSON.stringify({ ...suffer({ name: 'sample', bytes: sample }), hex: sample.toString('hex') }))
+// The size is a maximum, so it is enough to ask for it before a line is printed.
+function print(effect: Effect, more: { hex?: string } = {}): void {
+  const report: Report = { ...effect, megabytes: megabytes() - before }
+  console.log(JSON.stringify({ ...report, ...more }))
+}
+
+print(suffer({ name: 'sample', bytes: sample }), { hex: sample.toString('hex') })
 const others = Object.entries(native).flatMap(([name, attacks]) => (name === serializer.name ? [] : attacks))
 const harmful = serializer === v8 ? [] : hostile
-for (const attack of [...foreign, ...others, ...harmful]) console.log(JSON.stringify(suffer(attack)))
+for (const attack of [...foreign, ...others, ...harmful]) print(suffer(attack))
 let number = 0
 for (const attack of damaged(serializer === v8 ? 200 : 5_000)) {
-  const report = suffer(attack)
+  const effect = suffer(attack)
   // Shows that the process is alive.
-  if (++number % 200 === 0 || !report.isClean) console.log(JSON.stringify(report))
-  if (!report.isClean) break
+  if (++number % 200 === 0 || !effect.isClean) print(effect)
+  if (!effect.isClean) break
 }

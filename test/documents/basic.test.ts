@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { freePort, startRedis } from '../support/redis-server.js'
 import { blocks } from './pages.js'
@@ -18,7 +19,8 @@ t.test('README: the first sample is examples/basic.ts', (t) => {
 t.test('README: the first sample answers curl as shown, and keeps parallel items', async (t) => {
   const port = await freePort()
   const { url } = await startRedis(t)
-  const server = spawn(process.execPath, ['--import=tsx', 'examples/basic.ts'], {
+  const program = fileURLToPath(new URL('../../examples/basic.js', import.meta.url))
+  const server = spawn(process.execPath, [...process.execArgv, program], {
     env: { ...process.env, REDIS_URL: url, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit']
   })

@@ -1,13 +1,14 @@
 // What must be filled in before `npm publish`.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 t.test('npm publish: refuses while the repository URL names OWNER', (t) => {
   const text = readFileSync('package.json', 'utf8')
+  const program = fileURLToPath(new URL('../../scripts/publishable.js', import.meta.url))
   const publish = (packageJson: string) =>
-    spawnSync(process.execPath, ['--import=tsx', resolve('scripts/publishable.ts')], {
+    spawnSync(process.execPath, [...process.execArgv, program], {
       cwd: t.testdir({ 'package.json': packageJson }),
       encoding: 'utf8'
     })

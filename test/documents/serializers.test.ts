@@ -1,12 +1,14 @@
 // docs/serializers.md matches the serializers.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { pages } from './pages.js'
 
 t.test('docs/serializers.md: has the tables that `npm run fidelity` prints', async (t) => {
-  const args = ['--import=tsx', 'scripts/fidelity.ts', '--check', 'docs/serializers.md']
+  const program = fileURLToPath(new URL('../../scripts/fidelity.js', import.meta.url))
+  const args = [...process.execArgv, program, '--check', 'docs/serializers.md']
   await t.resolves(promisify(execFile)(process.execPath, args))
 })
 

@@ -12,7 +12,7 @@ interface Place {
   process?: ServiceProcess
 }
 
-const PROGRAM = new URL('./service.ts', import.meta.url)
+const PROGRAM = new URL('./service.js', import.meta.url)
 
 export class Fleet {
   readonly #places: Place[] = []

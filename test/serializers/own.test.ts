@@ -7,4 +7,4 @@ const promises = {
   error: ['function', 'symbol', '10,000 lists within each other']
 } as const
 
-testSerializer(t, v8, promises, new URL('../contracts/v8.ts', import.meta.url))
+testSerializer(t, v8, promises, new URL('../contracts/v8.js', import.meta.url))

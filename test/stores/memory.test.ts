@@ -172,12 +172,13 @@ t.test('close(): empties the store and can be called twice', async (t) => {
 })
 
 t.test('close(): a store that is not closed does not keep the process alive', async (t) => {
+  const module = new URL('../../lib/stores/memory.js', import.meta.url)
   const program = `
-    import { MemoryStore } from './lib/stores/memory.ts'
+    import { MemoryStore } from ${JSON.stringify(module)}
     const store = new MemoryStore()
     await store.create('key', Buffer.alloc(32), Date.now() + 3_600_000)
   `
-  const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', program], {
+  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', program], {
     stdio: 'inherit'
   })
   t.same(await once(child, 'exit'), [0, null])

@@ -38,7 +38,7 @@ const deadline = setTimeout(() => {
   console.error(`\nnot done after ${values.seconds} s; --seconds sets the limit`)
   process.exit(1)
 }, Number(values.seconds) * 1000)
-const PROGRAM = new URL('./process.ts', import.meta.url)
+const PROGRAM = new URL('./process.js', import.meta.url)
 const options = { port, serializer: values.serializer }
 const processes = await Promise.all(Array.from({ length: PROCESSES }, () => launch(PROGRAM, options)))
 try {

@@ -21,6 +21,9 @@ export interface TestApp extends FastifyInstance {
   logLines: LogLines
 }
 
+/** Milliseconds. A busy machine needs more than the default, and a test that is about the limit sets its own. */
+const PATIENCE = 20_000
+
 /** An application with the session plugin, to which a test adds routes. */
 export async function createApp(
   t: Test,
@@ -32,6 +35,6 @@ export async function createApp(
   const app = Fastify({ ...server, logger })
   t.teardown(() => app.close())
   await app.register(cookie)
-  await app.register(redisSession, options)
+  await app.register(redisSession, { timeout: PATIENCE, ...options })
   return Object.assign(app, { logLines }) as unknown as TestApp
 }

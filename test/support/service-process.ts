@@ -13,7 +13,7 @@ export async function launch(
   execArgv: readonly string[] = []
 ): Promise<ServiceProcess> {
   const child = fork(program, [JSON.stringify(options)], {
-    execArgv: ['--import=tsx', ...execArgv],
+    execArgv: [...process.execArgv, ...execArgv],
     // The options of a test runner are not meant for these processes.
     env: { ...process.env, NODE_OPTIONS: '' }
   })

@@ -3,7 +3,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../../support/gate.js'
 import { shuffled } from '../../support/random.js'
@@ -50,7 +49,7 @@ type Way = 'data' | 'tracking' | 'direct'
 const SLOTS = 60
 /** Milliseconds between two writes of one process. */
 const PAUSE = 10
-const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
+const PROCESS = new URL('process.js', import.meta.url)
 
 const FAULTS: Record<string, (stage: Stage, ms: number) => Promise<unknown>> = {
   'no fault': (_stage, ms) => sleep(ms),
@@ -126,7 +125,7 @@ function open({ redis }: Stage): Wire {
 }
 
 async function start(task: Task): Promise<ChildProcess> {
-  const child = fork(PROCESS, [JSON.stringify(task)], { execArgv: ['--import=tsx'] })
+  const child = fork(PROCESS, [JSON.stringify(task)])
   await once(child, 'message')
   return child
 }

@@ -19,6 +19,7 @@ import { Draft } from '../../../lib/session/draft.js'
 import { RedisStore } from '../../../lib/stores/redis.js'
 import { createClient } from '../../../lib/stores/redis-client.js'
 import { serializers } from '../../../serializers/index.js'
+import { until } from '../../support/gate.js'
 import { trackedThrough } from '../stage.js'
 import { ENDED, type Fact, type Facts } from './stale.js'
 
@@ -100,9 +101,12 @@ const direct = new Redis({ port: task.direct, host: '127.0.0.1' })
 direct.on('error', () => {})
 const sure = new RedisStore(direct)
 
-process.send?.('ready')
 const generations = Array.from({ length: task.slots }, () => 1)
-await Promise.all([write(), ...Array.from({ length: READERS }, read)])
+const work = Promise.all([write(), ...Array.from({ length: READERS }, read)])
+// A fault that strikes before proves nothing.
+await until(() => hits() > 0)
+process.send?.('ready')
+await work
 near.close()
 direct.disconnect()
 await own.close()

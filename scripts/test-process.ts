@@ -1,0 +1,41 @@
+// One test file in a process of its own.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { pathToFileURL } from 'node:url'
+import { compiled } from './compile.js'
+import { type Outcome, outcomeOf } from './tally.js'
+
+/** Seconds after which tap ends a test that hangs, and says what it waits for. */
+const TIMEOUT = 600
+/** Milliseconds after which a process is killed that cannot even do that. */
+const PATIENCE = (TIMEOUT + 30) * 1_000
+
+// Counting lines makes a process slower. These tests concern other programs or documents, or repeat a module thousands of
+// times. All other tests together cover each line.
+const UNCOUNTED = /^test\/((benchmarks|documents)\/|(example|hunt|runner|security-policy)\.test)/
+
+const ending = new AbortController()
+process.once('SIGTERM', () => {
+  ending.abort()
+  process.exit(1)
+})
+
+/** Runs a test file, and prints one line about it. If it fails, prints its output first. */
+export async function runTest(file: string, isCounted: boolean): Promise<Outcome> {
+  const recorder = pathToFileURL(compiled('scripts/record-coverage.ts'))
+  const preload = isCounted && !UNCOUNTED.test(file) ? [`--import=${recorder}`] : []
+  const child = spawn(process.execPath, ['--enable-source-maps', ...preload, compiled(file)], {
+    env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    signal: ending.signal,
+    timeout: PATIENCE,
+    killSignal: 'SIGKILL'
+  })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  const outcome = outcomeOf(output, code === 0)
+  const { passed, failed } = outcome
+  if (failed > 0) console.log(output)
+  console.log(`${failed > 0 ? 'not ok' : 'ok'} ${file}: ${passed} passed, ${failed} failed`)
+  return outcome
+}
