@@ -1,13 +1,13 @@
 import assert from 'node:assert'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { nest, samples } from '../contracts/values.js'
 import { Codec, PayloadError, typeName } from '../lib/data/codec.js'
 import { Budget, isEqual } from '../lib/data/equal.js'
 import { recordBytes } from '../lib/records/record.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import v8 from './contracts/v8.js'
-import { nest, samples } from './contracts/values.js'
 import fc from './support/properties.js'
 
 const all: Serializer[] = [...Object.values(serializers), v8]
