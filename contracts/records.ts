@@ -32,7 +32,7 @@ export function recordOf(number: number, payload: string | Uint8Array = 'payload
 }
 
 /** How long a record may outlive its expiry on a slow machine, in milliseconds. */
-const PATIENCE = 10_000
+const PATIENCE = 5_000
 
 /** Waits until the record is gone. */
 export async function gone(store: Store, key: string): Promise<void> {

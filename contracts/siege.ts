@@ -10,9 +10,11 @@ import type { Report } from './victim.js'
 /** How long one attack may take on a slow and busy machine, in milliseconds. */
 const PATIENCE = 20_000
 /** Milliseconds of CPU that one attack may take. */
-const MOST_CPU = 2_000
+const MOST_CPU = 3_000
 /** How many MB the process may grow during all attacks. */
 const MOST_MEMORY = 300
+/** A serializer that fails so often needs no further attacks. */
+const MOST_HARMS = 10
 const MEGABYTES = 512
 
 export interface Besieged {
@@ -64,9 +66,14 @@ export async function besiege({ serializer, module, execArgv }: Besieged): Promi
       attacks++
       const harm = harmOf(said)
       if (harm !== undefined) harms.push(harm)
+      if (harms.length === MOST_HARMS) break
     }
   }
   clearTimeout(watchdog)
+  if (harms.length === MOST_HARMS) {
+    child.kill('SIGKILL')
+    return { sample, attacks, harms }
+  }
   const [code] = await exit
   const during = current === '' ? 'before the first attack' : `during the attack "${current}"`
   if (isLate) throw new Error(`decode() does not end within ${PATIENCE} ms ${during}`)
