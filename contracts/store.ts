@@ -381,7 +381,8 @@ export function storeContract(open: () => Store): Contract {
             if (possible.length === 0) throw new Error(`no order explains ${batch.map(String)} -> ${answers}`)
           }
           const end = stateOf(await store.read(key))
-          if (!possible.includes(end)) throw new Error(`${end} is none of ${possible}`)
+          if (!possible.includes(end))
+            throw new Error(`no order explains that the key then holds ${end ?? 'nothing'}`)
         }
       ),
       { numRuns: 60, seed: SEED, includeErrorInReport: true }

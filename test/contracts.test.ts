@@ -22,14 +22,14 @@ async function failures(contract: Contract): Promise<Map<string, string>> {
 
 class WithNull extends MapStore {
   override async read(key: string) {
-    return ((await super.read(key)) ?? null) as Buffer | undefined
+    return ((await super.read(key)) ?? null) as Buffer<ArrayBuffer> | undefined
   }
 }
 
 class WithPlainBytes extends MapStore {
   override async read(key: string) {
     const record = await super.read(key)
-    return (record && new Uint8Array(record)) as Buffer | undefined
+    return (record && new Uint8Array(record)) as Buffer<ArrayBuffer> | undefined
   }
 }
 
