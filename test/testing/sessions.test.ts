@@ -179,10 +179,10 @@ t.test('Browser: keeps and sends cookies', async (t) => {
   await browser.inject({ method: 'POST', url: '/count' })
   await browser.inject({ method: 'POST', url: { pathname: '/count' } })
   t.equal((await browser.inject('/')).json().count, 2)
-  t.match(browser.cookie('session'), /\./)
+  t.match(browser.cookie('__Host-session'), /\./)
   await browser.inject({ method: 'POST', path: '/logout' })
   t.equal((await browser.inject('/')).json().count, undefined)
-  t.equal(browser.cookie('session'), undefined)
+  t.equal(browser.cookie('__Host-session'), undefined)
 })
 
 t.test('Browser: begins with the cookies of signedIn', async (t) => {
