@@ -9,12 +9,15 @@ import { fastCheck, SEED } from './fast-check.js'
 import { explanations, operationsOf, type State, stateOf } from './interleavings.js'
 import { gone, HEADER_BYTES, HOUR, later, newKey, recordOf, revision } from './records.js'
 
+const IS_ATOMIC = 'compare and write in one step, and let open() open the same storage each time'
+
 /**
  * The contract of a store. Its clauses may run in any order, also at the same time.
  * @param open Opens the same storage each time, through another connection if it has connections. It is called at once,
  * and again by the clauses about parallel writes. What it opens is yours to close.
  * @example
- * for (const { name, run } of storeContract(() => new MyStore())) test(name, run)
+ * const store = new MyStore()
+ * for (const { name, run } of storeContract(() => store)) test(name, run)
  */
 export function storeContract(open: () => Store): Contract {
   const store = open()
@@ -345,7 +348,8 @@ export function storeContract(open: () => Store): Contract {
       )
     )
     const winner = created.indexOf(true)
-    equal(created.filter((isCreated) => isCreated).length, 1)
+    const winners = created.filter((isCreated) => isCreated).length
+    equal(winners, 1, `${winners} parallel calls of create() succeeded: ${IS_ATOMIC}`)
     await holds(key, recordOf(winner, `from ${winner}`))
   })
 
@@ -359,7 +363,8 @@ export function storeContract(open: () => Store): Contract {
     )
     const winner = outcomes.indexOf('done')
     const winning = recordOf(winner + 1, `from ${winner}`)
-    ok(winner >= 0)
+    const winners = outcomes.filter((outcome) => outcome === 'done').length
+    equal(winners, 1, `${winners} parallel calls of update() succeeded: ${IS_ATOMIC}`)
     equal(outcomes.filter((outcome) => isRecord(outcome, winning)).length, outcomes.length - 1)
     await holds(key, winning)
   })
