@@ -98,7 +98,9 @@ function responseWith(app: FastifyInstance, cookies: Map<string, string>): Respo
     isOpen: true,
     memory: new CookieMemory(),
     setCookie: ({ name }: Cookie, value: string) => void cookies.set(name, value),
-    withdrawCookie() {},
-    onceClosed() {}
+    withdrawCookie: nothing,
+    onceClosed: nothing
   }
 }
+
+function nothing(): void {}
