@@ -40,8 +40,11 @@ async function run(): Promise<void> {
   }
   if (esm.default !== named || !(store instanceof esm.MemoryStore)) throw new Error('two copies')
   // A registration by the one counts for the other.
-  const again = app.register(esm.default, { store: new esm.MemoryStore() })
-  const refused = await Promise.resolve(again).catch((error: { code?: string }) => error.code)
+  const other = Fastify()
+  await other.register(cookie)
+  await other.register(redisSession, { store: new esm.MemoryStore() })
+  const again = Promise.resolve(other.register(esm.default, { store: new esm.MemoryStore() }))
+  const refused = await again.catch((error: { code?: string }) => error.code)
   if (refused !== 'FST_SESSION_OPTION') throw new Error(`the second registration: ${String(refused)}`)
   await app.close()
 }
