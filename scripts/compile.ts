@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { buildSync } from 'esbuild'
 
 const BUILD = '.tap/build'
-const FOLDERS = ['lib', 'serializers', 'test', 'examples', 'scripts', 'benchmarks']
+const FOLDERS = ['lib', 'serializers', 'contracts', 'test', 'examples', 'scripts', 'benchmarks']
 
 /** Compiles, without checking types. Throws if a file cannot be compiled, after esbuild has printed why. */
 export function compile(): void {
@@ -23,8 +23,8 @@ export function compile(): void {
   for (const { path, contents } of outputFiles) writeChanged(path, contents)
   cpSync('examples/notes/public', join(BUILD, 'examples/notes/public'), { recursive: true })
   // The examples import the package by its name.
-  const { name, type } = JSON.parse(readFileSync('package.json', 'utf8'))
-  writeFileSync(join(BUILD, 'package.json'), JSON.stringify({ name, type, exports: './lib/index.js' }))
+  const { name, type, exports } = JSON.parse(readFileSync('package.json', 'utf8').replaceAll('./dist/', './'))
+  writeFileSync(join(BUILD, 'package.json'), JSON.stringify({ name, type, exports }))
 }
 
 function sources(folder: string): string[] {

@@ -2,9 +2,9 @@
 // `--check FILE` compares them with the tables between the markers of that file.
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
+import { isKept, type Sample, samples, sessions } from '../contracts/values.js'
 import { Codec } from '../lib/data/codec.js'
 import { serializers } from '../serializers/index.js'
-import { isKept, type Sample, samples, sessions } from '../test/contracts/values.js'
 
 const LIMIT = 1_048_576
 const names = Object.keys(serializers)

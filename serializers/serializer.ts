@@ -14,7 +14,7 @@ export type Dictionary = Record<string, unknown>
  *   name: 'v8',
  *   tag: 32,
  *   encode: (data) => serialize(deserialize(serialize(data))), // v8 writes decoded arrays differently from fresh ones
- *   decode: (bytes) => deserialize(new Uint8Array(bytes)) // a copy, because v8 returns views of its input
+ *   decode: (bytes) => deserialize(new Uint8Array(bytes)) // v8 returns views of its input
  * }
  */
 export interface Serializer {
@@ -38,12 +38,15 @@ export interface Serializer {
    */
   encode(data: Dictionary): Uint8Array | string
   /**
-   * Returns the data that `encode` was given. Keeps no view of `bytes`, which may be a slice of a buffer shared with
-   * other sessions.
+   * Returns the data that `encode` was given. Keeps no view of `bytes`: its `buffer` would hold the whole record.
+   * @param bytes A copy for this call alone, so that no other session can be read in its `buffer`.
    * @throws on bytes that `encode` does not produce, in bounded time and memory: others may write to the database.
    */
   decode(bytes: Uint8Array): Dictionary
 }
+
+/** Tags up to this one belong to the serializers of this package. */
+export const OWN_TAGS = 31
 
 /**
  * Maximum entries of all Maps and Sets of one session; each Map or Set counts as one more. Anyone can find numbers

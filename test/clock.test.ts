@@ -3,6 +3,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import { MemoryStore } from '../lib/index.js'
+import { sessionOf, signedIn, Browser as TestBrowser } from '../lib/testing/index.js'
 import { createApp } from './support/app.js'
 import { Browser } from './support/browser.js'
 import { startRedis } from './support/redis-server.js'
@@ -76,3 +77,24 @@ for (const [name, fake] of Object.entries(FAKES)) {
     }
   })
 }
+
+t.test('fake clock (node:test): sessions begin, are read and expire by it', async (t) => {
+  const store = new MemoryStore()
+  const app = await createApp(t, { store, idleTimeout: 600, touchAfter: 0 })
+  app.get('/', async ({ session }) => session.data())
+  await app.ready()
+  mock.timers.enable({ apis: ['setImmediate', 'setInterval', 'setTimeout', 'Date'], now: Date.now() })
+  t.teardown(() => {
+    mock.timers.reset()
+    return store.close()
+  })
+  const browser = new TestBrowser(app, await signedIn(app, { userId: 42 }))
+  mock.timers.tick(599_000)
+  t.same((await browser.inject('/')).json(), { userId: 42 })
+  mock.timers.tick(599_000)
+  const response = await browser.inject('/')
+  t.same(await sessionOf(app, response), { userId: 42 }, 'the request before has extended it')
+  mock.timers.tick(600_001)
+  t.same((await browser.inject('/')).json(), {})
+  t.equal(await sessionOf(app, response), undefined)
+})

@@ -1,13 +1,13 @@
 import assert from 'node:assert'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { nest, samples } from '../contracts/values.js'
 import { Codec, PayloadError, typeName } from '../lib/data/codec.js'
 import { Budget, isEqual } from '../lib/data/equal.js'
 import { recordBytes } from '../lib/records/record.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import v8 from './contracts/v8.js'
-import { nest, samples } from './contracts/values.js'
 import fc from './support/properties.js'
 
 const all: Serializer[] = [...Object.values(serializers), v8]
@@ -559,4 +559,38 @@ t.test('encode(): an async encode() is an error and leaves no unhandled rejectio
   }
   const codec = new Codec(later as never, [], 65_536)
   t.throws(() => codec.encode({ n: 1 }), { code: 'FST_SESSION_ENCODE' })
+})
+
+t.test('decode(): a serializer that forgets to copy cannot show other sessions', async (t) => {
+  let given: Uint8Array = new Uint8Array()
+  const forgetful: Serializer = {
+    name: 'forgetful',
+    tag: 40,
+    encode: ({ bytes }) => bytes as Uint8Array,
+    decode(bytes) {
+      given = bytes
+      return { bytes: bytes.subarray(1) }
+    }
+  }
+  const codec = await codecFor(forgetful)
+  const network = Buffer.concat([Buffer.from('another session;'), Buffer.from('this one')])
+  const { bytes } = codec.decode(40, network.subarray(16)) as { bytes: Buffer }
+  t.equal(Buffer.from(bytes.buffer).toString(), 'this one')
+  network.fill(0)
+  t.equal(bytes.toString(), 'his one')
+  t.ok(Buffer.isBuffer(given))
+})
+
+t.test('decode(): the serializers of this package get the bytes themselves, without a copy', async (t) => {
+  let given: Uint8Array | undefined
+  const codec = await codecFor({
+    ...json,
+    decode(bytes) {
+      given = bytes
+      return json.decode(bytes)
+    }
+  })
+  const payload = Buffer.from('{}')
+  codec.decode(json.tag, payload)
+  t.equal(given, payload)
 })

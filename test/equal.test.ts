@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { samples } from '../contracts/values.js'
 import { Budget, isEqual } from '../lib/data/equal.js'
-import { samples } from './contracts/values.js'
 import fc from './support/properties.js'
 
 class Money {

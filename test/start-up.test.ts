@@ -174,6 +174,19 @@ t.test("startUp: 'fail' names the server that could not be reached", async (t) =
   }
 })
 
+t.test('startup check: a client that only imitates Redis is named, with the way out', async (t) => {
+  const broken = { update: () => Promise.reject(new Error('no script')) }
+  const imitation = await linesFor({ options: {} }, broken)
+  t.match(
+    imitation,
+    /^sessions cannot be stored: no script \(localhost:6379\)\. The client is no client of ioredis/
+  )
+  t.match(imitation, /if it imitates Redis for tests, use store: new MemoryStore\(\) instead$/)
+  for (const real of [{ connector: {} }, { connectionPool: {} }]) {
+    t.equal(await linesFor(real, broken), 'sessions cannot be stored: no script (localhost:6379)')
+  }
+})
+
 t.test("startUp: 'wait' stops when the application closes, and logs its reason once", async (t) => {
   const redis = await startRedis(t)
   await redis.stop()

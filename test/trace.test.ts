@@ -41,6 +41,9 @@ const changes: [what: string, change: (cart: Cart) => unknown][] = [
   ['an object in a list', ({ items }) => Object.assign(items[0] as object, { id: 2 })],
   ['an object that contains itself', (cart) => Object.assign(cart.owner, { cart })],
   ['the time of a Date', ({ at }) => at.setTime(2)],
+  ['a symbol', ({ owner }) => Object.assign(owner, { [Symbol('a')]: 1 })],
+  ['a symbol of a list', ({ items }) => Object.assign(items, { [Symbol('a')]: 1 })],
+  ['a hidden property', ({ owner }) => Object.defineProperty(owner, 'hidden', { value: 1 })],
   ['the kind of a Date', ({ at }) => Object.setPrototypeOf(at, Object.prototype)]
 ]
 

@@ -1,5 +1,6 @@
 // Turns session data into payloads and back, with the serializers and their limits.
-import type { Dictionary, Serializer } from '../../serializers/serializer.js'
+import { Buffer } from 'node:buffer'
+import { type Dictionary, OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import { EncodeError, TooLargeError, TooManyError } from '../errors.js'
 import { recordBytes, UnsealedRecord } from '../records/record.js'
 import { Budget, isEqual } from './equal.js'
@@ -116,7 +117,7 @@ export class Codec {
     }
     let data: unknown
     try {
-      data = serializer.decode(payload)
+      data = serializer.decode(tag > OWN_TAGS ? ownCopy(payload) : payload)
     } catch {
       throw new PayloadError(
         `serializer ${serializer.name} cannot decode its payload (damaged, or written by another program)`
@@ -257,6 +258,12 @@ const MAX_TRIED = 500
 const SESSIONS_WEIGHED = 4
 /** The minimum cost of weighing a key, in bytes that could be weighed in the same time. */
 const KEY_WEIGHED = 16
+
+// For serializers of others. The payload is a slice of what came from the network, or of Node's pool of small Buffers:
+// a view of it that a serializer hands out would show other sessions in its `buffer`.
+function ownCopy(payload: Uint8Array): Buffer {
+  return Buffer.from(new Uint8Array(payload).buffer)
+}
 
 // Too much nesting is reported like a type that the serializer refuses: by key.
 function isTooMuch(error: unknown): error is OverweightError {

@@ -47,14 +47,18 @@ export class Trace {
 function visitParts(object: object, visit: (part: unknown) => boolean): boolean {
   if (Array.isArray(object)) {
     for (const item of object) if (!visit(item)) return false
-    // Some serializers store named properties of lists, and tell holes from `undefined`. Indexes come first.
-    const keys = Object.keys(object)
-    return keys.length === object.length && (keys.at(-1) ?? '-1') === String(object.length - 1)
+    // Some serializers tell holes from `undefined`, and store named properties, whose keys come after `length`.
+    const keys = Reflect.ownKeys(object)
+    return keys.length === object.length + 1 && keys.at(-1) === 'length'
   }
   if (isDictionary(object)) {
-    for (const key in object) if (!visit(key) || !visit(object[key])) return false
-    // It could be stored as anything.
-    return !('toJSON' in object)
+    let count = 0
+    for (const key in object) {
+      if (!visit(key) || !visit(object[key])) return false
+      count++
+    }
+    // With toJSON() it could be stored as anything. Some serializers store what this loop does not see.
+    return Reflect.ownKeys(object).length === count && !('toJSON' in object)
   }
   return Object.getPrototypeOf(object) === Date.prototype && visit((object as Date).getTime())
 }

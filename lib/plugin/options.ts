@@ -1,7 +1,7 @@
 // The options: their meaning, their defaults, and their checks at start-up. Errors name the option.
 import type { RedisOptions } from 'ioredis'
 import { type SerializerName, serializers } from '../../serializers/index.js'
-import type { Serializer } from '../../serializers/serializer.js'
+import { OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import { type Cookie, type CookieOptions, resolveCookie } from '../cookies/cookie.js'
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
@@ -226,8 +226,6 @@ const MAX_NEAR_BYTES = 2 ** 32
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
-/** Tags up to this one belong to the serializers of this package. */
-const OWN_TAGS = 31
 
 /** @throws {OptionError} FST_SESSION_OPTION, naming the first option that cannot be used. */
 export function resolveOptions(options: RedisSessionOptions, production: boolean): Settings {

@@ -14,7 +14,7 @@ import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
 import { openStore } from './open-store.js'
 import { type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
-import { refuseOverlap } from './registrations.js'
+import { keepContext, refuseOverlap } from './registrations.js'
 import { RequestSession } from './request-session.js'
 import { checkRoute } from './route-config.js'
 
@@ -58,6 +58,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
+  keepContext(fastify, settings.decorator, context)
   addHooks(fastify, settings, context, production ? undefined : new Hints())
 }
 

@@ -1,7 +1,8 @@
-// Several registrations on one server must not share cookies or keys.
+// The registrations of one server, which must not share cookies or keys.
 import type { FastifyInstance } from 'fastify'
 import { nameFor, PURPOSES } from '../cookies/cookie.js'
 import { OptionError } from '../errors.js'
+import type { Context } from '../request/parts.js'
 import type { Settings } from './options.js'
 
 interface Registration {
@@ -28,4 +29,26 @@ export function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: S
       throw new OptionError('prefix', `${prefix} belongs to another registration: set decorator or prefix`)
   }
   registrations.set(server, [...earlier, { names, prefix }])
+}
+
+/** What the requests of each registration share, by the server of its application. */
+const contexts = new WeakMap<object, { decorator: string; context: Context }[]>()
+
+/** Lets tests of the application find its sessions. */
+export function keepContext({ server }: FastifyInstance, decorator: string, context: Context): void {
+  contexts.set(server, [...(contexts.get(server) ?? []), { decorator, context }])
+}
+
+/** @throws {OptionError} FST_SESSION_OPTION if this decorator does not name one registration of the application */
+export function contextOf({ server }: FastifyInstance, decorator: string): Context {
+  const found = (contexts.get(server) ?? []).filter((each) => each.decorator === decorator)
+  const [first] = found
+  if (first === undefined)
+    throw new OptionError(
+      'decorator',
+      `${decorator} is no session of this application: register fastify-ioredis-session on it first`
+    )
+  if (found.length > 1)
+    throw new OptionError('decorator', `${decorator} names several registrations: give each a decorator`)
+  return first.context
 }

@@ -55,13 +55,19 @@ export async function checkAtStart(options: StartUp): Promise<void> {
     } catch (error) {
       if (error instanceof OptionError) throw error
       const { code, message } = error as NodeJS.ErrnoException
-      const explained = message.includes(address) ? message : `${message} (${address})`
+      const explained = (message.includes(address) ? message : `${message} (${address})`) + hintFor(client)
       if (startUp === 'fail') throw Object.assign(error as Error, { message: explained })
       if (throttle.isDue(message)) log.error({ code }, `sessions cannot be stored: ${explained}`)
       if (startUp === 'go') return
     }
     await Promise.race([pause(RETRY_INTERVAL), closed])
   }
+}
+
+// ioredis has one of these properties; ioredis-mock, which cannot run the scripts, has neither.
+function hintFor(client: RedisClient): string {
+  if ('connector' in client || 'connectionPool' in client) return ''
+  return '. The client is no client of ioredis: if it imitates Redis for tests, use store: new MemoryStore() instead'
 }
 
 /** Keeps log lines until they are wanted. */

@@ -42,7 +42,8 @@ export class MemoryStore implements Store {
       maxSize: atMost('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER),
       // The cache accepts no size of 0.
       sizeCalculation: (record) => Math.max(1, record.length),
-      perf: Date,
+      // Fake clocks replace `Date` itself.
+      perf: { now: () => Date.now() },
       ttl: 1,
       ttlResolution: 0,
       dispose: (_record, key, reason) => {

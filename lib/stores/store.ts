@@ -22,7 +22,7 @@ export type Outcome = 'done' | 'missing' | Uint8Array
 export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
 /**
- * Keeps records under keys until they expire. Run the contract in `test/contracts/store.ts` over every store.
+ * Keeps records under keys until they expire. `storeContract` of `fastify-ioredis-session/contracts` tests it.
  *
  * - Each operation is atomic, among all processes.
  * - `expiresAt` is in epoch milliseconds. Once it has passed, the record is missing for every operation. If it has

@@ -3,12 +3,14 @@ import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { contentOf, quantityOf } from '../../benchmarks/server/contents.js'
 import { cart, jsonBytes, login, shopper } from '../../benchmarks/sessions.js'
+import { sessions } from '../../contracts/values.js'
 
 const USERS = [1, 2, 16, 99, 100, 500, 10_500]
 
 t.test('a login has 150 bytes for every user', async (t) => {
   for (const user of USERS) t.equal(jsonBytes(login(user)), 150, `user ${user}`)
   t.notOk(isDeepStrictEqual(login(1), login(2)))
+  t.same(sessions.login, login(1), 'the documents measure the same login')
 })
 
 t.test('carts have the bytes that were asked for, at the top level and as one object', async (t) => {

@@ -1,8 +1,8 @@
 // A browser: a cookie jar, keep-alive connections to every process, and a record of its acknowledged writes.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Jar } from '../../lib/testing/jar.js'
 import { exchange, HANG, type Response } from '../support/exchange.js'
-import { Jar } from '../support/jar.js'
 import type { Sight } from './service.js'
 
 /** Counters of one slice for all browsers. */

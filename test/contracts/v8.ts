@@ -7,7 +7,7 @@ const v8: Serializer = {
   tag: 32,
   // Encode twice: v8 writes a decoded array differently from a fresh one, so an unchanged session would look modified.
   encode: (data) => serialize(deserialize(serialize(data))),
-  // Copy first: v8 returns binary values as views of its input, which is a buffer shared with other sessions.
+  // Copy first: v8 returns binary values as views of its input, whose `buffer` holds the whole record.
   decode: (bytes): Dictionary => deserialize(new Uint8Array(bytes))
 }
 

@@ -1,8 +1,8 @@
 // A browser with several tabs. They share its cookie jar and its session, and act independently.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Jar } from '../../lib/testing/jar.js'
 import { exchange, type Response } from '../support/exchange.js'
-import { Jar } from '../support/jar.js'
 import type { Fleet } from './fleet.js'
 import type { Action, Answer, Attempt, Change, Content, Entry, Life } from './history.js'
 import { saidAtEnd } from './history.js'

@@ -1,9 +1,9 @@
 // The inputs of a hunt: unusual data, damaged bytes, and bytes made to harm.
 import { Buffer } from 'node:buffer'
+import { foreign, hostile } from '../../contracts/attacks.js'
+import { samples, sessions } from '../../contracts/values.js'
 import type { Codec } from '../../lib/data/codec.js'
 import type { Dictionary } from '../../serializers/serializer.js'
-import { foreign, hostile } from '../contracts/attacks.js'
-import { samples, sessions } from '../contracts/values.js'
 import type { Random } from './random.js'
 
 export const LIMIT = 65_536

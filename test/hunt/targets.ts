@@ -1,6 +1,7 @@
 // The targets that a hunt feeds with inputs, and what must hold for every input.
 import { Buffer } from 'node:buffer'
 import { isDeepStrictEqual } from 'node:util'
+import { inCommon, sessions } from '../../contracts/values.js'
 import { SessionIds } from '../../lib/cookies/session-id.js'
 import { Codec, PayloadError } from '../../lib/data/codec.js'
 import { MergeConflict, type MergeRules, mergeLive } from '../../lib/data/merge.js'
@@ -8,7 +9,6 @@ import { append, larger, sum, union } from '../../lib/data/merge-rules.js'
 import { NotARecordError, newNonce, openRecord, UnsealedRecord } from '../../lib/records/record.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary } from '../../serializers/serializer.js'
-import { inCommon, sessions } from '../contracts/values.js'
 import { colliding, damaged, dataOf, LIMIT, payloadOf } from './inputs.js'
 import { Random } from './random.js'
 

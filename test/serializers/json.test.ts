@@ -3,6 +3,7 @@ import { serializers } from '../../serializers/index.js'
 import { testSerializer } from '../contracts/serializer.js'
 
 testSerializer(t, serializers.json, {
+  module: new URL('../../serializers/json.js', import.meta.url),
   lost: [
     '-0',
     'NaN, Infinity',

@@ -3,6 +3,7 @@ import { serializers } from '../../serializers/index.js'
 import { testSerializer } from '../contracts/serializer.js'
 
 testSerializer(t, serializers.msgpack, {
+  module: new URL('../../serializers/msgpack.js', import.meta.url),
   lost: [
     'half a surrogate pair',
     '-0',

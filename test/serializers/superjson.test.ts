@@ -5,6 +5,7 @@ import type { Dictionary } from '../../serializers/serializer.js'
 import { testSerializer } from '../contracts/serializer.js'
 
 testSerializer(t, serializers.superjson, {
+  module: new URL('../../serializers/superjson.js', import.meta.url),
   lost: ['invalid Date', 'Error', 'function', 'symbol', 'class instance', 'object without prototype'],
   error: ['a key `__proto__`', 'a key `constructor`', '10,000 lists within each other']
 })

@@ -1,6 +1,6 @@
-// The cookie jar of the history checker's browsers. It sends what browsers send.
+// The cookie jar sends what browsers send.
 import t from 'tap'
-import { Jar } from './jar.js'
+import { Jar } from '../../lib/testing/jar.js'
 
 t.test('Jar: a cookie is sent until it expires, is deleted or is replaced', async (t) => {
   const jar = new Jar().keep(['session=one; Path=/; HttpOnly', 'session-seen=3.x; Max-Age=10; Path=/'], 0)

@@ -46,11 +46,18 @@ export const foreign: Attack[] = [
 ]
 
 /** Sessions of other systems. Their own serializer accepts them, and no other may. */
-export const native: Record<string, Attack[]> = {
+const native: Record<string, Attack[]> = {
   json: [{ name: 'connect-redis', bytes: Buffer.from('{"cookie":{"originalMaxAge":null},"userId":1}') }],
   msgpack: [],
   superjson: [{ name: 'superjson', bytes: Buffer.from('{"json":{"userId":1}}') }],
   v8: [{ name: 'v8', bytes: serialize({ userId: 1 }) }]
+}
+
+/** The sessions of other systems that a serializer must refuse. */
+export function foreignTo({ name }: { name: string }): Attack[] {
+  // A JSON reader finds an object in any JSON.
+  const alike = name === 'json' ? ['json', 'superjson'] : [name]
+  return Object.entries(native).flatMap(([other, attacks]) => (alike.includes(other) ? [] : attacks))
 }
 
 const pollution = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'

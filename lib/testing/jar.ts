@@ -1,4 +1,4 @@
-// A cookie jar of a browser for one host (RFC 6265, section 5): name, path, Max-Age, deletion.
+// A cookie jar of a browser for one host (RFC 6265, section 5): name, path, expiry, deletion.
 
 interface Kept {
   name: string

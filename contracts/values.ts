@@ -1,6 +1,5 @@
 // Values that a session may be given, for the contract of serializers and the fidelity table of the documents.
 import { isDeepStrictEqual } from 'node:util'
-import { login } from '../../benchmarks/sessions.js'
 
 export interface Sample {
   name: string
@@ -161,7 +160,14 @@ const item = (n: number) => ({
 
 /** Sessions as applications have them. Every serializer keeps their data. */
 export const sessions = {
-  login: login(),
+  login: {
+    userId: 10_001,
+    name: 'François Müller',
+    roles: ['customer', 'editor'],
+    csrf: 'h-9Rnub_dfIZPJfEZxSMCbl',
+    signedInAt: 1_793_880_001_000,
+    locale: 'de-AT'
+  },
   user: {
     userId: 4711,
     csrfToken: 'kJ8sPq2vT5wX1yZ4aB7cD0eF3gH6iL9m',

@@ -1,0 +1,70 @@
+// The types of `require('fastify-ioredis-session')`.
+import type * as esm from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
+import type {
+  CookieOptions,
+  DeepReadonly,
+  Detached,
+  Dictionary,
+  MemoryStoreOptions,
+  Merge,
+  MergeRule,
+  MergeRules,
+  Operation,
+  Outcome,
+  RedisClient,
+  RedisSessionOptions,
+  RedisStoreOptions,
+  ResponseCookie,
+  Secret,
+  Serializer,
+  SerializerName,
+  Session,
+  SessionData,
+  SessionEvent,
+  SessionMethods,
+  Store
+} from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
+
+type Plugin = typeof esm.redisSession
+
+declare function redisSession(...parameters: Parameters<Plugin>): ReturnType<Plugin>
+
+declare namespace redisSession {
+  export {
+    CookieOptions,
+    DeepReadonly,
+    Detached,
+    Dictionary,
+    MemoryStoreOptions,
+    Merge,
+    MergeRule,
+    MergeRules,
+    Operation,
+    Outcome,
+    RedisClient,
+    RedisSessionOptions,
+    RedisStoreOptions,
+    ResponseCookie,
+    redisSession as default,
+    Secret,
+    Serializer,
+    SerializerName,
+    Session,
+    SessionData,
+    SessionEvent,
+    SessionMethods,
+    Store
+  }
+  export const redisSession: Plugin
+  export const mergeRules: typeof esm.mergeRules
+  export const serializers: typeof esm.serializers
+  export const REVISION: typeof esm.REVISION
+  export const TOMBSTONE: typeof esm.TOMBSTONE
+  export const TOUCH: typeof esm.TOUCH
+  export const MemoryStore: typeof esm.MemoryStore
+  export type MemoryStore = esm.MemoryStore
+  export const RedisStore: typeof esm.RedisStore
+  export type RedisStore = esm.RedisStore
+}
+
+export = redisSession

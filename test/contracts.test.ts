@@ -1,0 +1,205 @@
+// The contracts find stores and serializers that break them, and say why.
+import { setImmediate } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { deserialize, serialize } from 'node:v8'
+import t from 'tap'
+import { type Contract, serializerContract, storeContract } from '../contracts/index.js'
+import { MapStore } from '../examples/map-store.js'
+import type { Outcome, Store } from '../lib/stores/store.js'
+import type { Dictionary, Serializer } from '../serializers/serializer.js'
+import v8 from './contracts/v8.js'
+
+/** The clauses that fail, with their messages. */
+async function failures(contract: Contract): Promise<Map<string, string>> {
+  const failed = new Map<string, string>()
+  for (const { name, run } of contract) {
+    await run().catch((error: Error) =>
+      failed.set(name, `${error.message} ${(error.cause as Error)?.message}`)
+    )
+  }
+  return failed
+}
+
+class WithNull extends MapStore {
+  override async read(key: string) {
+    return ((await super.read(key)) ?? null) as Buffer<ArrayBuffer> | undefined
+  }
+}
+
+class WithPlainBytes extends MapStore {
+  override async read(key: string) {
+    const record = await super.read(key)
+    return (record && new Uint8Array(record)) as Buffer<ArrayBuffer> | undefined
+  }
+}
+
+class WithoutRevision extends MapStore {
+  override async update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number) {
+    const there = await this.read(key)
+    return super.update(key, there?.subarray(14, 32) ?? revision, record, expiresAt)
+  }
+}
+
+/** Compares, and writes later. */
+class InTwoSteps extends MapStore {
+  override async update(
+    key: string,
+    revision: Uint8Array,
+    record: Uint8Array,
+    expiresAt: number
+  ): Promise<Outcome> {
+    const there = await this.read(key)
+    if (there === undefined) return 'missing'
+    if (!there.subarray(14, 32).equals(revision)) return there
+    await setImmediate()
+    await this.destroy(key, (await this.read(key))?.subarray(14, 32) ?? revision)
+    await this.create(key, record, expiresAt)
+    return 'done'
+  }
+}
+
+class WithoutNewExpiry extends MapStore {
+  readonly #ends = new Map<string, number>()
+  override async create(key: string, record: Uint8Array, expiresAt: number) {
+    this.#ends.set(key, expiresAt)
+    return super.create(key, record, expiresAt)
+  }
+  override async touch(key: string, revision: Uint8Array, patch: Uint8Array, _expiresAt: number) {
+    return super.touch(key, revision, patch, this.#ends.get(key) ?? 0)
+  }
+}
+
+const BROKEN_STORES: [new () => Store, clause: string, why: RegExp][] = [
+  [
+    WithNull,
+    'all operations: a key that was never stored is missing',
+    /must return undefined if there is no record, not null/
+  ],
+  [WithPlainBytes, 'bytes: every byte is kept', /read\(\) must return a Buffer, not another Uint8Array/],
+  [
+    WithoutRevision,
+    'update(): with another revision it writes nothing and returns the record',
+    /the answer must be the record, not done/
+  ],
+  [
+    InTwoSteps,
+    'update(): of parallel calls exactly one succeeds, and all others return its record',
+    /\d parallel calls of update\(\) succeeded: compare and write in one step/
+  ],
+  [InTwoSteps, 'all operations: parallel ones on one key take effect one after another', /no order explains/],
+  [WithoutNewExpiry, 'touch(): changes the expiry', /should have expired, and read\(\) still returns it/]
+]
+
+for (const [Broken, clause, why] of BROKEN_STORES) {
+  t.test(`storeContract: finds ${Broken.name} (${clause})`, async (t) => {
+    const store = new Broken()
+    const contract = storeContract(() => store).filter(({ name }) => name === clause)
+    t.match((await failures(contract)).get(clause), why)
+  })
+}
+
+t.test('storeContract: has nothing against a store that keeps it', async (t) => {
+  const store = new MapStore()
+  t.same(await failures(storeContract(() => store)), new Map())
+})
+
+const BROKEN_SERIALIZERS: [Partial<Serializer>, clause: string, why: RegExp][] = [
+  [
+    { decode: (bytes): Dictionary => deserialize(bytes) },
+    'decoded values are no views of the given bytes',
+    /views of its input.*: copy the bytes first/
+  ],
+  [
+    { encode: (data) => serialize(data) },
+    'decoded values encode to the same bytes, whether kept or lost',
+    /v8 encodes unchanged data to other bytes, so a session that was only read would be stored again/
+  ],
+  [
+    { encode: (data) => serialize(data) },
+    'documents of promised values survive a round trip and encode to the same bytes',
+    /encodes unchanged data to other bytes/
+  ],
+  [{ tag: 3 }, 'name and tag are unique', /3 is the tag of msgpack: take one from 32 to 255/],
+  [
+    { decode: (bytes) => (bytes.length > 0 ? deserialize(new Uint8Array(bytes)) : {}) },
+    'data of other systems is refused',
+    /decode\(\) accepts nothing/
+  ]
+]
+
+const promises = {
+  module: new URL('./contracts/v8.ts', import.meta.url),
+  lost: ['URL', 'class instance', 'object without prototype'],
+  error: ['function', 'symbol', '10,000 lists within each other'],
+  pooled: true,
+  execArgv: ['--import=tsx']
+} as const
+
+for (const [change, clause, why] of BROKEN_SERIALIZERS) {
+  t.test(`serializerContract: ${clause}`, async (t) => {
+    const contract = serializerContract({ ...v8, ...change }, promises).filter(({ name }) => name === clause)
+    t.match((await failures(contract)).get(clause), why)
+  })
+}
+
+t.test('serializerContract: names values that are not kept as promised', async (t) => {
+  const [clause = ''] = ['each value is kept, lost or refused as promised']
+  const contract = serializerContract(v8, { ...promises, error: [], lost: ['Date'] })
+  const message = (await failures(contract.filter(({ name }) => name === clause))).get(clause)
+  t.match(message, 'function: error, but promised is kept')
+  t.match(message, 'Date: kept, but promised is lost')
+  t.match(message, 'name these values in the options lost or error')
+})
+
+const HOSTILE = 'hostile and damaged bytes do no harm, in bounded time and memory'
+
+const HARMFUL = `
+  import { deserialize, serialize } from 'node:v8'
+  const shared = {}
+  // As if the next measurement ended four seconds of CPU later: a busy machine needs a minute for them.
+  function slow() {
+    const { cpuUsage } = process
+    process.cpuUsage = (since) => {
+      process.cpuUsage = cpuUsage
+      const { user, system } = cpuUsage(since)
+      return { user: user + 4_000_000, system }
+    }
+    throw new Error('too late')
+  }
+  export const mine = {
+    name: 'mine',
+    tag: 32,
+    encode: (data) => serialize(deserialize(serialize(data))),
+    decode(bytes) {
+      const text = Buffer.from(bytes).toString('latin1')
+      if (text === '') return slow()
+      if (text === '5') return { shared }
+      if (text === 'null') return { size: Buffer.alloc(400e6, 1).length }
+      if (text.startsWith('[{')) process.exit(1)
+      return deserialize(new Uint8Array(bytes))
+    }
+  }`
+
+t.test('serializerContract: finds what hostile bytes do to a serializer', async (t) => {
+  const folder = t.testdir({ 'ends.mjs': HARMFUL, 'lives.mjs': HARMFUL.replace('process.exit(1)', 'slow()') })
+  const messageOf = async (file: string) => {
+    const module = pathToFileURL(`${folder}/${file}`)
+    const { mine } = (await import(module.href)) as { mine: Serializer }
+    const contract = serializerContract(mine, { ...promises, module }).filter(({ name }) => name === HOSTILE)
+    return (await failures(contract)).get(HOSTILE)
+  }
+  const harms = await messageOf('lives.mjs')
+  t.match(harms, /"nothing", which was refused \(bytes \), took \d+ ms of CPU: bound what decode\(\) builds/)
+  t.match(harms, /after "a number", which was decoded \(bytes 35\): two sessions share an object/)
+  t.match(harms, /"null", which was decoded .*: the process has grown by \d+ MB: check lengths/)
+  t.match(await messageOf('ends.mjs'), /the process of the serializer ended during the attack "a list"/)
+})
+
+t.test('serializerContract: attacks the serializer under test, and no other one', async (t) => {
+  const other = { ...v8, tag: 33 }
+  const contract = serializerContract(other, promises).filter(({ name }) => name === HOSTILE)
+  t.match(
+    (await failures(contract)).get(HOSTILE),
+    /the process of the serializer ended before the first attack/
+  )
+})

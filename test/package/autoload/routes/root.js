@@ -1,0 +1,7 @@
+'use strict'
+module.exports = async (fastify) => {
+  fastify.get('/', async ({ session }) => {
+    session.userId = 42
+    return session.data()
+  })
+}
