@@ -9,6 +9,8 @@ import type { Report } from './victim.js'
 
 /** How long one attack may take on a slow and busy machine, in milliseconds. */
 const PATIENCE = 20_000
+/** The same for the process to load the serializer. */
+const PATIENCE_TO_LOAD = 60_000
 /** Milliseconds of CPU that one attack may take. */
 const MOST_CPU = 3_000
 /** How many MB the process may grow during all attacks. */
@@ -53,12 +55,14 @@ export async function besiege({ serializer, module, execArgv }: Besieged): Promi
   const exit = once(child, 'exit')
   const harms: string[] = []
   let [sample, current, attacks, isLate] = ['', '', 0, false]
-  const watchdog = setTimeout(() => {
+  const giveUp = () => {
     isLate = true
     child.kill('SIGKILL')
-  }, PATIENCE)
+  }
+  let watchdog = setTimeout(giveUp, PATIENCE_TO_LOAD)
   for await (const line of createInterface(child.stdout)) {
-    watchdog.refresh()
+    clearTimeout(watchdog)
+    watchdog = setTimeout(giveUp, PATIENCE)
     const said: string | { sample: string } | Report = JSON.parse(line)
     if (typeof said === 'string') current = said
     else if ('sample' in said) sample = said.sample
@@ -76,7 +80,7 @@ export async function besiege({ serializer, module, execArgv }: Besieged): Promi
   }
   const [code] = await exit
   const during = current === '' ? 'before the first attack' : `during the attack "${current}"`
-  if (isLate) throw new Error(`decode() does not end within ${PATIENCE} ms ${during}`)
+  if (isLate) throw new Error(`the serializer takes too long ${during}: decode() must end in bounded time`)
   if (code !== 0) throw new Error(`the process of the serializer ended ${during}; its output says why`)
   return { sample, attacks, harms }
 }
