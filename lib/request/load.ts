@@ -57,11 +57,13 @@ export async function reload(parts: RequestParts): Promise<void> {
 
 async function findRecord(parts: RequestParts, cookies: RequestCookies): Promise<void> {
   const { context, cookie, log, records } = parts
-  const found = await find(cookies, records, context)
+  const own = await find(cookies, records, context)
+  const found = (await parts.origin?.find(parts, own)) ?? own
   if (found.state === 'ambiguous') reportAmbiguous(context, log, found.handles)
   else if (found.state === 'missing') cookie.ended()
   else {
-    if (found.state === 'living') cookie.hold(found.received)
+    // The browser does not hold the id of a session that comes from elsewhere.
+    if (found.state === 'living' && found === own) cookie.hold(found.received)
     take(parts, found)
   }
 }

@@ -36,7 +36,7 @@ interface Missing {
   state: 'missing'
   received: ReceivedId
 }
-interface Ambiguous {
+export interface Ambiguous {
   state: 'ambiguous'
   handles: readonly string[]
 }
