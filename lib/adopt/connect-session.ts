@@ -20,7 +20,7 @@ export interface FastifySessionOptions extends AdopterOptions {
  * @throws FST_SESSION_OPTION
  */
 export function fastifySession(options: FastifySessionOptions): Adopter {
-  return connectSession('@fastify/session', 'sessionId', options.cookiePrefix ?? '', options)
+  return connectSession('@fastify/session', 'sessionId', '', options, ['cookiePrefix'])
 }
 
 /**
@@ -28,17 +28,18 @@ export function fastifySession(options: FastifySessionOptions): Adopter {
  * @throws FST_SESSION_OPTION
  */
 export function expressSession(options: AdopterOptions): Adopter {
-  return connectSession('express-session', 'connect.sid', 's:', options)
+  return connectSession('express-session', 'connect.sid', 's:', options, [])
 }
 
 function connectSession(
   name: string,
   cookieName: string,
-  cookiePrefix: string,
-  options: FastifySessionOptions
+  defaultPrefix: string,
+  options: FastifySessionOptions,
+  further: readonly string[]
 ): Adopter {
-  const further = name === 'express-session' ? [] : ['cookiePrefix']
   const { base, secrets } = resolve(name, options, { prefix: 'sess:', cookieName }, further)
+  const { cookiePrefix = defaultPrefix } = options
   return {
     ...base,
     verify(sent) {

@@ -42,8 +42,8 @@ interface Resolved {
   base: Pick<Adopter, 'name' | 'cookie' | 'keyOf' | 'redis' | 'keepOld'>
 }
 
-const TEXTS = ['prefix', 'cookieName', 'cookieDomain', 'cookiePath'] as const
-const NAMES: readonly string[] = [...TEXTS, 'secret', 'redis', 'keepOld']
+const TEXTS: readonly string[] = ['prefix', 'cookieName', 'cookieDomain', 'cookiePath']
+const NAMES = [...TEXTS, 'secret', 'redis', 'keepOld']
 
 /**
  * @param further Names of options that only this adopter has.
@@ -56,12 +56,11 @@ export function resolve(
   further: readonly string[] = []
 ): Resolved {
   if (typeof options !== 'object' || options === null) refuse(name, 'needs an object of options')
-  for (const option of Object.keys(options)) {
-    const known = [...NAMES, ...further]
+  const known = [...NAMES, ...further]
+  for (const [option, value] of Object.entries(options)) {
     if (!known.includes(option)) refuse(`${name}.${option}`, `is not one of ${known.join(', ')}`)
-  }
-  for (const option of TEXTS) {
-    if (options[option] !== undefined && typeof options[option] !== 'string')
+    const isText = TEXTS.includes(option) || option === 'cookiePrefix'
+    if (isText && value !== undefined && typeof value !== 'string')
       refuse(`${name}.${option}`, 'must be a string')
   }
   const { prefix = defaults.prefix, cookieName = defaults.cookieName, cookieDomain, cookiePath } = options
