@@ -81,9 +81,10 @@ export class OldSessions implements Origin {
     const { codec, lifetimes, observer, prefix } = context
     const { handle } = received
     const markKey = prefix + markHandle(origin)
-    const [there, mark] = await Promise.all([lookUp(received, records, context), store.read(markKey)])
+    const there = await lookUp(received, records, context)
     if (there.state !== 'missing') return there
-    const old = await store.wait(redis.read(key, adopter.fields), 'GET')
+    const reading = store.wait(redis.read(key, adopter.fields), 'GET')
+    const [mark, old] = await Promise.all([store.read(markKey), reading])
     if (old === undefined || (mark !== undefined && !isUsedSince(mark, old.left))) return undefined
     const record = convert(old, library, codec, lifetimes)
     if (record === undefined) return undefined

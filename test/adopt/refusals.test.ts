@@ -1,4 +1,5 @@
 // Old records that are not adopted, old stores that fail, and options that cannot be used.
+import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { type Adopter, expressSession, flaskSession } from '../../lib/adopt/index.js'
 import { MemoryStore, type RedisSessionOptions, RedisStore, type Store } from '../../lib/index.js'
@@ -94,6 +95,7 @@ t.test(
     t.same(await browser.json('/any'), { name: null, detached: 'unavailable' })
     t.same(await redis.client.keys('session:*'), [])
     await old.restart()
+    if (client.status !== 'ready') await once(client, 'ready')
     await signedIn(app, old.client)
     t.match(await browser.json('/who'), { name: 'Ada' })
     await old.stop()
