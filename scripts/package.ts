@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 const PROGRAM = `import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, { MemoryStore, type RedisSessionOptions } from 'fastify-ioredis-session'
+import { type Adopter, expressSession } from 'fastify-ioredis-session/adopt'
 
 declare module 'fastify-ioredis-session' {
   interface SessionData { userId: number }
@@ -26,6 +27,8 @@ app.get('/', async ({ session }) => {
   return session.data()
 })
 const { body, headers } = await app.inject('/')
+const adopter: Adopter = expressSession({ secret: 'old' })
+if (adopter.keyOf('1') !== 'sess:1') throw new Error('adopt')
 if (!headers['set-cookie'] || !body.includes('userId')) throw new Error(body)
 await app.close()
 `
