@@ -21,9 +21,10 @@ export interface Adopter {
   readonly cookie: OldCookie
   /**
    * Returns the id in this cookie, or `undefined` if its signature is wrong. It must verify the whole value, in constant
-   * time. An error counts as a wrong signature.
-   * @param value The cookie as it came: neither decoded nor trimmed of a signature.
-   * @param values The values of another cookie of this request.
+   * time. An error, here or in `keyOf`, counts as a wrong signature.
+   * @param value The cookie as it came, without quotes around it. It is not decoded.
+   * @param values The values of another cookie that `also` names. The result must depend on nothing else: the plugin
+   * remembers it.
    */
   verify(value: string, values: (name: string) => readonly string[]): string | undefined
   /** The key of the record with this id. */

@@ -60,7 +60,7 @@ export class OldSessions implements Origin {
   #isOvertaken(own: Found | Ambiguous, { context }: RequestParts): boolean {
     if (own.state !== 'living') return false
     const { id } = own.received
-    return context.ids.isDerived(id) && this.#claims.every(({ received }) => received.id !== id)
+    return this.#claims.every(({ received }) => received.id !== id) && context.ids.isDerived(id)
   }
 
   async #continue(parts: RequestParts, claim: Claim): Promise<Found | undefined> {

@@ -93,6 +93,34 @@ t.test('adopt: a cookie that does not verify costs no command', async (t) => {
   t.equal(await send(`connect.sid="${oldCookie('old-id')}"`), 'Ada', 'a value may be in quotes')
 })
 
+t.test('adopt: a cookie is verified once, together with those that belong to it', async (t) => {
+  const redis = await startRedis(t)
+  let verified = 0
+  const twoCookies: Adopter = {
+    name: 'two cookies',
+    cookie: { name: 'sid', also: ['sid.sig'] },
+    verify(value, values) {
+      verified++
+      return values('sid.sig').includes(`signed ${value}`) && values('theme').length === 0 ? value : undefined
+    },
+    keyOf: (id) => `old:${id}`,
+    decode: (bytes) => ({ data: { name: bytes.toString() } })
+  }
+  const app = await createNewApp(t, { redis: redis.url, adopt: [twoCookies] })
+  await redis.client.mset('old:1', 'Ada', 'old:2', 'Grace')
+  const send = async (id: string, signature: string) => {
+    const cookie = `sid=${id}; theme=dark; sid.sig=${signature}`
+    return (await app.inject({ url: '/who', headers: { cookie } })).json().name
+  }
+  for (let round = 0; round < 3; round++) {
+    t.equal(await send('1', 'signed 1'), 'Ada')
+    t.equal(await send('2', 'signed 2'), 'Grace')
+  }
+  t.equal(verified, 2)
+  t.equal(await send('2', 'signed 1'), null)
+  t.equal(await send('1', ''), null)
+})
+
 t.test('adopt: without an old cookie, and on a route without sessions, it costs no command', async (t) => {
   const redis = await startRedis(t)
   const app = await createNewApp(t, { redis: redis.url, adopt })
