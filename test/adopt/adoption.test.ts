@@ -144,12 +144,12 @@ t.test('keepOld: the old record lives on for that long at most', async (t) => {
   ] as const) {
     await (await signedIn(app, redis.client, { id, seconds })).request('/who')
     const left = await redis.client.ttl(`sess:${id}`)
-    t.ok(left > most - 10 && left <= most, `${id}: ${left}`)
+    t.ok(left > most - 30 && left <= most, `${id}: ${left}`)
   }
   const browser = await signedIn(app, redis.client, { id: 'endless' })
   await redis.client.persist('sess:endless')
   await browser.request('/who')
-  t.ok((await redis.client.ttl('sess:endless')) > 90)
+  t.ok((await redis.client.ttl('sess:endless')) > 60)
 })
 
 t.test('adopt: the rest of the idle time and `permanent` come along', async (t) => {
@@ -168,7 +168,7 @@ t.test('adopt: the rest of the idle time and `permanent` come along', async (t) 
     return records.find(([length = 0]) => length > 32)?.[1] ?? 0
   }
   const near = (actual: number, expected: number) =>
-    t.ok(actual > expected - 10 && actual <= expected, `${actual}`)
+    t.ok(actual > expected - 60 && actual <= expected, `${actual}`)
   await (await signedIn(app, redis.client, { id: 'a', seconds: 300 })).request('/look')
   near(await timeToLive(), 300)
   await redis.client.flushall()

@@ -84,7 +84,6 @@ t.test(
     const client = old.connect({ enableOfflineQueue: false })
     const app = await createNewApp(t, {
       redis: redis.url,
-      timeout: 500,
       adopt: [expressSession({ secret: OLD_SECRET, redis: client })]
     })
     const browser = await signedIn(app, old.client)
