@@ -294,9 +294,13 @@ t.test('adopt: after another sign-in at the old application, that one counts', a
   await browser.request('/who')
   // Rolled back: Ada signs out, Grace signs in on the same machine. Then forward again.
   await redis.client.del('sess:old-id')
-  await redis.client.set('sess:of-grace', oldRecord({ name: 'Grace' }), 'EX', 1_000)
+  const cookie = { originalMaxAge: 1, expires: new Date(Date.now() + 1_000_000).toISOString() }
+  await redis.client.set('sess:of-grace', oldRecord({ name: 'Grace' }, cookie), 'EX', 1_000)
   browser.cookies.set('connect.sid', oldCookie('of-grace'))
-  t.match(await browser.json('/who'), { name: 'Grace' })
+  const answer = await browser.request('/who')
+  t.match(answer.json(), { name: 'Grace' })
+  const names = answer.cookies.map(({ name }) => name)
+  t.same(names, ['__Host-session', '__Host-session-next'], 'a late answer cannot bring Ada back')
   t.match(await browser.json('/who'), { name: 'Grace' })
   browser.cookies.set('connect.sid', oldCookie('of-nobody'))
   t.match(await browser.json('/who'), { name: 'Grace' }, 'an old session that is gone changes nothing')
