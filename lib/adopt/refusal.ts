@@ -4,8 +4,10 @@ import { NotAdoptedError } from '../errors.js'
 import { announce, type Log, type NotAdopted, report } from '../events.js'
 import { LogThrottle } from '../throttle.js'
 
+type Reason = Exclude<NotAdopted, 'signature' | 'ambiguous'>
+
 /** Why each kind of record is refused, and what to do. */
-const WHY: Readonly<Partial<Record<NotAdopted, string>>> = {
+const WHY: Readonly<Record<Reason, string>> = {
   pickle: 'its record is a pickle, which can run code; let Flask-Session 0.8 rewrite the records first',
   java: 'its record is a serialized Java object, which can run code; store JSON first',
   type: 'its key holds another type than the adopter reads; check the prefix and fields of the adopter',
@@ -15,7 +17,7 @@ const WHY: Readonly<Partial<Record<NotAdopted, string>>> = {
 
 /** An old record that is not adopted. */
 export class Refusal extends Error {
-  constructor(readonly reason: NotAdopted) {
+  constructor(readonly reason: Reason) {
     super()
   }
 }
@@ -34,8 +36,8 @@ export class RefusalReport {
   readonly #throttle = new LogThrottle()
 
   /** @returns The error for a request that must not go on without the session. */
-  report(log: Log, library: string, reason: NotAdopted): Error {
-    const error = new NotAdoptedError(library, WHY[reason] ?? reason)
+  report(log: Log, library: string, reason: Reason): Error {
+    const error = new NotAdoptedError(library, WHY[reason])
     const event = { type: 'unadopted', library, reason } as const
     if (this.#throttle.isDue(`${library} ${reason}`)) report(log, 'error', event, error.message)
     else announce(event)
