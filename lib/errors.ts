@@ -91,6 +91,13 @@ export const UndecodableError = createError<[string, string]>(
   500
 )
 
+/** A session of another library cannot be adopted. Arguments: the library, why and what to do. */
+export const NotAdoptedError = createError<[string, string]>(
+  'FST_SESSION_NOT_ADOPTED',
+  'a session of %s cannot be adopted: %s',
+  500
+)
+
 /** Other requests changed the session in between. Arguments: the handle, what happened. */
 export const ConflictError = createError<[string, string]>(
   'FST_SESSION_CONFLICT',

@@ -3,6 +3,9 @@ import { channel } from 'node:diagnostics_channel'
 import { now } from './clock.js'
 import type { Commit } from './records/lineage.js'
 
+/** Why a session of another library was not adopted. */
+export type NotAdopted = 'signature' | 'ambiguous' | 'pickle' | 'java' | 'type' | 'size' | 'format'
+
 /**
  * A message on the diagnostics channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` is
  * the time in milliseconds that the request waited, for `recovered` the length of the outage.
@@ -25,6 +28,8 @@ export type SessionEvent =
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
+  | { type: 'adopted'; handle: string; library: string }
+  | { type: 'unadopted'; library: string; reason: NotAdopted }
   | { type: 'peeked'; handle: string; key: string }
   | { type: 'lossy'; key: string; valueType: string; serializer: string }
   | { type: 'kept'; key: string; valueType: string; serializer: string; recordSerializer: string }

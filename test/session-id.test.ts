@@ -257,3 +257,30 @@ t.test('isFirstAlarm(): a replayed cookie is reported once', (t) => {
   t.equal(ids.isFirstAlarm('other', { counter: 1, nonce: 2 }), true)
   t.end()
 })
+
+t.test(
+  'derive(): the id of a session from elsewhere follows from the oldest secret, and is recognised',
+  (t) => {
+    const [older, newer] = ['an older secret of sufficient length!', 'a newer secret of sufficient length!']
+    const ids = new SessionIds('session', [newer, older])
+    const id = ids.derive('elsewhere 1')
+    t.equal(
+      new SessionIds('session', [older]).derive('elsewhere 1'),
+      id,
+      'processes that rotate secrets agree'
+    )
+    for (const other of [
+      ids.derive('elsewhere 2'),
+      new SessionIds('session', [newer]).derive('elsewhere 1'),
+      new SessionIds('admin', [newer, older]).derive('elsewhere 1')
+    ]) {
+      t.not(other, id)
+    }
+    t.equal(ids.receive(`session=${ids.sign(id)}`)?.ids[0]?.id, id, 'an id like any other')
+    t.ok(ids.isDerived(id))
+    for (const other of [ids.create(), `${id.slice(0, -1)}${id.endsWith('A') ? 'E' : 'A'}`, 'x'.repeat(43)]) {
+      t.notOk(ids.isDerived(other))
+    }
+    t.end()
+  }
+)

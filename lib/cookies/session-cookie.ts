@@ -156,6 +156,14 @@ export class SessionCookie {
     }
   }
 
+  /** Clears a cookie of another library. */
+  clearOther(name: string, domain: string | undefined, path: string): void {
+    if (!this.isOpen) return
+    const { domain: _, ...rest } = this.#cookie
+    const cookie = { ...rest, ...(domain !== undefined && { domain }), name, path, partitioned: false }
+    this.#headers.setCookie(cookie, '', { maxAge: 0 })
+  }
+
   /** Drops the cookies of an earlier save(). The session is gone, and they would overwrite the cookie of its new id. */
   withdraw(): void {
     if (!this.isOpen) return

@@ -49,6 +49,8 @@ export interface RequestCookies {
 }
 
 const NEW_LENGTH = 44
+/** Half of the bytes of an id. */
+const HALF = 16
 /** For signatures of version 0.1.0. */
 const NO_DOMAIN = Buffer.alloc(0)
 
@@ -92,6 +94,19 @@ export class SessionIds {
 
   create(): string {
     return NEW + randomBytes(32).toString('base64url')
+  }
+
+  /**
+   * The id here of a session that has another one elsewhere. It follows from that under the oldest secret, which
+   * processes share while they rotate secrets. Its second half shows that it was derived.
+   */
+  derive(origin: string): string {
+    return this.#proven(this.#half('derived', origin))
+  }
+
+  /** Whether `derive` made this id. */
+  isDerived(id: string): boolean {
+    return id === this.#proven(Buffer.from(id.slice(1), 'base64url').subarray(0, HALF))
   }
 
   /** The public name of the session with this id: 43 characters of base64url. */
@@ -219,6 +234,17 @@ export class SessionIds {
     return { id: copyOf(id), handle: this.handleOf(id), outdated: signer > 0, seen }
   }
 
+  #proven(half: Buffer): string {
+    return NEW + Buffer.concat([half, this.#half('proof', half)]).toString('base64url')
+  }
+
+  // 128 bits, which nobody guesses.
+  #half(purpose: 'derived' | 'proof', text: string | Buffer): Buffer {
+    const oldest = this.#keys.at(-1) as KeyObject
+    const domain = domainOf(purpose, this.#name)
+    return createHmac('sha256', oldest).update(domain).update(text).digest().subarray(0, HALF)
+  }
+
   #sign(purpose: Purpose, text: string): string {
     const [newest] = this.#keys
     if (newest === undefined) return text
@@ -252,7 +278,7 @@ function latest(seen: readonly (Commit | undefined)[]): Commit | undefined {
  * Signed together with the text, so that a signature for one purpose is not valid for another. It starts with a byte
  * that does not occur in UTF-8, because @fastify/cookie signs any text, perhaps with the same secret.
  */
-function domainOf(purpose: Purpose, name: string): Buffer {
+function domainOf(purpose: Purpose | 'derived' | 'proof', name: string): Buffer {
   return Buffer.concat([Buffer.from([0xff]), Buffer.from(`fastify-ioredis-session\n${purpose}\n${name}\n`)])
 }
 

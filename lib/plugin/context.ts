@@ -33,6 +33,7 @@ export async function createContext(
     codec,
     queue: new CommitQueue(),
     observer,
+    origins: undefined,
     fidelity: production ? undefined : new FidelityCheck(),
     peeks: production ? undefined : new PeekCheck(),
     keptReport: new KeptReport()

@@ -7,9 +7,15 @@ import type { Store } from '../stores/store.js'
 import { isRedisClient, type Settings } from './options.js'
 import { checkAtStart } from './start-up.js'
 
-export async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Store> {
+/** A store, and the client of its reads if the plugin knows it. */
+interface Opened {
+  store: Store
+  client: RedisClient | undefined
+}
+
+export async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Opened> {
   const { redis, replicas, replicaTimeout, timeout } = settings
-  if (settings.store !== undefined) return settings.store
+  if (settings.store !== undefined) return { store: settings.store, client: undefined }
   const connections = new Map<RedisClient, Connection>()
   const closing = new AbortController()
   fastify.addHook('onClose', async () => closing.abort())
@@ -25,11 +31,11 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
   const connectionOf = (of: RedisClient) => connections.get(of)
   const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
   await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
-  if (settings.nearCache === undefined) return store
+  if (settings.nearCache === undefined) return { store, client }
   const { openNearCache } = await import('../near-cache/near-cache.js')
   const { lifetimes, nearCache, prefix } = settings
   const near = openNearCache(store, client, { ...nearCache, prefix, lifetimes, log: fastify.log })
-  if (near === undefined) return store
+  if (near === undefined) return { store, client }
   fastify.addHook('onClose', async () => near.close())
-  return near
+  return { store: near, client }
 }

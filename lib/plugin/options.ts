@@ -2,6 +2,7 @@
 import type { RedisOptions } from 'ioredis'
 import { type SerializerName, serializers } from '../../serializers/index.js'
 import { OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
+import type { Adopter } from '../adopt/adopter.js'
 import { type Cookie, type CookieOptions, resolveCookie } from '../cookies/cookie.js'
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
@@ -155,6 +156,12 @@ export interface RedisSessionOptions {
    * @example { visits: mergeRules.sum, cart: 'conflict' }
    */
   merge?: MergeRules
+  /**
+   * Continues sessions of other libraries, by adopters of `fastify-ioredis-session/adopt` or your own. Needs a `secret`.
+   * @default []
+   * @example [fastifySession({ secret: oldSecret })]
+   */
+  adopt?: readonly Adopter[]
 }
 
 /** The options, complete and checked. */
@@ -181,6 +188,7 @@ export interface Settings {
   startUp: 'go' | 'wait' | 'fail'
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
+  adopt: readonly Adopter[]
 }
 
 const DEFAULTS = {
@@ -207,7 +215,7 @@ const DEFAULTS = {
 
 const NAMES: readonly string[] = [
   ...Object.keys(DEFAULTS),
-  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge']
+  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge', 'adopt']
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
@@ -264,7 +272,8 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
     onUndecodable = DEFAULTS.onUndecodable,
-    merge = {}
+    merge = {},
+    adopt = []
   } = options
   whole('idleTimeout', idleTimeout, 1, MAX_SECONDS)
   whole('permanentLifetime', permanentLifetime, 1, MAX_COOKIE_AGE)
@@ -309,7 +318,8 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     detectRollback: boolean('detectRollback', detectRollback),
     startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
-    merge: checkMerge(merge)
+    merge: checkMerge(merge),
+    adopt: checkAdopters(adopt, options)
   }
 }
 
@@ -489,6 +499,14 @@ function checkMerge(rules: MergeRules): MergeRules {
     }
   }
   return rules
+}
+
+function checkAdopters(adopters: readonly Adopter[], { secret }: RedisSessionOptions): readonly Adopter[] {
+  if (!Array.isArray(adopters)) throw new OptionError('adopt', 'must be a list of adopters')
+  if (adopters.length > 0 && secret === undefined) {
+    throw new OptionError('adopt', 'needs the option secret: the new ids follow from the old ones under it')
+  }
+  return adopters
 }
 
 function text(option: string, value: string): string {

@@ -12,6 +12,7 @@ import { MemoryStore } from '../stores/memory.js'
 import { createContext } from './context.js'
 import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
+import { openOrigins } from './open-origins.js'
 import { openStore } from './open-store.js'
 import { type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { keepContext, refuseOverlap } from './registrations.js'
@@ -50,7 +51,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
         'to set another key prefix, use one that does not begin with /'
     )
   }
-  const store = await openStore(fastify, settings)
+  const { client, store } = await openStore(fastify, settings)
   if (production && store instanceof MemoryStore) {
     fastify.log.warn(
       'sessions are kept in memory: they end with this process, and other processes cannot read them; ' +
@@ -58,6 +59,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
+  context.origins = await openOrigins(settings, client, context.ids)
   keepContext(fastify, settings.decorator, context)
   addHooks(fastify, settings, context, production ? undefined : new Hints())
 }
@@ -93,8 +95,11 @@ function addHooks(
     }
     const current = new RequestSession(context, memory, hints, request, reply)
     ;(request as Slotted)[slot] = current
-    const received = context.ids.receive(request.headers.cookie)
-    const loading = received === undefined ? undefined : current.load(received, onUnavailable)
+    const { cookie } = request.headers
+    const received = context.ids.receive(cookie)
+    const origin = context.origins?.receive(cookie)
+    const isEmpty = received === undefined && origin === undefined
+    const loading = isEmpty ? undefined : current.load(received, origin, onUnavailable)
     if (loading === undefined) done()
     else {
       loading.then(

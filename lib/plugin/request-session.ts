@@ -7,11 +7,20 @@ import { ResponseCookies, varyByCookie } from '../cookies/response-cookies.js'
 import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import type { Log } from '../events.js'
+import type { Origin } from '../request/origin.js'
 import type { Context } from '../request/parts.js'
 import { type Response, Transaction } from '../request/transaction.js'
 import { createSession, type Session, type SessionHost } from '../session/session.js'
 import type { Hints } from './hints.js'
 import type { SessionRouteConfig } from './route-config.js'
+
+const NO_COOKIES: RequestCookies = {
+  ids: [],
+  next: undefined,
+  came: false,
+  nextCame: false,
+  seenCame: false
+}
 
 export class RequestSession implements Response, SessionHost {
   readonly #context: Context
@@ -45,11 +54,16 @@ export class RequestSession implements Response, SessionHost {
     this.#reply = reply
   }
 
-  /** Loads the session that these cookies lead to. A route or path without sessions loads nothing. */
-  load(received: RequestCookies, onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+  /** Loads the session that the cookies lead to, ours or those of another library. A route or path without sessions loads nothing. */
+  load(
+    received: RequestCookies = NO_COOKIES,
+    origin: Origin | undefined,
+    onUnavailable: 'error' | 'anonymous'
+  ): Promise<void> | undefined {
     const config = this.#routeConfig
     if (config === false || this.#pathProblem !== undefined) return undefined
-    return this.transaction.load(received, config.onUnavailable ?? onUnavailable, config.fresh === true)
+    const { fresh = false } = config
+    return this.transaction.load(received, config.onUnavailable ?? onUnavailable, fresh, origin)
   }
 
   // The browser sends no cookie there, so a new session would replace the one of the other pages.

@@ -22,7 +22,9 @@ export async function load(
   const { context, records, state } = parts
   const startedAt = startTimer()
   try {
-    settle(parts, await find(cookies, records, context))
+    const own = await find(cookies, records, context)
+    const found = (await parts.origin?.find(parts, own)) ?? own
+    settle(parts, found, found === own)
   } catch (reason) {
     const error = (reason ?? new UnavailableError('read', 'no reason')) as Error & { statusCode?: number }
     // After a failed read nothing is written.
@@ -72,12 +74,13 @@ export async function reload(parts: RequestParts): Promise<void> {
   else take(parts, found)
 }
 
-function settle(parts: RequestParts, found: Found | Ambiguous): void {
+function settle(parts: RequestParts, found: Found | Ambiguous, isOwn: boolean): void {
   const { context, cookie, log } = parts
   if (found.state === 'ambiguous') reportAmbiguous(context, log, found.handles)
   else if (found.state === 'missing') cookie.ended()
   else {
-    if (found.state === 'living') cookie.hold(found.received)
+    // The browser does not hold the id of a session that comes from elsewhere.
+    if (found.state === 'living' && isOwn) cookie.hold(found.received)
     take(parts, found)
   }
 }

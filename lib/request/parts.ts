@@ -9,6 +9,7 @@ import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
 import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
+import type { Origin, Origins } from './origin.js'
 import type { PlanContext } from './plan.js'
 import type { CommitQueue } from './queue.js'
 import type { SealContext } from './seal.js'
@@ -29,6 +30,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   /** Whether a cookie holds the last commit that the browser saw. */
   detectRollback: boolean
   observer: SessionObserver | undefined
+  /** Undefined if sessions come from nowhere else. */
+  origins: Origins | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }
@@ -41,6 +44,8 @@ export interface RequestParts {
   readonly records: Records
   readonly cookie: SessionCookie
   readonly log: Log
+  /** What the request's cookies lead to elsewhere. */
+  readonly origin: Origin | undefined
   /** The commit has begun, so an error can no longer reach the route. */
   readonly isEnding: boolean
 }

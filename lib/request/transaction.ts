@@ -12,6 +12,7 @@ import { GuardedStore } from '../stores/guarded.js'
 import { Committer, movedError } from './commit.js'
 import { endAll } from './end.js'
 import { load, loadAtOnce, reload } from './load.js'
+import type { Origin } from './origin.js'
 import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
@@ -32,6 +33,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly store: GuardedStore
   readonly records: Records
   readonly state: SessionState
+  origin: Origin | undefined
   #committer: Committer | undefined
   #cookies: RequestCookies | undefined
   /** An error of `regenerate` or `destroy`: a response that looks like a success must fail with it. */
@@ -68,16 +70,19 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   /**
    * Reads the session that the cookies name. If there is none, the session is a new one with another id.
    * @param fresh Whether the store must be asked.
+   * @param origin Where the session comes from if these cookies lead to none.
    */
   load(
     cookies: RequestCookies,
     onUnavailable: 'error' | 'anonymous',
-    fresh = false
+    fresh = false,
+    origin?: Origin
   ): Promise<void> | undefined {
-    this.#cookies = cookies
+    this.origin = origin
+    this.#cookies = origin === undefined ? cookies : { ...cookies, ids: [...cookies.ids, ...origin.ids] }
     this.cookie.receive(cookies)
-    if (!fresh && loadAtOnce(this, cookies)) return undefined
-    const [{ handle } = cookies.next ?? {}] = cookies.ids
+    if (!fresh && origin === undefined && loadAtOnce(this, cookies)) return undefined
+    const [{ handle } = cookies.next ?? origin?.ids[0] ?? {}] = cookies.ids
     return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)
   }
 
@@ -166,6 +171,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         if (state.detached === 'moved') throw movedError(state.handle)
         const isUnknown = state.detached === 'unavailable' && !this.#isInterrupted
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
+        // First, so that no other request continues it.
+        await this.origin?.end(this)
         const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending)
         this.#cookies = undefined
         if (wasStored) await this.#ended()
@@ -233,8 +240,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return next
   }
 
-  #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> | undefined {
-    if (this.#settleIfUnchanged(plan)) return undefined
+  async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
+    if (this.#settleIfUnchanged(plan)) return
+    // After a login or a logout an old id must lead nowhere.
+    if (plan.step === 'remove' || this.state.draft.keep !== undefined) await this.origin?.end(this)
     this.#committer ??= new Committer(this)
     return this.#committer.commit(plan, mayTouch)
   }

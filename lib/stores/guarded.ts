@@ -34,9 +34,9 @@ export class GuardedStore implements Store {
     this.#remaining = this.#timeout
   }
 
-  /** Waits for an earlier commit, within the same timeout. If that runs out, this request has written nothing. */
-  wait<Result>(earlier: Promise<Result>): Promise<Result> {
-    return this.#timed('commit', earlier)
+  /** Waits for an earlier commit, or for another store, within the same timeout. */
+  wait<Result>(work: Promise<Result>, operation = 'commit'): Promise<Result> {
+    return this.#timed(operation, work)
   }
 
   read(key: string): Promise<Buffer | undefined> {

@@ -2,6 +2,7 @@
 import cookie = require('@fastify/cookie')
 import Fastify = require('fastify')
 import redisSession = require('fastify-ioredis-session')
+import adopt = require('fastify-ioredis-session/adopt')
 import contracts = require('fastify-ioredis-session/contracts')
 import testing = require('fastify-ioredis-session/testing')
 
@@ -24,6 +25,8 @@ async function run(): Promise<void> {
     session.userId = 42
     return session.data()
   })
+  const adopter: adopt.Adopter = adopt.expressSession({ secret: 'old' })
+  if (adopter.keyOf('1') !== 'sess:1') throw new Error('adopt')
   const response = await app.inject('/')
   const left = await testing.sessionOf(app, response)
   if (left?.userId !== 42) throw new Error(response.body)

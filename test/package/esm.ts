@@ -2,6 +2,7 @@
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, { MemoryStore, type RedisSessionOptions } from 'fastify-ioredis-session'
+import { type Adopter, expressSession } from 'fastify-ioredis-session/adopt'
 import { serializerContract, storeContract } from 'fastify-ioredis-session/contracts'
 import { sessionOf, signedIn } from 'fastify-ioredis-session/testing'
 
@@ -24,6 +25,8 @@ app.get('/', async ({ session }) => {
 })
 const { body, headers } = await app.inject('/')
 if (!headers['set-cookie'] || body !== '{"userId":42}') throw new Error(body)
+const adopter: Adopter = expressSession({ secret: 'old' })
+if (adopter.keyOf('1') !== 'sess:1') throw new Error('adopt')
 const response = await app.inject({ url: '/', headers: await signedIn(app, { userId: 1 }) })
 const left = await sessionOf(app, response)
 if (left?.userId !== 2) throw new Error(JSON.stringify(left))

@@ -11,6 +11,7 @@ import redisSession, {
   type Serializer,
   type Store
 } from 'fastify-ioredis-session'
+import { type Adopter, expressSession, flaskSession, mgcreaSession } from 'fastify-ioredis-session/adopt'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
 import { Redis as Valkey, Cluster as ValkeyCluster } from 'iovalkey'
@@ -69,6 +70,29 @@ export function serializers(): void {
   options({ serializer: { ...own, encode: JSON.stringify } })
   // @ts-expect-error: neither bytes nor a string
   options({ serializer: { ...own, encode: (data: Dictionary) => data } })
+}
+
+export function adopters(redis: Redis, cluster: Cluster5): void {
+  const own: Adopter = {
+    name: 'own',
+    cookie: { name: 'sid' },
+    verify: (value) => value,
+    keyOf: (id) => id,
+    decode: (bytes) => ({ data: JSON.parse(bytes.toString()) })
+  }
+  const secret = ['newest', new Uint8Array(32)]
+  options({
+    adopt: [own, expressSession({ secret, redis, keepOld: 60 }), mgcreaSession({ secret, redis: cluster })]
+  })
+  options({ adopt: [flaskSession({ unsigned: true }), flaskSession({ secret })] })
+  // @ts-expect-error: a secret, or explicitly none
+  options({ adopt: [flaskSession({})] })
+  // @ts-expect-error: no secret
+  options({ adopt: [expressSession({})] })
+  // @ts-expect-error: no options of another library
+  options({ adopt: [expressSession({ secret, cookiePrefix: 's:' })] })
+  // @ts-expect-error: does not say where the record is
+  options({ adopt: [{ name: 'own', cookie: { name: 'sid' }, verify: own.verify, decode: own.decode }] })
 }
 
 export function theRest(): void {
