@@ -26,6 +26,14 @@ export const CallbackError = createError<[string, string]>(
   TypeError
 )
 
+/** A method of `app.sessions` was given something other than a handle. Argument: the method's name. */
+export const HandleError = createError<[string]>(
+  'FST_SESSION_HANDLE',
+  'sessions.%s() needs the handle of a session: pass its session.id',
+  400,
+  TypeError
+)
+
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(
   'FST_SESSION_ASSIGN',

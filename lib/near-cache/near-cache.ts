@@ -105,6 +105,10 @@ export class NearCacheStore implements Store {
     return this.#write(key, () => this.#inner.end(key))
   }
 
+  keys(prefix: string): AsyncIterable<string[]> {
+    return this.#inner.keys(prefix)
+  }
+
   close(): void {
     this.#tracking.close()
   }

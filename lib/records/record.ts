@@ -183,6 +183,11 @@ export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
 }
 
+/** The handle to which the session of this tombstone has moved. Tombstones of version 0.1.0 do not name it. */
+export function successorOf({ payload }: SessionRecord): string | undefined {
+  return payload.length === 0 ? undefined : payload.toString('base64url')
+}
+
 /** The bytes of a record with a payload of this many bytes. */
 export function recordBytes(payloadBytes: number): number {
   return HEADER_BYTES + payloadBytes

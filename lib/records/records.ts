@@ -9,6 +9,7 @@ import {
   followed,
   type Header,
   isTombstone,
+  openRecord,
   revisionOf,
   type SessionRecord,
   touchOf,
@@ -90,16 +91,19 @@ export class Records {
 
   /**
    * Ends the session, whatever its current revision.
-   * @returns `'done'` if no record is left; `'moved'` if a tombstone shows that the session lives on under a new id;
+   * @returns `'done'`; `'missing'` if there was no record; the tombstone if the session lives on under a new id;
    * `'busy'` if other requests changed it before each of many tries.
    */
-  async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'done' | 'moved' | 'busy'> {
+  async end(
+    handle: string,
+    revision: Uint8Array = NO_REVISION
+  ): Promise<'done' | 'missing' | 'busy' | SessionRecord> {
     const key = this.#keyOf(handle)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
-      if (outcome === 'done' || outcome === 'missing') return 'done'
-      if (isTombstone(outcome)) return 'moved'
+      if (outcome === 'done' || outcome === 'missing') return outcome
+      if (isTombstone(outcome)) return openRecord(outcome)
       expected = revisionOf(outcome)
     }
     return 'busy'

@@ -26,8 +26,9 @@ export async function endAll(
   for (const handle of handles) {
     const outcome = await records.end(handle, isStored ? stored?.revision : undefined)
     if (outcome === 'busy') throw new ConflictError(handle, 'other requests keep changing it')
+    const isMoved = outcome !== 'done' && outcome !== 'missing'
     // Another request moved it. If this request did, and the answer was lost, `pending` ends as well.
-    if (outcome === 'moved' && handle === state.handle && pending === undefined) throw movedError(handle)
+    if (isMoved && handle === state.handle && pending === undefined) throw movedError(handle)
   }
   return isStored
 }

@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
-import { NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
+import { NotARecordError, openRecord, type SessionRecord, successorOf } from '../records/record.js'
 import type { Records } from '../records/records.js'
 
 /** How many tombstones to follow from an old id to the current one. */
@@ -92,11 +92,6 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
-}
-
-// Tombstones of version 0.1.0 do not name it.
-function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === 0 ? undefined : payload.toString('base64url')
 }
 
 function open(bytes: Buffer): SessionRecord | NotARecordError {

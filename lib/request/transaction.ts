@@ -28,6 +28,7 @@ export interface Response extends CookieHeaders {
 export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly context: Context
   readonly #response: Response
+  readonly #isUse: boolean
   readonly cookie: SessionCookie
   readonly store: GuardedStore
   readonly records: Records
@@ -43,8 +44,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   /** Why the session is disabled. */
   #reason: string | undefined
 
-  constructor(context: Context, response: Response) {
+  /** @param isUse Whether `save()` counts as use of the session. */
+  constructor(context: Context, response: Response, isUse = true) {
     this.context = context
+    this.#isUse = isUse
     this.#response = response
     this.cookie = new SessionCookie(context, response)
     this.store = new GuardedStore(context.store, context.timeout, context.health)
@@ -132,7 +135,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       // A record that cannot be decoded stays. What is saved begins another session.
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
-      await this.#perform(true)
+      await this.#perform(this.#isUse)
       this.#sendCookie()
       this.#refuseIfDetached('save')
     })

@@ -63,6 +63,17 @@ export class GuardedStore implements Store {
     return this.#guard('destroy', () => this.#inner.destroy(key, revision))
   }
 
+  /** Pages of keys, each within the whole timeout. Call it only if the store has `keys`. */
+  async *keys(prefix: string): AsyncGenerator<readonly string[], void> {
+    const pages = (this.#inner as Required<Store>).keys(prefix)[Symbol.asyncIterator]()
+    for (;;) {
+      this.renew()
+      const { done, value } = await this.#guard('read', () => pages.next())
+      if (done === true) return
+      yield value
+    }
+  }
+
   /** Whether the store has `end`. */
   get canEnd(): boolean {
     return this.#inner.end !== undefined

@@ -96,6 +96,11 @@ export class MemoryStore implements Store {
     return 'done'
   }
 
+  // Reading a record moves its key in the cache, so the keys are listed at once.
+  async *keys(prefix: string): AsyncGenerator<string[], void> {
+    yield [...this.#records.keys()].filter((key) => key.startsWith(prefix))
+  }
+
   /** Removes all sessions and stops the timer. */
   async close(): Promise<void> {
     clearInterval(this.#purge)

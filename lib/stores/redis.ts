@@ -44,6 +44,9 @@ export interface RedisClient {
 interface FullClient extends Commands<Promise<unknown>> {
   readonly isCluster?: boolean
   readonly status?: string
+  readonly options?: { keyPrefix?: unknown }
+  nodes?(role: 'master'): FullClient[]
+  scan(...args: Argument[]): Promise<[cursor: string, keys: string[]]>
   mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
   pipeline(): Pipeline
 }
@@ -107,6 +110,8 @@ interface Sent {
 
 /** Maximum tries of a read whose connection was lost. */
 const MAX_READS = 3
+/** How many keys Redis looks at for one page of them. */
+const PAGE = 256
 /** Why the answer to a write does not show the outcome of an earlier try. */
 const LOST = 'a lost connection'
 
@@ -197,6 +202,28 @@ export class RedisStore implements Store {
 
   end(key: string): Promise<Outcome> {
     return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
+  }
+
+  /** Slots that move to another node meanwhile may be left out or come twice. */
+  async *keys(prefix: string): AsyncGenerator<string[], void> {
+    const { client } = this.#reader
+    const keyPrefix = String(client.options?.keyPrefix ?? '')
+    // A cluster client knows its nodes once it has answered.
+    if (client.isCluster === true) await this.#readOne(prefix)
+    for (const node of client.nodes?.('master') ?? [client]) {
+      let cursor = '0'
+      do {
+        const attempt = attemptOn(this.#reader)
+        try {
+          const match = `${literally(keyPrefix + prefix)}*`
+          const [next, keys] = await node.scan(cursor, 'MATCH', match, 'COUNT', PAGE)
+          cursor = next
+          yield keys.map((key) => key.slice(keyPrefix.length))
+        } catch (error) {
+          throw explainRead(error, 'SCAN', attempt)
+        }
+      } while (cursor !== '0')
+    }
   }
 
   // MGET returns nothing for a value that is not a string, and an error concerns all keys. The batcher then sends a GET
@@ -354,6 +381,11 @@ function attemptOn({ client, losses }: Line): Attempt {
 
 function refuseShortage(command: string, { shortage }: Sent): void {
   if (shortage !== undefined) throw new NotReplicatedError(command, shortage)
+}
+
+/** A pattern that matches only this text. */
+function literally(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
 }
 
 function isAlone(reply: unknown): boolean {

@@ -48,6 +48,11 @@ export interface Store {
   /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
   end?(key: string): Promise<Outcome>
   /**
+   * Optional, for `sessions.all()`. The keys that begin with this prefix, page by page. Each key that is there from the
+   * beginning to the end comes at least once.
+   */
+  keys?(prefix: string): AsyncIterable<readonly string[]>
+  /**
    * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
    * @param seen A commit that the reader has seen: the copy must not be older.
    */

@@ -1,0 +1,27 @@
+// Ends a session by its handle, wherever it has moved.
+import { ConflictError } from '../errors.js'
+import { reportEnd } from '../events.js'
+import { successorOf } from '../records/record.js'
+import { openRecords, receivedAs } from './access.js'
+import type { SessionsParts } from './sessions.js'
+
+/** Gives up if the session has moved on after each of so many steps. */
+const MAX_STEPS = 100
+
+export async function end({ context, log }: SessionsParts, id: string): Promise<boolean> {
+  let { handle } = receivedAs(id, 'end')
+  const { records } = openRecords(context)
+  for (let steps = 0; steps < MAX_STEPS; steps++) {
+    const outcome = await records.end(handle)
+    if (outcome === 'busy') throw new ConflictError(handle, 'other requests keep changing it')
+    if (outcome === 'done') {
+      reportEnd(log, handle, 'outside a request')
+      await context.observer?.destroyed?.(handle)
+    }
+    if (outcome === 'done' || outcome === 'missing') return outcome === 'done'
+    const successor = successorOf(outcome)
+    if (successor === undefined) return false
+    handle = successor
+  }
+  throw new ConflictError(id, 'it keeps moving to new ids')
+}
