@@ -34,6 +34,14 @@ export const HandleError = createError<[string]>(
   TypeError
 )
 
+/** What should be a user is none. Argument: what it is. */
+export const UserError = createError<[string]>(
+  'FST_SESSION_USER',
+  '%s is no user: let the option user lead to a string, a number or a bigint, and pass such a one to sessions.of()',
+  500,
+  TypeError
+)
+
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(
   'FST_SESSION_ASSIGN',
@@ -103,6 +111,13 @@ export const UndecodableError = createError<[string, string]>(
 export const ConflictError = createError<[string, string]>(
   'FST_SESSION_CONFLICT',
   'session %s: %s; send the request again',
+  409
+)
+
+/** The user has as many sessions as are allowed. Argument: the limit. */
+export const LimitError = createError<[number]>(
+  'FST_SESSION_LIMIT',
+  'the user has %d sessions already, which maxPerUser allows at most; end one of them, then sign in again',
   409
 )
 

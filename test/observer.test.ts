@@ -57,7 +57,8 @@ t.test('observer: called for each step from creation to the end of a session', a
     {
       created: note('created'),
       moved: note('moved'),
-      touched: note('touched'),
+      updated: note('updated'),
+      replaced: note('replaced'),
       destroyed: note('destroyed')
     },
     { touchAfter: 0 }
@@ -69,11 +70,17 @@ t.test('observer: called for each step from creation to the end of a session', a
   await request((transaction) => transaction.destroy())
   t.same(calls, [
     ['created', first],
-    ['touched', first],
+    ['updated', first],
+    ['replaced', first],
     ['moved', first, second],
+    ['replaced', first],
     ['destroyed', second]
   ])
-  t.same(seen, [false, true, false, false], 'before a record is stored, and after it is deleted')
+  t.same(
+    seen,
+    [false, true, true, false, true, false],
+    'before a record is stored, and after it is replaced or deleted'
+  )
 })
 
 t.test('observer: destroyed() is called for a session that was emptied', async (t) => {

@@ -8,6 +8,7 @@ import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import { openRecord, type SessionRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
+import type { SessionIndex } from '../stores/session-index.js'
 import type { Operation, Outcome, Store } from '../stores/store.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
@@ -101,8 +102,12 @@ export class NearCacheStore implements Store {
     return this.#write(key, () => this.#inner.destroy(key, revision))
   }
 
-  end(key: string): Promise<Outcome> {
-    return this.#write(key, () => this.#inner.end(key))
+  end(key: string, mark?: Uint8Array, expiresAt?: number): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.end(key, mark, expiresAt))
+  }
+
+  openIndex(): Promise<SessionIndex> {
+    return this.#inner.openIndex()
   }
 
   keys(prefix: string): AsyncIterable<string[]> {

@@ -25,7 +25,7 @@ export async function createContext(
     settings.maxRecordBytes
   )
   await codec.load(settings.serializer.tag)
-  return {
+  const context: Context = {
     ...settings,
     ids: new SessionIds(settings.cookie.name, settings.secrets),
     store,
@@ -33,8 +33,12 @@ export async function createContext(
     codec,
     queue: new CommitQueue(),
     observer,
+    users: undefined,
     fidelity: production ? undefined : new FidelityCheck(),
     peeks: production ? undefined : new PeekCheck(),
     keptReport: new KeptReport()
   }
+  if (settings.user === undefined) return context
+  const { openUsers } = await import('../users/open.js')
+  return Object.assign(context, await openUsers(context, settings.user, settings.maxPerUser))
 }

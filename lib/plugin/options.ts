@@ -10,9 +10,12 @@ import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import type { Lifetimes } from '../records/expiry.js'
 import { foreignOptions } from '../session/foreign-names.js'
+import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
 import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
+import type { UserOption } from '../users/identity.js'
+import type { MaxPerUser } from '../users/users.js'
 
 /**
  * The options of the plugin. Durations are in seconds, unless the option says milliseconds.
@@ -150,6 +153,19 @@ export interface RedisSessionOptions {
    */
   onUndecodable?: 'empty' | 'error'
   /**
+   * Who has signed in: a key of the session, or a function of its data. Then `app.sessions` can list and end the sessions
+   * of a user.
+   * @default Sessions have no users.
+   * @example 'userId'
+   */
+  user?: (keyof SessionData & string) | ((data: Partial<SessionData>) => unknown)
+  /**
+   * How many sessions a user may have. At one more, `'end-oldest'` ends those that were used least recently, and
+   * `'refuse'` refuses to sign in. Needs the option `user`.
+   * @default Any number.
+   */
+  maxPerUser?: MaxPerUser
+  /**
    * The merge rule of each key that two requests may change at once. Without a rule the later commit wins.
    * @default {}
    * @example { visits: mergeRules.sum, cart: 'conflict' }
@@ -181,6 +197,8 @@ export interface Settings {
   startUp: 'go' | 'wait' | 'fail'
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
+  user: UserOption | undefined
+  maxPerUser: MaxPerUser | undefined
 }
 
 const DEFAULTS = {
@@ -207,7 +225,17 @@ const DEFAULTS = {
 
 const NAMES: readonly string[] = [
   ...Object.keys(DEFAULTS),
-  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge']
+  ...[
+    'store',
+    'prefix',
+    'readSerializers',
+    'secret',
+    'cookie',
+    'absoluteTimeout',
+    'merge',
+    'user',
+    'maxPerUser'
+  ]
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
@@ -223,6 +251,8 @@ const NEAR_CACHE: NearCacheLimits = { maxStale: 1, maxBytes: 33_554_432 }
 const [MIN_STALE, MAX_STALE] = [0.1, 60]
 /** With more, a Map could have more entries than it takes. */
 const MAX_NEAR_BYTES = 2 ** 32
+/** A full set of sessions is read with each login. */
+const MAX_PER_USER = 1_000
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
@@ -311,7 +341,9 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     detectRollback: boolean('detectRollback', detectRollback),
     startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
-    merge: checkMerge(merge)
+    merge: checkMerge(merge),
+    user: checkUser(options),
+    maxPerUser: checkMaxPerUser(options)
   }
 }
 
@@ -491,6 +523,24 @@ function checkMerge(rules: MergeRules): MergeRules {
     }
   }
   return rules
+}
+
+function checkUser({ user }: RedisSessionOptions): UserOption | undefined {
+  if (user === undefined) return undefined
+  return typeof user === 'function' ? (data) => user(data as Partial<SessionData>) : text('user', user)
+}
+
+function checkMaxPerUser({ maxPerUser, user }: RedisSessionOptions): MaxPerUser | undefined {
+  if (maxPerUser === undefined) return undefined
+  if (user === undefined) throw new OptionError('maxPerUser', 'needs the option user: set it')
+  if (typeof maxPerUser !== 'object' || maxPerUser === null) {
+    throw new OptionError('maxPerUser', "must be an object: { limit: 5, onFull: 'end-oldest' }")
+  }
+  const { limit, onFull } = maxPerUser
+  return {
+    limit: whole('maxPerUser.limit', limit, 1, MAX_PER_USER),
+    onFull: oneOf('maxPerUser.onFull', onFull, ['end-oldest', 'refuse'])
+  }
 }
 
 function text(option: string, value: string): string {

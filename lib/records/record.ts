@@ -23,6 +23,9 @@ const PERMANENT = 1
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
+/** A handle is a SHA-256. */
+const HANDLE_BYTES = 32
+const END_MARK = Uint8Array.of(0)
 /** Maximum earlier commits in a record. A write whose answer was lost is recognised until this many commits follow. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
@@ -66,8 +69,7 @@ export class SessionRecord {
   }
 
   get payload(): Buffer {
-    const count = this.bytes[1] === LAYOUT ? 0 : (this.bytes[3] ?? 0) >> EARLIER_SHIFT
-    return this.bytes.subarray(HEADER_BYTES, this.bytes.length - count * NONCE_BYTES)
+    return payloadOf(this.bytes)
   }
 }
 
@@ -185,7 +187,30 @@ export function isTombstone(bytes: Uint8Array): boolean {
 
 /** The handle to which the session of this tombstone has moved. Tombstones of version 0.1.0 do not name it. */
 export function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === 0 ? undefined : payload.toString('base64url')
+  return payload.length === HANDLE_BYTES ? payload.toString('base64url') : undefined
+}
+
+/**
+ * Whether this tombstone says that the session has ended: its payload is not a handle, but a byte. Version 0.2.0 takes
+ * it for the tombstone of a session that has moved to an unknown id.
+ */
+export function isEndMark(bytes: Uint8Array): boolean {
+  if (!isTombstone(bytes)) return false
+  const { length } = payloadOf(view(bytes))
+  return length > 0 && length !== HANDLE_BYTES
+}
+
+/** A tombstone for a session that has ended. */
+export function endMark(now: number): SessionRecord {
+  return new UnsealedRecord(END_MARK).seal({
+    ...{ tag: 0, permanent: false, moved: true, schemaVersion: 0, createdAt: now, touchedAt: now },
+    ...{ counter: 0, nonce: newNonce(), earlier: NONE, idleTimeout: 0 }
+  })
+}
+
+function payloadOf(record: Buffer): Buffer {
+  const count = record[1] === LAYOUT ? 0 : (record[3] ?? 0) >> EARLIER_SHIFT
+  return record.subarray(HEADER_BYTES, record.length - count * NONCE_BYTES)
 }
 
 /** The bytes of a record with a payload of this many bytes. */

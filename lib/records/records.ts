@@ -2,12 +2,14 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
-import type { Outcome } from '../stores/store.js'
+import type { Outcome, Store } from '../stores/store.js'
 import { type Lifetimes, remaining } from './expiry.js'
 import type { Commit } from './lineage.js'
 import {
+  endMark,
   followed,
   type Header,
+  isEndMark,
   isTombstone,
   openRecord,
   revisionOf,
@@ -55,6 +57,8 @@ export class Records {
     const there = await this.read(handle).catch(({ code, name }) => {
       throw new UncertainError('create', code ?? name)
     })
+    if (there !== undefined && isEndMark(there))
+      throw new ConflictError(handle, 'it was ended while it began')
     if (!there?.equals(bytes)) throw new ConflictError(handle, 'another record has its new id')
     return 'done'
   }
@@ -74,8 +78,8 @@ export class Records {
     return unlessOwn(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
   }
 
-  remove(handle: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#store.destroy(this.#keyOf(handle), revision)
+  async remove(handle: string, revision: Uint8Array): Promise<Outcome> {
+    return unlessEnded(await this.#store.destroy(this.#keyOf(handle), revision))
   }
 
   /** The tombstone for a record whose session has moved to another handle. */
@@ -101,12 +105,34 @@ export class Records {
     const key = this.#keyOf(handle)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
+      const outcome = unlessEnded(
+        await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
+      )
       if (outcome === 'done' || outcome === 'missing') return outcome
       if (isTombstone(outcome)) return openRecord(outcome)
       expected = revisionOf(outcome)
     }
     return 'busy'
+  }
+
+  /**
+   * Ends these sessions together, and leaves marks, so that no write under way stores them again. The store must have
+   * `end`.
+   * @param markFor How many milliseconds the marks remain.
+   * @returns For each handle `'done'`; `'missing'` if there was no record; the tombstone of a session that has moved.
+   */
+  async endFinally(
+    handles: readonly string[],
+    markFor: number
+  ): Promise<('done' | 'missing' | SessionRecord)[]> {
+    const now = Date.now()
+    const { bytes } = endMark(now)
+    const outcomes = await this.#store.perform('end', (store) =>
+      Promise.all(
+        handles.map((handle) => (store as Required<Store>).end(this.#keyOf(handle), bytes, now + markFor))
+      )
+    )
+    return outcomes.map(unlessEnded).map((outcome) => (isBytes(outcome) ? openRecord(outcome) : outcome))
   }
 
   #keyOf(handle: string): string {
@@ -122,5 +148,14 @@ export class Records {
 // A conflict with a record of the same bytes means that the write has succeeded before: no two commits are alike, and
 // equal touches have the same effect.
 function unlessOwn({ bytes }: SessionRecord, outcome: Outcome): Outcome {
-  return outcome !== 'done' && outcome !== 'missing' && bytes.equals(outcome) ? 'done' : outcome
+  return isBytes(outcome) && bytes.equals(outcome) ? 'done' : unlessEnded(outcome)
+}
+
+// A session that has ended is missing, even if a mark says so.
+function unlessEnded(outcome: Outcome): Outcome {
+  return isBytes(outcome) && isEndMark(outcome) ? 'missing' : outcome
+}
+
+function isBytes(outcome: Outcome): outcome is Uint8Array {
+  return typeof outcome !== 'string'
 }

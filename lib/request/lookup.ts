@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
-import { NotARecordError, openRecord, type SessionRecord, successorOf } from '../records/record.js'
+import { isEndMark, NotARecordError, openRecord, type SessionRecord, successorOf } from '../records/record.js'
 import type { Records } from '../records/records.js'
 
 /** How many tombstones to follow from an old id to the current one. */
@@ -88,8 +88,8 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
   // A tombstone counts whatever its time, since clocks may differ.
-  if (header.moved) return { state: 'moved', received, successor: successorOf(record) }
-  if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
+  if (header.moved && !isEndMark(bytes)) return { state: 'moved', received, successor: successorOf(record) }
+  if (header.moved || isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
 }

@@ -7,6 +7,7 @@ import type { Records, RecordsOptions } from '../records/records.js'
 import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
+import type { Users } from '../users/users.js'
 import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
 import type { PlanContext } from './plan.js'
@@ -29,6 +30,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   /** Whether a cookie holds the last commit that the browser saw. */
   detectRollback: boolean
   observer: SessionObserver | undefined
+  /** Undefined without the option `user`. */
+  users: Users | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }

@@ -257,7 +257,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     const { state } = this
     state.destroyed = true
     reportEnd(this.log, state.handle, 'by this request')
-    await this.context.observer?.destroyed?.(state.handle)
+    await this.context.observer?.destroyed?.(state.handle, state.stored, this)
   }
 
   #refuseIfDetached(action: string): void {

@@ -1,7 +1,10 @@
 // `app.sessions`: sessions outside a request, by their handles. What each method does is loaded with its first call.
+import { OptionError } from '../errors.js'
 import type { Log } from '../events.js'
 import type { Context } from '../request/parts.js'
 import type { Session, SessionData, SessionHost } from '../session/session.js'
+import type { Users } from '../users/users.js'
+import { receivedAs } from './access.js'
 
 /** A session in a list. Instants are epoch milliseconds. */
 export interface SessionInfo<Data extends object = SessionData> {
@@ -15,6 +18,14 @@ export interface SessionInfo<Data extends object = SessionData> {
   permanent: boolean
   /** A copy of its data. Empty if the record cannot be decoded, which the log reports. */
   data: Partial<Data>
+}
+
+/** What the option `user` leads to. */
+export type User = string | number | bigint
+
+export interface EndAllOptions {
+  /** The handles of sessions that stay. */
+  except?: string | readonly string[]
 }
 
 /** What the methods share. */
@@ -61,6 +72,45 @@ export class Sessions<Data extends object = SessionData> {
   async end(id: string): Promise<boolean> {
     const { end } = await import('./end.js')
     return end(this.#parts, id)
+  }
+
+  /**
+   * The living sessions of a user, newest first. Needs the option `user`.
+   * @param user What the option `user` leads to: a string, a number or a bigint.
+   * @throws FST_SESSION_OPTION without the option `user`; FST_SESSION_USER, FST_SESSION_UNAVAILABLE
+   * @example
+   * const devices = await app.sessions.of(userId)
+   */
+  async of(user: User): Promise<SessionInfo<Data>[]> {
+    const users = this.#usersFor('of')
+    const { of } = await import('../users/of.js')
+    return of(this.#parts, users, user) as Promise<SessionInfo<Data>[]>
+  }
+
+  /**
+   * Ends all sessions of a user, also those that a request is just moving or writing. Afterwards none of them answers a
+   * request. A later login works. Needs the option `user`.
+   * @param user What the option `user` leads to: a string, a number or a bigint.
+   * @param options `except`: the handle of a session that stays, or several. Use `session.id` before `regenerate()`, or
+   * after `save()`.
+   * @returns How many sessions were alive.
+   * @throws FST_SESSION_OPTION without the option `user`; FST_SESSION_USER, FST_SESSION_HANDLE,
+   * FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED. Call it again after an error.
+   * @example
+   * await app.sessions.endAllOf(userId, { except: request.session.id })
+   */
+  async endAllOf(user: User, options: EndAllOptions = {}): Promise<number> {
+    const users = this.#usersFor('endAllOf')
+    const { except = [] } = options
+    const kept = [except].flat().map((handle) => receivedAs(handle, 'endAllOf').handle)
+    const { endAllOf } = await import('../users/of.js')
+    return endAllOf(this.#parts, users, user, kept)
+  }
+
+  #usersFor(method: string): Users {
+    const { users } = this.#parts.context
+    if (users === undefined) throw new OptionError('user', `is missing: set it for sessions.${method}()`)
+    return users
   }
 
   /**

@@ -14,11 +14,17 @@ export interface HealthRecord {
   failed(operation: Operation, error: Error): void
 }
 
+/** Operations that store no record. */
+const STORING_NOTHING: readonly Operation[] = ['read', 'enter', 'list', 'leave', 'revoke']
+
 export class GuardedStore implements Store {
   readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
   #remaining: number
+  /** How many operations are under way, and since when: together they take the time once. */
+  #running = 0
+  #runningSince = 0
 
   /** @param timeout Milliseconds for all operations together. */
   constructor(inner: Store, timeout: number, health: HealthRecord) {
@@ -31,6 +37,7 @@ export class GuardedStore implements Store {
   /** Restarts the timeout, for work that outlives the request. */
   renew(): void {
     this.#remaining = this.#timeout
+    this.#runningSince = awake()
   }
 
   /** Waits for an earlier commit, within the same timeout. If that runs out, this request has written nothing. */
@@ -84,8 +91,13 @@ export class GuardedStore implements Store {
     return this.#guard('end', () => (this.#inner as Required<Store>).end(key))
   }
 
+  /** Several operations of one kind at once, or one of the index. */
+  perform<Result>(operation: Operation, send: (store: Store) => Promise<Result>): Promise<Result> {
+    return this.#guard(operation, () => send(this.#inner))
+  }
+
   #guard<Result>(operation: Operation, send: () => Promise<Result>): Promise<Result> {
-    if (this.#remaining <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
+    if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
     if (this.#health.refuses()) {
       return Promise.reject(new UnavailableError(operation, 'an open circuit breaker'))
     }
@@ -109,27 +121,42 @@ export class GuardedStore implements Store {
   }
 
   async #timed<Result>(operation: string, promise: Promise<Result>): Promise<Result> {
-    const startedAt = awake()
+    const until = this.#begin()
     try {
-      return await within(now() + this.#remaining, promise, () => new UnavailableError(operation, this.#late))
+      return await within(until, promise, () => new UnavailableError(operation, this.#late))
     } finally {
-      this.#remaining -= awake() - startedAt
+      this.#finish()
     }
   }
 
   #send<Result>(operation: Operation, answer: Promise<Result>): Promise<Result> {
-    const startedAt = awake()
+    const until = this.#begin()
     const late = () => {
-      const Late = operation === 'read' ? UnavailableError : UncertainError
+      const Late = STORING_NOTHING.includes(operation) ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }
-    return within(now() + this.#remaining, answer, late, (error) => {
-      this.#remaining -= awake() - startedAt
+    return within(until, answer, late, (error) => {
+      this.#finish()
       if (error === undefined) this.#health.succeeded()
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)
       }
     })
+  }
+
+  get #left(): number {
+    return this.#running === 0 ? this.#remaining : this.#remaining - (awake() - this.#runningSince)
+  }
+
+  /** An operation begins. Returns its deadline, on the clock of `now()`. */
+  #begin(): number {
+    const until = now() + this.#left
+    if (this.#running++ === 0) this.#runningSince = awake()
+    return until
+  }
+
+  #finish(): void {
+    if (--this.#running === 0) this.#remaining -= awake() - this.#runningSince
   }
 
   get #late(): string {

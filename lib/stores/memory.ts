@@ -2,6 +2,8 @@
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import { OptionError, UnavailableError } from '../errors.js'
+import type { MemoryIndex } from './memory-index.js'
+import type { SessionIndex } from './session-index.js'
 import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
 
 export interface MemoryStoreOptions {
@@ -33,6 +35,8 @@ export class MemoryStore implements Store {
   // Uint8Arrays, because a small Buffer would keep alive the pool that it shares with others.
   readonly #records: LRUCache<string, Uint8Array>
   readonly #purge: NodeJS.Timeout
+  #opening: Promise<SessionIndex> | undefined
+  #index: MemoryIndex | undefined
   #warned = false
 
   /** @throws FST_SESSION_OPTION if a limit is not a positive integer in its range */
@@ -60,6 +64,7 @@ export class MemoryStore implements Store {
   /** Removes expired records. The store calls it every minute. */
   purge(): void {
     this.#records.purgeStale()
+    this.#index?.purge()
   }
 
   async read(key: string): Promise<Buffer | undefined> {
@@ -88,12 +93,20 @@ export class MemoryStore implements Store {
     return this.#when(key, revision, () => this.#records.delete(key))
   }
 
-  async end(key: string): Promise<Outcome> {
+  async end(key: string, mark?: Uint8Array, expiresAt = 0): Promise<Outcome> {
     const record = this.#records.get(key)
-    if (record === undefined) return 'missing'
-    if (isTombstone(record)) return Buffer.from(record)
-    this.#records.delete(key)
-    return 'done'
+    if (record !== undefined && isTombstone(record)) return Buffer.from(record)
+    if (mark !== undefined) this.#keep(key, new Uint8Array(mark), expiresAt)
+    else this.#records.delete(key)
+    return record === undefined ? 'missing' : 'done'
+  }
+
+  openIndex(): Promise<SessionIndex> {
+    this.#opening ??= import('./memory-index.js').then(({ MemoryIndex }) => {
+      this.#index = new MemoryIndex()
+      return this.#index
+    })
+    return this.#opening
   }
 
   // Reading a record moves its key in the cache, so the keys are listed at once.
@@ -105,6 +118,7 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {
     clearInterval(this.#purge)
     this.#records.clear()
+    this.#index?.clear()
   }
 
   #when(key: string, revision: Uint8Array, write: (record: Uint8Array) => void): Outcome {

@@ -24,12 +24,14 @@ import {
   DESTROY_DURABLY,
   END,
   END_DURABLY,
+  END_MARKED,
   packed,
   type Script,
   TOUCHING,
   UPDATE,
   type Write
 } from './scripts.js'
+import type { SessionIndex } from './session-index.js'
 import type { Operation, Outcome, Store } from './store.js'
 
 /** A client: `Redis` or `Cluster` of ioredis 5 or 6, or of iovalkey. */
@@ -200,8 +202,24 @@ export class RedisStore implements Store {
     return this.#run(this.#replicas === 0 ? DESTROY : DESTROY_DURABLY, key, [asBuffer(revision)], true)
   }
 
-  end(key: string): Promise<Outcome> {
-    return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
+  end(key: string, mark?: Uint8Array, expiresAt = 0): Promise<Outcome> {
+    if (mark === undefined) return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
+    return this.#run(END_MARKED, key, [asBuffer(mark), millisecondsUntil(expiresAt)], true)
+  }
+
+  async openIndex(): Promise<SessionIndex> {
+    const { RedisIndex } = await import('./redis-index.js')
+    return new RedisIndex(async (script, key, args) => {
+      const attempt = attemptOn(this.#writer)
+      try {
+        const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
+        refuseShortage('EVALSHA', sent)
+        return sent.reply
+      } catch (error) {
+        // The index stores no session, and each of its operations may be repeated.
+        throw explainRead(error, 'EVALSHA', attempt)
+      }
+    })
   }
 
   /** Slots that move to another node meanwhile may be left out or come twice. */

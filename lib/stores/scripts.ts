@@ -47,10 +47,18 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1`)
 // lost. This write makes WAIT cover that removal too, because replication is ordered.
 const PROPAGATE = "redis.call('SET', KEYS[1], '', 'PX', 1) redis.call('DEL', KEYS[1])"
 
+const UNLESS_TOMBSTONE = `local head = redis.call('GETRANGE', KEYS[1], 0, ${TOMBSTONE.offset})
+if string.byte(head) == ${FIRST_BYTE} and #head > ${TOMBSTONE.offset} and bit.band(string.byte(head, ${TOMBSTONE.offset + 1}), ${TOMBSTONE.bit}) ~= 0 then
+  return redis.call('GET', KEYS[1])
+end`
+
 export const DESTROY = destroying('')
 export const DESTROY_DURABLY = destroying(PROPAGATE)
 export const END = ending('')
 export const END_DURABLY = ending(PROPAGATE)
+/** Leaves a tombstone in place of the record, or in the place where there was none. */
+export const END_MARKED = script(`${UNLESS_TOMBSTONE}
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return #head > 0 and 1 or 0`)
 
 interface Names {
   key: string
@@ -105,10 +113,7 @@ ${onMissing} return 0`)
 }
 
 function ending(onMissing: string): Script {
-  return script(`local head = redis.call('GETRANGE', KEYS[1], 0, ${TOMBSTONE.offset})
-if string.byte(head) == ${FIRST_BYTE} and #head > ${TOMBSTONE.offset} and bit.band(string.byte(head, ${TOMBSTONE.offset + 1}), ${TOMBSTONE.bit}) ~= 0 then
-  return redis.call('GET', KEYS[1])
-end
+  return script(`${UNLESS_TOMBSTONE}
 if redis.call('DEL', KEYS[1]) == 1 then return 1 end
 ${onMissing} return 0`)
 }
@@ -131,6 +136,6 @@ export function packed(calls: readonly Call[]): Buffer[] {
   return args
 }
 
-function script(source: string): Script {
+export function script(source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }

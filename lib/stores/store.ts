@@ -2,6 +2,7 @@
 // or serializers.
 import type { Buffer } from 'node:buffer'
 import type { Commit } from '../records/lineage.js'
+import type { SessionIndex } from './session-index.js'
 
 /**
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
@@ -17,8 +18,10 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
 
-/** The operations of a store. */
-export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
+/** The operations of a store. The last four are those of its index. */
+export type Operation =
+  | ('read' | 'create' | 'update' | 'touch' | 'destroy' | 'end')
+  | ('enter' | 'list' | 'leave' | 'revoke')
 
 /**
  * Keeps records under keys until they expire. Run the contract in `test/contracts/store.ts` over every store.
@@ -45,8 +48,13 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record if it has this revision. `'missing'` counts as success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
-  /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
-  end?(key: string): Promise<Outcome>
+  /**
+   * Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead.
+   * @param mark A tombstone to leave in its place until `expiresAt`, even if there was no record.
+   */
+  end?(key: string, mark?: Uint8Array, expiresAt?: number): Promise<Outcome>
+  /** Optional, for the option `user`. The index of this store. Every call leads to the same sets. */
+  openIndex?(): Promise<SessionIndex>
   /**
    * Optional, for `sessions.all()`. The keys that begin with this prefix, page by page. Each key that is there from the
    * beginning to the end comes at least once.
