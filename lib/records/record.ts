@@ -104,6 +104,16 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   })
 }
 
+/** The same, with the reason in place of the record. */
+export function tryRecord(bytes: Uint8Array): SessionRecord | NotARecordError {
+  try {
+    return openRecord(bytes)
+  } catch (error) {
+    if (error instanceof NotARecordError) return error
+    throw error
+  }
+}
+
 const NONE: readonly number[] = []
 
 function earlierOf(record: Buffer, count: number): number[] {

@@ -9,7 +9,6 @@ import {
   followed,
   type Header,
   isTombstone,
-  openRecord,
   revisionOf,
   type SessionRecord,
   touchOf,
@@ -91,19 +90,16 @@ export class Records {
 
   /**
    * Ends the session, whatever its current revision.
-   * @returns `'done'`; `'missing'` if there was no record; the tombstone if the session lives on under a new id;
+   * @returns `'done'`; `'missing'` if there was no record; the bytes of the tombstone if the session lives on under a new id;
    * `'busy'` if other requests changed it before each of many tries.
    */
-  async end(
-    handle: string,
-    revision: Uint8Array = NO_REVISION
-  ): Promise<'done' | 'missing' | 'busy' | SessionRecord> {
+  async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'busy' | Outcome> {
     const key = this.#keyOf(handle)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
       if (outcome === 'done' || outcome === 'missing') return outcome
-      if (isTombstone(outcome)) return openRecord(outcome)
+      if (isTombstone(outcome)) return outcome
       expected = revisionOf(outcome)
     }
     return 'busy'

@@ -1,9 +1,8 @@
 // Finds what the cookies of a request lead to: one living session, none, or several.
-import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
-import { NotARecordError, openRecord, type SessionRecord, successorOf } from '../records/record.js'
+import { NotARecordError, type SessionRecord, successorOf, tryRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
 
 /** How many tombstones to follow from an old id to the current one. */
@@ -84,7 +83,7 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   const { codec, lifetimes } = context
   const bytes = await records.read(received.handle, received.seen)
   if (bytes === undefined) return { state: 'missing', received }
-  const record = open(bytes)
+  const record = tryRecord(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
   // A tombstone counts whatever its time, since clocks may differ.
@@ -92,13 +91,4 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
-}
-
-function open(bytes: Buffer): SessionRecord | NotARecordError {
-  try {
-    return openRecord(bytes)
-  } catch (error) {
-    if (error instanceof NotARecordError) return error
-    throw error
-  }
 }

@@ -1,7 +1,7 @@
 // Ends a session by its handle, wherever it has moved.
 import { ConflictError } from '../errors.js'
 import { reportEnd } from '../events.js'
-import { successorOf } from '../records/record.js'
+import { NotARecordError, successorOf, tryRecord } from '../records/record.js'
 import { openRecords, receivedAs } from './access.js'
 import type { SessionsParts } from './sessions.js'
 
@@ -19,7 +19,8 @@ export async function end({ context, log }: SessionsParts, id: string): Promise<
       await context.observer?.destroyed?.(handle)
     }
     if (outcome === 'done' || outcome === 'missing') return outcome === 'done'
-    const successor = successorOf(outcome)
+    const tombstone = tryRecord(outcome)
+    const successor = tombstone instanceof NotARecordError ? undefined : successorOf(tombstone)
     if (successor === undefined) return false
     handle = successor
   }
