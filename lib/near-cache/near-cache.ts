@@ -8,7 +8,7 @@ import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import { openRecord, type SessionRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
-import type { Operation, Outcome, Store } from '../stores/store.js'
+import type { Mark, Operation, Outcome, Store, WatchEnds } from '../stores/store.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
 /** What bounds the near cache. */
@@ -101,8 +101,12 @@ export class NearCacheStore implements Store {
     return this.#write(key, () => this.#inner.destroy(key, revision))
   }
 
-  end(key: string): Promise<Outcome> {
-    return this.#write(key, () => this.#inner.end(key))
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.end(key, mark))
+  }
+
+  get watch(): WatchEnds | undefined {
+    return this.#inner.watch
   }
 
   keys(prefix: string): AsyncIterable<string[]> {

@@ -4,7 +4,7 @@
 //
 //   offset  0  1 byte   0xF5, which starts no text and no other common format
 //           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
-//           2  1        tag of the serializer that wrote the payload
+//           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
 //           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
 //           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
@@ -38,7 +38,7 @@ export const TOUCH = { offset: 22, length: 10 } as const
 
 /** The header of a record. Instants are epoch milliseconds. */
 export interface Header extends Lineage {
-  /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
+  /** Tag of the serializer that wrote the payload, 1 to 255. Of a tombstone, one of `HAPPENED`. */
   tag: number
   permanent: boolean
   /** Whether this is a tombstone: the session has moved to a new id. */
@@ -191,11 +191,6 @@ export function revisionOf(bytes: Uint8Array): Buffer {
 /** Whether this record is a tombstone: the session has moved to a new id. A store's `end()` does not remove it. */
 export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
-}
-
-/** The handle to which the session of this tombstone has moved. Tombstones of version 0.1.0 do not name it. */
-export function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === 0 ? undefined : payload.toString('base64url')
 }
 
 /** The bytes of a record with a payload of this many bytes. */

@@ -2,18 +2,19 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
-import type { Outcome } from '../stores/store.js'
+import type { Mark, Outcome } from '../stores/store.js'
 import { type Lifetimes, remaining } from './expiry.js'
 import type { Commit } from './lineage.js'
 import {
-  followed,
   type Header,
   isTombstone,
+  NotARecordError,
   revisionOf,
   type SessionRecord,
   touchOf,
-  UnsealedRecord
+  tryRecord
 } from './record.js'
+import { endedBecause, movedTo, reasonOf } from './tombstone.js'
 
 /** Maximum tries to end a session that other requests keep changing. */
 const MAX_TRIES = 100
@@ -33,6 +34,8 @@ export class Records {
   readonly #options: RecordsOptions
   /** Whether reads never use a copy. */
   fresh = false
+  /** The reason with which the last session was ended that turned out to have ended. */
+  endedBecause: string | undefined
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
@@ -60,49 +63,66 @@ export class Records {
 
   async update(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
-    return unlessOwn(
-      record,
-      await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
-    )
+    const outcome = await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
+    return unlessOwn(record, this.#unlessEnded(outcome))
   }
 
   /** Writes only the part of the header that a touch changes. */
   async touch(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
     const end = this.#endOf(header)
-    return unlessOwn(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
+    const outcome = await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end)
+    return unlessOwn(record, this.#unlessEnded(outcome))
   }
 
-  remove(handle: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#store.destroy(this.#keyOf(handle), revision)
+  async remove(handle: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#unlessEnded(await this.#store.destroy(this.#keyOf(handle), revision))
   }
 
   /** The tombstone for a record whose session has moved to another handle. */
-  tombstoneOf({ header }: SessionRecord, successor: string): SessionRecord {
-    return new UnsealedRecord(Buffer.from(successor, 'base64url')).seal({
-      ...followed(header),
-      tag: 0,
-      moved: true,
-      touchedAt: Date.now(),
-      idleTimeout: this.#options.graceAfterRegenerate
-    })
+  tombstoneOf({ header }: SessionRecord, successor: string, keepsData: boolean): SessionRecord {
+    return movedTo(successor, keepsData, header, this.#options.graceAfterRegenerate)
+  }
+
+  /** The mark of a session that ends with this reason. */
+  markOf(reason: string): Mark {
+    const { bytes, header } = endedBecause(reason, this.#options.graceAfterRegenerate)
+    return { record: bytes, expiresAt: this.#endOf(header) }
   }
 
   /**
    * Ends the session, whatever its current revision.
+   * @param reason What later requests with this id are told.
    * @returns `'done'`; `'missing'` if there was no record; the bytes of the tombstone if the session lives on under a new id;
    * `'busy'` if other requests changed it before each of many tries.
    */
-  async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'busy' | Outcome> {
+  async end(handle: string, revision: Uint8Array = NO_REVISION, reason?: string): Promise<'busy' | Outcome> {
     const key = this.#keyOf(handle)
+    const mark = reason === undefined ? undefined : this.markOf(reason)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
+      const outcome = this.#unlessEnded(await this.#endOnce(key, expected, mark))
       if (outcome === 'done' || outcome === 'missing') return outcome
       if (isTombstone(outcome)) return outcome
       expected = revisionOf(outcome)
     }
     return 'busy'
+  }
+
+  #endOnce(key: string, revision: Uint8Array, mark: Mark | undefined): Promise<Outcome> {
+    if (this.#store.canEnd) return this.#store.end(key, mark)
+    if (mark === undefined) return this.#store.destroy(key, revision)
+    return this.#store.update(key, revision, mark.record, mark.expiresAt)
+  }
+
+  // Of a session that has ended, only the reason is left.
+  #unlessEnded(outcome: Outcome): Outcome {
+    if (!(outcome instanceof Uint8Array)) return outcome
+    const record = tryRecord(outcome)
+    const reason = record instanceof NotARecordError ? undefined : reasonOf(record)
+    if (reason === undefined) return outcome
+    this.endedBecause = reason
+    return 'missing'
   }
 
   #keyOf(handle: string): string {

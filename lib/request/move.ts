@@ -28,8 +28,9 @@ export class Move {
   /** @param stored The record to replace with a tombstone. */
   async attempt(stored: SessionRecord, sent: SentWrite): Promise<Outcome> {
     const state = this.#parts.state
+    const keepsData = state.draft.keep === true
     const { handle } = await this.#place(sent.record)
-    const tombstone = this.#parts.records.tombstoneOf(stored, handle)
+    const tombstone = this.#parts.records.tombstoneOf(stored, handle, keepsData)
     const outcome = await this.#writes.sendTombstone(
       () => this.#parts.records.update(state.handle, stored.revision, tombstone),
       { ...sent, record: tombstone }

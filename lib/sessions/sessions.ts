@@ -1,6 +1,7 @@
 // `app.sessions`: sessions outside a request, by their handles. What each method does is loaded with its first call.
 import type { Log } from '../events.js'
 import type { Context } from '../request/parts.js'
+import type { EndOptions } from '../session/reason.js'
 import type { Session, SessionData, SessionHost } from '../session/session.js'
 
 /** A session in a list. Instants are epoch milliseconds. */
@@ -54,13 +55,14 @@ export class Sessions<Data extends object = SessionData> {
   /**
    * Ends a session immediately, also if it has just moved to a new id.
    * @param id Its handle: `session.id`, not the value of a cookie.
+   * @param options `reason`: what a request is told that still comes with its cookie; see `session.endedBecause`.
    * @returns Whether it was alive.
-   * @throws FST_SESSION_HANDLE, FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED;
+   * @throws FST_SESSION_HANDLE, FST_SESSION_REASON, FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED;
    * FST_SESSION_CONFLICT if requests keep changing or moving it
    */
-  async end(id: string): Promise<boolean> {
+  async end(id: string, options?: EndOptions): Promise<boolean> {
     const { end } = await import('./end.js')
-    return end(this.#parts, id)
+    return end(this.#parts, id, options)
   }
 
   /**

@@ -17,6 +17,31 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
 
+/** The tombstone of a session that has ended with a reason. */
+export interface Mark {
+  record: Uint8Array
+  expiresAt: number
+}
+
+/** Follows what ends in a store. */
+export interface EndListener {
+  /** This record was removed, or a tombstone is in its place. */
+  ended(key: string): void
+  /** Some ends may have gone unreported until now. */
+  missed(): void
+  /** The store cannot report ends; it tries again. */
+  failed(error: Error): void
+}
+
+/** Reports of what ends in a store. */
+export interface EndReports {
+  /** Whether all that ends now is reported. */
+  readonly isLive: boolean
+  close(): void
+}
+
+export type WatchEnds = (listener: EndListener, timeout: number) => Promise<EndReports>
+
 /** The operations of a store. */
 export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
 
@@ -45,13 +70,21 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record if it has this revision. `'missing'` counts as success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
-  /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
-  end?(key: string): Promise<Outcome>
+  /**
+   * Optional. Removes the record whatever its revision, or puts the mark in its place. If it is a tombstone, returns it
+   * instead.
+   */
+  end?(key: string, mark?: Mark): Promise<Outcome>
   /**
    * Optional, for `sessions.all()`. The keys that begin with this prefix, page by page. Each key that is there from the
    * beginning to the end comes at least once.
    */
   keys?(prefix: string): AsyncIterable<readonly string[]>
+  /**
+   * Optional, for the option `signals`. Reports the records that this or another process ends.
+   * @param timeout Milliseconds after which a connection that does not answer counts as lost.
+   */
+  readonly watch?: WatchEnds | undefined
   /**
    * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
    * @param seen A commit that the reader has seen: the copy must not be older.
