@@ -42,6 +42,28 @@ export const UserError = createError<[string]>(
   TypeError
 )
 
+/** A session is to end with a reason that cannot be used. Argument: the method. */
+export const ReasonError = createError<[string]>(
+  'FST_SESSION_REASON',
+  '%s cannot use this reason: pass { reason }, a text of 1 to 100 characters without control characters',
+  500,
+  TypeError
+)
+
+/** The reason of an aborted `session.signal`. Argument: the reason with which the session was ended, if there was one. */
+export class EndedError extends createError(
+  'FST_SESSION_ENDED',
+  'the session has ended: sign in again',
+  401
+) {
+  readonly endedBecause: string | undefined
+
+  constructor(reason?: string) {
+    super()
+    this.endedBecause = reason
+  }
+}
+
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(
   'FST_SESSION_ASSIGN',

@@ -29,7 +29,8 @@ async function begin(t: Test, observer: SessionObserver, options: RedisSessionOp
       isOpen: true,
       setCookie: ({ name }, value) => void cookies.set(name, value),
       withdrawCookie: ({ name }) => void cookies.delete(name),
-      onceClosed() {}
+      onceClosed() {},
+      onceOver() {}
     })
     const header = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const received = context.ids.receive(header)

@@ -9,7 +9,7 @@ import { type Commit, includes } from '../records/lineage.js'
 import { openRecord, type SessionRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
 import type { SessionIndex } from '../stores/session-index.js'
-import type { Operation, Outcome, Store } from '../stores/store.js'
+import type { Mark, Operation, Outcome, Store, WatchEnds } from '../stores/store.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
 
 /** What bounds the near cache. */
@@ -102,12 +102,16 @@ export class NearCacheStore implements Store {
     return this.#write(key, () => this.#inner.destroy(key, revision))
   }
 
-  end(key: string, mark?: Uint8Array, expiresAt?: number): Promise<Outcome> {
-    return this.#write(key, () => this.#inner.end(key, mark, expiresAt))
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.end(key, mark))
   }
 
   openIndex(): Promise<SessionIndex> {
     return this.#inner.openIndex()
+  }
+
+  get watch(): WatchEnds | undefined {
+    return this.#inner.watch
   }
 
   keys(prefix: string): AsyncIterable<string[]> {

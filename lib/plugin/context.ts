@@ -27,6 +27,7 @@ export async function createContext(
   await codec.load(settings.serializer.tag)
   const context: Context = {
     ...settings,
+    signals: undefined,
     ids: new SessionIds(settings.cookie.name, settings.secrets),
     store,
     health: new Health(settings.circuitBreaker, log),

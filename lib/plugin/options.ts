@@ -116,6 +116,12 @@ export interface RedisSessionOptions {
    */
   nearCache?: boolean | Partial<NearCacheLimits>
   /**
+   * Allows `session.signal`, which is aborted when the session ends, on whichever process. Redis then publishes each ended
+   * session on the channel `prefix` + `'ended'`.
+   * @default false
+   */
+  signals?: boolean
+  /**
    * How many replicas of Redis must have a commit or a logout before the response is sent.
    * @default 0
    */
@@ -191,6 +197,7 @@ export interface Settings {
   onUnavailable: 'error' | 'anonymous'
   circuitBreaker: CircuitBreaker | undefined
   nearCache: NearCacheLimits | undefined
+  signals: boolean
   replicas: number
   replicaTimeout: number
   detectRollback: boolean
@@ -216,6 +223,7 @@ const DEFAULTS = {
   onUnavailable: 'error',
   circuitBreaker: false,
   nearCache: false,
+  signals: false,
   replicas: 0,
   replicaTimeout: 500,
   detectRollback: false,
@@ -292,6 +300,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUnavailable = DEFAULTS.onUnavailable,
     circuitBreaker = DEFAULTS.circuitBreaker,
     nearCache = DEFAULTS.nearCache,
+    signals = DEFAULTS.signals,
     replicas = DEFAULTS.replicas,
     detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
@@ -336,6 +345,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
     circuitBreaker: checkBreaker(circuitBreaker),
     nearCache: checkNearCache(nearCache, options),
+    signals: checkSignals(signals, options),
     replicas,
     replicaTimeout,
     detectRollback: boolean('detectRollback', detectRollback),
@@ -513,6 +523,17 @@ function checkNearCache(
     maxStale: number('nearCache.maxStale', maxStale, MIN_STALE, MAX_STALE),
     maxBytes: whole('nearCache.maxBytes', maxBytes, 1, MAX_NEAR_BYTES)
   }
+}
+
+function checkSignals(value: boolean, { redis, store }: RedisSessionOptions): boolean {
+  if (!boolean('signals', value)) return false
+  if (store !== undefined && store.watch === undefined) {
+    throw new OptionError('signals', 'needs a store with watch(): give a RedisStore its option channel')
+  }
+  if (isRedisClient(redis) && !('duplicate' in redis)) {
+    throw new OptionError('signals', 'needs a client with duplicate(), to open one more connection')
+  }
+  return true
 }
 
 function checkMerge(rules: MergeRules): MergeRules {

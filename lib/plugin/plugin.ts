@@ -64,6 +64,12 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
+  if (settings.signals && store.watch !== undefined) {
+    const { Signals } = await import('../signals/signals.js')
+    const signals = new Signals(context, store.watch.bind(store), fastify.log)
+    context.signals = signals
+    fastify.addHook('onClose', async () => signals.close())
+  }
   const hints = production ? undefined : new Hints()
   fastify.decorate(
     `${settings.decorator}s`,

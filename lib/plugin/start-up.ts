@@ -147,11 +147,12 @@ async function probeIndex(store: Required<Store>, key: string): Promise<void> {
   const index = await store.openIndex()
   const login = { entering: 0, from: '', isLogin: true, limit: 1, drop: [], lifetime: PROBE_LIFETIME }
   const handles = async () => (await index.list(key)).map(({ handle }) => handle).join()
+  const mark = { record: probe(), expiresAt: Date.now() + 1, always: true }
   must('enter', 'add a session', (await index.enter(key, { ...login, handle: 'a' })) === 'entered')
   must('enter', 'refuse one more', Array.isArray(await index.enter(key, { ...login, handle: 'b' })))
   must('list', 'return the sessions', (await handles()) === 'a')
   must('revoke', 'return the sessions', (await index.revoke(key, [], PROBE_LIFETIME)).join() === 'a')
-  must('end', 'leave a mark', (await store.end(`${key}mark`, probe(), Date.now() + 1)) === 'missing')
+  must('end', 'leave a mark', (await store.end(`${key}mark`, mark)) === 'missing')
   await index.leave(key, ['a'])
   must('leave', 'remove a session', (await handles()) === '')
 }

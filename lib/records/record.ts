@@ -4,7 +4,7 @@
 //
 //   offset  0  1 byte   0xF5, which starts no text and no other common format
 //           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
-//           2  1        tag of the serializer that wrote the payload
+//           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
 //           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
 //           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
@@ -23,9 +23,6 @@ const PERMANENT = 1
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
-/** A handle is a SHA-256. */
-const HANDLE_BYTES = 32
-const END_MARK = Uint8Array.of(0)
 /** Maximum earlier commits in a record. A write whose answer was lost is recognised until this many commits follow. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
@@ -41,7 +38,7 @@ export const TOUCH = { offset: 22, length: 10 } as const
 
 /** The header of a record. Instants are epoch milliseconds. */
 export interface Header extends Lineage {
-  /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
+  /** Tag of the serializer that wrote the payload, 1 to 255. Of a tombstone, one of `HAPPENED`. */
   tag: number
   permanent: boolean
   /** Whether this is a tombstone: the session has moved to a new id. */
@@ -69,7 +66,8 @@ export class SessionRecord {
   }
 
   get payload(): Buffer {
-    return payloadOf(this.bytes)
+    const count = this.bytes[1] === LAYOUT ? 0 : (this.bytes[3] ?? 0) >> EARLIER_SHIFT
+    return this.bytes.subarray(HEADER_BYTES, this.bytes.length - count * NONCE_BYTES)
   }
 }
 
@@ -104,6 +102,16 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     idleTimeout: record.readUInt32BE(28),
     earlier: count === 0 ? NONE : earlierOf(record, count)
   })
+}
+
+/** The same, with the reason in place of the record. */
+export function tryRecord(bytes: Uint8Array): SessionRecord | NotARecordError {
+  try {
+    return openRecord(bytes)
+  } catch (error) {
+    if (error instanceof NotARecordError) return error
+    throw error
+  }
 }
 
 const NONE: readonly number[] = []
@@ -183,34 +191,6 @@ export function revisionOf(bytes: Uint8Array): Buffer {
 /** Whether this record is a tombstone: the session has moved to a new id. A store's `end()` does not remove it. */
 export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
-}
-
-/** The handle to which the session of this tombstone has moved. Tombstones of version 0.1.0 do not name it. */
-export function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === HANDLE_BYTES ? payload.toString('base64url') : undefined
-}
-
-/**
- * Whether this tombstone says that the session has ended: its payload is not a handle, but a byte. Version 0.2.0 takes
- * it for the tombstone of a session that has moved to an unknown id.
- */
-export function isEndMark(bytes: Uint8Array): boolean {
-  if (!isTombstone(bytes)) return false
-  const { length } = payloadOf(view(bytes))
-  return length > 0 && length !== HANDLE_BYTES
-}
-
-/** A tombstone for a session that has ended. */
-export function endMark(now: number): SessionRecord {
-  return new UnsealedRecord(END_MARK).seal({
-    ...{ tag: 0, permanent: false, moved: true, schemaVersion: 0, createdAt: now, touchedAt: now },
-    ...{ counter: 0, nonce: newNonce(), earlier: NONE, idleTimeout: 0 }
-  })
-}
-
-function payloadOf(record: Buffer): Buffer {
-  const count = record[1] === LAYOUT ? 0 : (record[3] ?? 0) >> EARLIER_SHIFT
-  return record.subarray(HEADER_BYTES, record.length - count * NONCE_BYTES)
 }
 
 /** The bytes of a record with a payload of this many bytes. */

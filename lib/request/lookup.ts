@@ -1,10 +1,10 @@
 // Finds what the cookies of a request lead to: one living session, none, or several.
-import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
-import { isEndMark, NotARecordError, openRecord, type SessionRecord, successorOf } from '../records/record.js'
+import { NotARecordError, type SessionRecord, tryRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
+import { keepsData, reasonOf, successorOf } from '../records/tombstone.js'
 
 /** How many tombstones to follow from an old id to the current one. */
 const MAX_STEPS = 4
@@ -26,6 +26,8 @@ interface Moved {
   received: ReceivedId
   /** The handle of the new id, if the tombstone names it. */
   successor: string | undefined
+  /** Whether it is known to have all of its data. */
+  keepsData: boolean
 }
 interface Undecodable {
   state: 'undecodable'
@@ -84,21 +86,19 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   const { codec, lifetimes } = context
   const bytes = await records.read(received.handle, received.seen)
   if (bytes === undefined) return { state: 'missing', received }
-  const record = open(bytes)
+  const record = tryRecord(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
   // A tombstone counts whatever its time, since clocks may differ.
-  if (header.moved && !isEndMark(bytes)) return { state: 'moved', received, successor: successorOf(record) }
-  if (header.moved || isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
+  if (header.moved) {
+    const reason = reasonOf(record)
+    if (reason !== undefined) {
+      records.endedBecause = reason || undefined
+      return { state: 'missing', received }
+    }
+    return { state: 'moved', received, successor: successorOf(record), keepsData: keepsData(record) }
+  }
+  if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   if (!codec.isReady(header.tag)) await codec.load(header.tag)
   return { state: 'living', received, record }
-}
-
-function open(bytes: Buffer): SessionRecord | NotARecordError {
-  try {
-    return openRecord(bytes)
-  } catch (error) {
-    if (error instanceof NotARecordError) return error
-    throw error
-  }
 }

@@ -28,10 +28,11 @@ export class Move {
   /** @param stored The record to replace with a tombstone. */
   async attempt(stored: SessionRecord, sent: SentWrite): Promise<Outcome> {
     const state = this.#parts.state
+    const keepsData = state.draft.keep === true
     const { context } = this.#parts
     const from = state.handle
     const { handle } = await this.#place(sent.record, stored)
-    const tombstone = this.#parts.records.tombstoneOf(stored, handle)
+    const tombstone = this.#parts.records.tombstoneOf(stored, handle, keepsData)
     const outcome = await this.#writes.sendTombstone(
       () => this.#parts.records.update(from, stored.revision, tombstone),
       { ...sent, record: tombstone }

@@ -13,6 +13,7 @@ import type { SessionObserver } from './observer.js'
 import type { PlanContext } from './plan.js'
 import type { CommitQueue } from './queue.js'
 import type { SealContext } from './seal.js'
+import type { SessionSignals } from './signals.js'
 import type { SessionState } from './state.js'
 
 /** What all transactions of one registration share. */
@@ -32,6 +33,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   observer: SessionObserver | undefined
   /** Undefined without the option `user`. */
   users: Users | undefined
+  /** Undefined without the option `signals`. */
+  signals: SessionSignals | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }

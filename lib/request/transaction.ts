@@ -2,7 +2,7 @@
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { DetachedError, ReloadingError } from '../errors.js'
+import { DetachedError, OptionError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records } from '../records/records.js'
@@ -15,6 +15,7 @@ import { load, reload } from './load.js'
 import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
+import type { Watcher } from './signals.js'
 import { SessionState } from './state.js'
 import { UnsavedChanges } from './unsaved.js'
 
@@ -23,6 +24,8 @@ export interface Response extends CookieHeaders {
   readonly log: Log
   /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
+  /** Calls back when the response is complete or its connection lost. */
+  onceOver(callback: () => void): void
 }
 
 export class Transaction implements RequestParts, SessionOwner, DraftObserver {
@@ -41,6 +44,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   #lastStep: Promise<void> | undefined
   /** How many calls of reload() are under way. */
   #reloads = 0
+  /** Of `session.signal`, if the request has asked for it. */
+  #watcher: Watcher | undefined
   /** Why the session is disabled. */
   #reason: string | undefined
 
@@ -62,6 +67,27 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   get isEnding(): boolean {
     return !this.#changes.isOpen
+  }
+
+  get endedBecause(): string | undefined {
+    return this.state.isNew ? this.records.endedBecause : undefined
+  }
+
+  get signal(): AbortSignal {
+    const { signals } = this.context
+    if (signals === undefined)
+      throw new OptionError('signals', 'is off: set it to true to use session.signal')
+    const { destroyed, detached, stored } = this.state
+    let watcher = this.#watcher
+    // After a login it is another session.
+    if (watcher === undefined || (watcher.signal.aborted && stored !== undefined)) {
+      const created = signals.createWatcher()
+      watcher = this.#watcher = created
+      this.#response.onceOver(() => created.release())
+    }
+    if (stored === undefined && (destroyed || detached === 'moved')) watcher.end(this.endedBecause)
+    this.#follow()
+    return watcher.signal
   }
 
   get isModified(): boolean {
@@ -160,7 +186,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     })
   }
 
-  destroy(): Promise<void> {
+  destroy(reason?: string): Promise<void> {
     const { changes } = this.state.draft
     return this.#next(async () => {
       const state = this.state
@@ -169,7 +195,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         if (state.detached === 'moved') throw movedError(state.handle)
         const isUnknown = state.detached === 'unavailable' && !this.#isInterrupted
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
-        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending)
+        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
         if (wasStored) await this.#ended()
       } catch (error) {
@@ -240,6 +266,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     if (this.#settleIfUnchanged(plan)) return
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
+    this.#follow()
+  }
+
+  #follow(): void {
+    const { handle, stored } = this.state
+    if (stored !== undefined && this.#watcher?.isFollowing === false)
+      this.#watcher.follow(handle, stored.header)
   }
 
   #settleIfUnchanged({ step }: Plan): boolean {

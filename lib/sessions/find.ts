@@ -13,7 +13,8 @@ export async function find({ context, host, log }: SessionsParts, id: string): P
     isOpen: false,
     setCookie() {},
     withdrawCookie() {},
-    onceClosed() {}
+    onceClosed() {},
+    onceOver() {}
   }
   const transaction = new Transaction(context, response, false)
   const cookies = { ids: [received], next: undefined, came: false, nextCame: false, seenCame: false }

@@ -2,6 +2,7 @@
 import { OptionError } from '../errors.js'
 import type { Log } from '../events.js'
 import type { Context } from '../request/parts.js'
+import { type EndOptions, reasonIn } from '../session/reason.js'
 import type { Session, SessionData, SessionHost } from '../session/session.js'
 import type { Users } from '../users/users.js'
 import { receivedAs } from './access.js'
@@ -23,7 +24,7 @@ export interface SessionInfo<Data extends object = SessionData> {
 /** What the option `user` leads to. */
 export type User = string | number | bigint
 
-export interface EndAllOptions {
+export interface EndAllOptions extends EndOptions {
   /** The handles of sessions that stay. */
   except?: string | readonly string[]
 }
@@ -65,13 +66,14 @@ export class Sessions<Data extends object = SessionData> {
   /**
    * Ends a session immediately, also if it has just moved to a new id.
    * @param id Its handle: `session.id`, not the value of a cookie.
+   * @param options `reason`: what a request is told that still comes with its cookie; see `session.endedBecause`.
    * @returns Whether it was alive.
-   * @throws FST_SESSION_HANDLE, FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED;
+   * @throws FST_SESSION_HANDLE, FST_SESSION_REASON, FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED;
    * FST_SESSION_CONFLICT if requests keep changing or moving it
    */
-  async end(id: string): Promise<boolean> {
+  async end(id: string, options?: EndOptions): Promise<boolean> {
     const { end } = await import('./end.js')
-    return end(this.#parts, id)
+    return end(this.#parts, id, options)
   }
 
   /**
@@ -92,19 +94,20 @@ export class Sessions<Data extends object = SessionData> {
    * request. A later login works. Needs the option `user`.
    * @param user What the option `user` leads to: a string, a number or a bigint.
    * @param options `except`: the handle of a session that stays, or several. Use `session.id` before `regenerate()`, or
-   * after `save()`.
+   * after `save()`. `reason`: what requests are told that still come with a cookie; see `session.endedBecause`.
    * @returns How many sessions were alive.
-   * @throws FST_SESSION_OPTION without the option `user`; FST_SESSION_USER, FST_SESSION_HANDLE,
+   * @throws FST_SESSION_OPTION without the option `user`; FST_SESSION_USER, FST_SESSION_HANDLE, FST_SESSION_REASON,
    * FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED. Call it again after an error.
    * @example
    * await app.sessions.endAllOf(userId, { except: request.session.id })
    */
   async endAllOf(user: User, options: EndAllOptions = {}): Promise<number> {
     const users = this.#usersFor('endAllOf')
-    const { except = [] } = options
+    const { except = [], ...others } = options
+    const reason = reasonIn(others, 'sessions.endAllOf()')
     const kept = [except].flat().map((handle) => receivedAs(handle, 'endAllOf').handle)
     const { endAllOf } = await import('../users/of.js')
-    return endAllOf(this.#parts, users, user, kept)
+    return endAllOf(this.#parts, users, user, kept, reason)
   }
 
   #usersFor(method: string): Users {

@@ -4,7 +4,7 @@ import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
 import type { Commit } from '../records/lineage.js'
-import type { Operation, Outcome, Store } from './store.js'
+import type { Mark, Operation, Outcome, Store } from './store.js'
 
 /** Records whether the store answers. */
 export interface HealthRecord {
@@ -87,8 +87,8 @@ export class GuardedStore implements Store {
   }
 
   /** Call it only if `canEnd`. */
-  end(key: string): Promise<Outcome> {
-    return this.#guard('end', () => (this.#inner as Required<Store>).end(key))
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    return this.#guard('end', () => (this.#inner as Required<Store>).end(key, mark))
   }
 
   /** Several operations of one kind at once, or one of the index. */

@@ -4,7 +4,16 @@ import { LRUCache } from 'lru-cache'
 import { OptionError, UnavailableError } from '../errors.js'
 import type { MemoryIndex } from './memory-index.js'
 import type { SessionIndex } from './session-index.js'
-import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
+import {
+  type EndListener,
+  type EndReports,
+  isTombstone,
+  type Mark,
+  type Outcome,
+  REVISION,
+  type Store,
+  TOUCH
+} from './store.js'
 
 export interface MemoryStoreOptions {
   /**
@@ -35,6 +44,7 @@ export class MemoryStore implements Store {
   // Uint8Arrays, because a small Buffer would keep alive the pool that it shares with others.
   readonly #records: LRUCache<string, Uint8Array>
   readonly #purge: NodeJS.Timeout
+  readonly #listeners = new Set<EndListener>()
   #opening: Promise<SessionIndex> | undefined
   #index: MemoryIndex | undefined
   #warned = false
@@ -50,6 +60,7 @@ export class MemoryStore implements Store {
       ttl: 1,
       ttlResolution: 0,
       dispose: (_record, key, reason) => {
+        if (reason !== 'set') this.#reportEnd(key)
         if (reason === 'evict' && this.#records.getRemainingTTL(key) > 0) this.#warnOnce()
       }
     })
@@ -93,11 +104,12 @@ export class MemoryStore implements Store {
     return this.#when(key, revision, () => this.#records.delete(key))
   }
 
-  async end(key: string, mark?: Uint8Array, expiresAt = 0): Promise<Outcome> {
+  async end(key: string, mark?: Mark): Promise<Outcome> {
     const record = this.#records.get(key)
+    if (record === undefined && mark?.always !== true) return 'missing'
     if (record !== undefined && isTombstone(record)) return Buffer.from(record)
-    if (mark !== undefined) this.#keep(key, new Uint8Array(mark), expiresAt)
-    else this.#records.delete(key)
+    if (mark === undefined) this.#records.delete(key)
+    else this.#keep(key, new Uint8Array(mark.record), mark.expiresAt)
     return record === undefined ? 'missing' : 'done'
   }
 
@@ -107,6 +119,11 @@ export class MemoryStore implements Store {
       return this.#index
     })
     return this.#opening
+  }
+
+  async watch(listener: EndListener): Promise<EndReports> {
+    this.#listeners.add(listener)
+    return { isLive: true, close: () => void this.#listeners.delete(listener) }
   }
 
   // Reading a record moves its key in the cache, so the keys are listed at once.
@@ -134,7 +151,13 @@ export class MemoryStore implements Store {
     // The cache would drop such a record silently.
     if (record.length > this.#records.maxSize)
       throw new UnavailableError('SET', 'a record larger than maxBytes')
+    if (isTombstone(record)) this.#reportEnd(key)
     this.#records.set(key, record, { ttl: Math.max(1, Math.ceil(expiresAt - Date.now())) })
+  }
+
+  // Not at once: whoever is told reads the record.
+  #reportEnd(key: string): void {
+    for (const listener of this.#listeners) queueMicrotask(() => listener.ended(key))
   }
 
   #warnOnce(): void {

@@ -20,11 +20,8 @@ import {
   ALONE,
   type Call,
   CREATED,
-  DESTROY,
-  DESTROY_DURABLY,
-  END,
-  END_DURABLY,
-  END_MARKED,
+  type EndScripts,
+  endScripts,
   packed,
   type Script,
   TOUCHING,
@@ -32,7 +29,7 @@ import {
   type Write
 } from './scripts.js'
 import type { SessionIndex } from './session-index.js'
-import type { Operation, Outcome, Store } from './store.js'
+import { isTombstone, type Mark, type Operation, type Outcome, type Store, type WatchEnds } from './store.js'
 
 /** A client: `Redis` or `Cluster` of ioredis 5 or 6, or of iovalkey. */
 export interface RedisClient {
@@ -84,6 +81,12 @@ export interface RedisStoreOptions {
    * @default the client for reads
    */
   writeClient?: RedisClient
+  /**
+   * The channel on which Redis is told of sessions that end, for the option `signals`. The client's `keyPrefix` comes before
+   * it.
+   * @default none
+   */
+  channel?: string
   /** The connection of a client that sends each command at most once and queues none. */
   connectionOf?: (client: RedisClient) => Connection | undefined
 }
@@ -128,6 +131,9 @@ export class RedisStore implements Store {
   readonly #reader: Line
   readonly #writer: Line
   readonly #replicas: number
+  readonly #ends: EndScripts
+  /** The channel that is told of ended sessions; empty if none is. */
+  readonly #channel: readonly string[]
   readonly #replicaTimeout: number
   /** Undefined if keys are on several servers or Redis refuses MGET. */
   #reads: Batcher<string, Buffer | undefined> | undefined
@@ -136,7 +142,7 @@ export class RedisStore implements Store {
   #touches: Batcher<Call, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
-    const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
+    const { channel, replicas = 0, replicaTimeout = 500, writeClient = client } = options
     const lineOf = (of: RedisClient): Line => ({
       client: of as unknown as FullClient,
       losses: lossesOf(of),
@@ -145,6 +151,8 @@ export class RedisStore implements Store {
     this.#reader = lineOf(client)
     this.#writer = lineOf(writeClient)
     this.#replicas = replicas
+    this.#channel = channel === undefined ? [] : [keyPrefixOf(client) + channel]
+    this.#ends = endScripts(replicas > 0, channel !== undefined)
     this.#replicaTimeout = replicaTimeout
     if (this.#reader.client.isCluster === true) return
     if (this.#reader.client.mgetBuffer !== undefined) {
@@ -190,6 +198,9 @@ export class RedisStore implements Store {
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
     const call = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
+    if (this.#channel.length > 0 && isTombstone(record)) {
+      return this.#run(this.#ends.leave, key, [...call.slice(1), ...this.#channel])
+    }
     return this.#updates === undefined ? this.#alone(UPDATE, call) : this.#updates.add(call)
   }
 
@@ -199,12 +210,18 @@ export class RedisStore implements Store {
   }
 
   destroy(key: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#run(this.#replicas === 0 ? DESTROY : DESTROY_DURABLY, key, [asBuffer(revision)], true)
+    return this.#run(this.#ends.destroy, key, [asBuffer(revision), ...this.#channel], true)
   }
 
-  end(key: string, mark?: Uint8Array, expiresAt = 0): Promise<Outcome> {
-    if (mark === undefined) return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
-    return this.#run(END_MARKED, key, [asBuffer(mark), millisecondsUntil(expiresAt)], true)
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    if (mark === undefined) return this.#run(this.#ends.end, key, this.#channel, true)
+    const { record, expiresAt, always = false } = mark
+    return this.#run(
+      always ? this.#ends.markAlways : this.#ends.mark,
+      key,
+      [asBuffer(record), millisecondsUntil(expiresAt), ...this.#channel],
+      true
+    )
   }
 
   async openIndex(): Promise<SessionIndex> {
@@ -222,10 +239,21 @@ export class RedisStore implements Store {
     })
   }
 
+  /** Undefined without the option `channel`. */
+  get watch(): WatchEnds | undefined {
+    const { client } = this.#reader
+    const [channel] = this.#channel
+    if (channel === undefined) return undefined
+    return async (listener, timeout) => {
+      const { Subscription } = await import('./subscription.js')
+      return new Subscription(client, channel, keyPrefixOf(client), listener, timeout)
+    }
+  }
+
   /** Slots that move to another node meanwhile may be left out or come twice. */
   async *keys(prefix: string): AsyncGenerator<string[], void> {
     const { client } = this.#reader
-    const keyPrefix = String(client.options?.keyPrefix ?? '')
+    const keyPrefix = keyPrefixOf(client)
     // A cluster client knows its nodes once it has answered.
     if (client.isCluster === true) await this.#readOne(prefix)
     for (const node of client.nodes?.('master') ?? [client]) {
@@ -314,7 +342,7 @@ export class RedisStore implements Store {
 
   // @param isRemoval A missing record then counts as removed by an earlier try, and the removal must reach the replicas
   // too.
-  async #run(script: Script, key: string, args: Argument[], isRemoval = false): Promise<Outcome> {
+  async #run(script: Script, key: string, args: readonly Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
       const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
@@ -329,7 +357,12 @@ export class RedisStore implements Store {
 
   // The client's `defineCommand` would modify the application's client. In a pipeline after SCRIPT FLUSH, it also
   // resends the script after the commands that follow.
-  async #evaluate({ sha, source }: Script, keys: string[], args: Argument[], until: number): Promise<Sent> {
+  async #evaluate(
+    { sha, source }: Script,
+    keys: string[],
+    args: readonly Argument[],
+    until: number
+  ): Promise<Sent> {
     const rest = [keys.length, ...keys, ...args]
     try {
       return await this.#command('evalshaBuffer', [sha, ...rest], until)
@@ -404,6 +437,10 @@ function refuseShortage(command: string, { shortage }: Sent): void {
 /** A pattern that matches only this text. */
 function literally(text: string): string {
   return text.replace(/[\\*?[\]^]/g, '\\$&')
+}
+
+function keyPrefixOf(client: object): string {
+  return String((client as FullClient).options?.keyPrefix ?? '')
 }
 
 function isAlone(reply: unknown): boolean {

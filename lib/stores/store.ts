@@ -18,6 +18,33 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
 
+/** The tombstone of a session that has ended. */
+export interface Mark {
+  record: Uint8Array
+  expiresAt: number
+  /** Whether it is also left if there is no record, so that none can be created. */
+  always?: boolean
+}
+
+/** Follows what ends in a store. */
+export interface EndListener {
+  /** This record was removed, or a tombstone is in its place. */
+  ended(key: string): void
+  /** Some ends may have gone unreported until now. */
+  missed(): void
+  /** The store cannot report ends; it tries again. */
+  failed(error: Error): void
+}
+
+/** Reports of what ends in a store. */
+export interface EndReports {
+  /** Whether all that ends now is reported. */
+  readonly isLive: boolean
+  close(): void
+}
+
+export type WatchEnds = (listener: EndListener, timeout: number) => Promise<EndReports>
+
 /** The operations of a store. The last four are those of its index. */
 export type Operation =
   | ('read' | 'create' | 'update' | 'touch' | 'destroy' | 'end')
@@ -49,10 +76,10 @@ export interface Store {
   /** Removes the record if it has this revision. `'missing'` counts as success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
   /**
-   * Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead.
-   * @param mark A tombstone to leave in its place until `expiresAt`, even if there was no record.
+   * Optional. Removes the record whatever its revision, or puts the mark in its place. If it is a tombstone, returns it
+   * instead.
    */
-  end?(key: string, mark?: Uint8Array, expiresAt?: number): Promise<Outcome>
+  end?(key: string, mark?: Mark): Promise<Outcome>
   /** Optional, for the option `user`. The index of this store. Every call leads to the same sets. */
   openIndex?(): Promise<SessionIndex>
   /**
@@ -60,6 +87,11 @@ export interface Store {
    * beginning to the end comes at least once.
    */
   keys?(prefix: string): AsyncIterable<readonly string[]>
+  /**
+   * Optional, for the option `signals`. Reports the records that this or another process ends.
+   * @param timeout Milliseconds after which a connection that does not answer counts as lost.
+   */
+  readonly watch?: WatchEnds | undefined
   /**
    * Optional. Returns a copy of the record that is recent enough to be used instead of `read`, if the store has one.
    * @param seen A commit that the reader has seen: the copy must not be older.

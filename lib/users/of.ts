@@ -1,11 +1,13 @@
 // The sessions of a user, and the end of all of them.
 import { UserError } from '../errors.js'
 import { reportEnd } from '../events.js'
-import { successorOf } from '../records/record.js'
+import { NotARecordError, tryRecord } from '../records/record.js'
+import { successorOf } from '../records/tombstone.js'
 import { lookUp } from '../request/lookup.js'
 import { named, openRecords } from '../sessions/access.js'
 import { infoOf } from '../sessions/info.js'
 import type { SessionInfo, SessionsParts } from '../sessions/sessions.js'
+import type { Outcome } from '../stores/store.js'
 import { nameOf } from './identity.js'
 import type { Users } from './users.js'
 
@@ -27,7 +29,8 @@ export async function endAllOf(
   parts: SessionsParts,
   users: Users,
   user: unknown,
-  except: readonly string[]
+  except: readonly string[],
+  reason: string | undefined
 ): Promise<number> {
   const name = givenName(user)
   const { context, log } = parts
@@ -37,16 +40,14 @@ export async function endAllOf(
   const seen = new Set(except)
   for (let handles = revoked; handles.length > 0; ) {
     for (const handle of handles) seen.add(handle)
-    const outcomes = await records.endFinally(handles, users.markFor)
-    const successors: string[] = []
-    for (const [index, outcome] of outcomes.entries()) {
-      if (outcome === 'done') {
-        ended++
-        reportEnd(log, handles[index] as string, 'with all sessions of its user')
-      } else if (outcome !== 'missing') successors.push(successorOf(outcome) ?? '')
+    const outcomes = await records.endFinally(handles, users.markFor, reason)
+    for (const [index, handle] of handles.entries()) {
+      if (outcomes[index] !== 'done') continue
+      ended++
+      reportEnd(log, handle, 'with all sessions of its user')
     }
     // A process without the option `user` may have moved it. Perhaps to another user, whose session is left alone.
-    const next = successors.filter((handle) => handle !== '' && !seen.has(handle))
+    const next = outcomes.flatMap(successorsIn).filter((handle) => !seen.has(handle))
     const found = await Promise.all(next.map((handle) => lookUp(named(handle), records, context)))
     handles = found.flatMap((each) =>
       each.state === 'moved' || (each.state === 'living' && users.identity.owns(name, each.record))
@@ -57,6 +58,13 @@ export async function endAllOf(
   // Not awaited: until they have left, another call ends them again.
   if (revoked.length > 0) void users.leave(store, name, revoked)
   return ended
+}
+
+function successorsIn(outcome: Outcome): string[] {
+  const tombstone = outcome instanceof Uint8Array ? tryRecord(outcome) : undefined
+  if (tombstone === undefined || tombstone instanceof NotARecordError) return []
+  const successor = successorOf(tombstone)
+  return successor === undefined ? [] : [successor]
 }
 
 function givenName(user: unknown): string {

@@ -96,7 +96,8 @@ async function makeRoom(
   const missing = dead.filter(({ found }) => found.state === 'missing')
   await records.endFinally(
     [...oldest, ...missing].map(({ handle }) => handle),
-    users.markFor
+    users.markFor,
+    'too-many'
   )
   for (const { handle } of oldest) reportEnd(log, handle, 'because its user has signed in elsewhere')
   return [...oldest, ...dead].map(({ handle }) => handle)

@@ -14,7 +14,7 @@ export interface MaxPerUser {
   onFull: 'end-oldest' | 'refuse'
 }
 
-/** Milliseconds by which clocks may differ: so much longer an entry is remembered. */
+/** Milliseconds by which clocks may differ, or a process may stand still: so much longer entries and marks remain. */
 const SLACK = 60_000
 
 export class Users {
@@ -35,7 +35,7 @@ export class Users {
     this.#index = index
     this.#lifetimes = context.lifetimes
     this.entering = context.timeout + 1_000
-    this.markFor = context.timeout + 60_000
+    this.markFor = Math.max(context.timeout + SLACK, context.graceAfterRegenerate * 1_000)
   }
 
   enter(store: GuardedStore, user: string, entry: Entry): Promise<Entered> {

@@ -235,26 +235,35 @@ export function storeContract(t: Test, open: () => Store): void {
   }
 
   if (store.end !== undefined) {
-    t.test('end(): with a mark, nothing can be stored under the key before the mark expires', async (t) => {
-      const { end, create, update, touch } = store as Required<Store>
-      const mark = Buffer.from([FIRST_BYTE, 1, 0, TOMBSTONE.bit, ...Buffer.alloc(HEADER_BYTES - 4), 0])
-      for (const [number, answer] of [
-        [1, 'done'],
-        [0, 'missing']
-      ] as const) {
-        const key = number === 0 ? newKey() : await stored(number)
-        t.equal(await end.call(store, key, mark, Date.now() + HOUR), answer)
-        t.ok((await store.read(key))?.equals(mark))
-        t.equal(await create.call(store, key, recordOf(2), later()), false)
-        t.ok(isRecord(await update.call(store, key, revision(1), recordOf(2), later()), mark))
-        t.ok(isRecord(await touch.call(store, key, revision(1), Buffer.alloc(TOUCH.length), later()), mark))
-        t.ok(isRecord(await end.call(store, key, recordOf(3), Date.now() + 1), mark), 'a tombstone stays')
-        t.ok((await store.read(key))?.equals(mark))
+    t.test(
+      'end(): with a mark that is always left, nothing can be stored under the key before it expires',
+      async (t) => {
+        const { end, create, update, touch } = store as Required<Store>
+        const mark = Buffer.from([FIRST_BYTE, 1, 0, TOMBSTONE.bit, ...Buffer.alloc(HEADER_BYTES - 4), 0])
+        for (const [number, answer] of [
+          [1, 'done'],
+          [0, 'missing']
+        ] as const) {
+          const key = number === 0 ? newKey() : await stored(number)
+          t.equal(await end.call(store, key, { record: mark, expiresAt: later(), always: true }), answer)
+          t.ok((await store.read(key))?.equals(mark))
+          t.equal(await create.call(store, key, recordOf(2), later()), false)
+          t.ok(isRecord(await update.call(store, key, revision(1), recordOf(2), later()), mark))
+          t.ok(isRecord(await touch.call(store, key, revision(1), Buffer.alloc(TOUCH.length), later()), mark))
+          t.ok(
+            isRecord(
+              await end.call(store, key, { record: recordOf(3), expiresAt: Date.now() + 1, always: true }),
+              mark
+            ),
+            'a tombstone stays'
+          )
+          t.ok((await store.read(key))?.equals(mark))
+        }
+        const key = await stored(1)
+        t.equal(await end.call(store, key, { record: mark, expiresAt: Date.now() + 30 }), 'done')
+        t.ok(await gone(store, key))
       }
-      const key = await stored(1)
-      t.equal(await end.call(store, key, mark, Date.now() + 30), 'done')
-      t.ok(await gone(store, key))
-    })
+    )
   }
 
   t.test('keys: records under different keys are independent', async (t) => {
