@@ -16,7 +16,7 @@ export interface LookupContext {
 
 /** What the store holds under an id. */
 export type Found = Living | Moved | Undecodable | Missing
-interface Living {
+export interface Living {
   state: 'living'
   received: ReceivedId
   record: SessionRecord

@@ -1,9 +1,10 @@
 // The sessions of a user, and the end of all of them.
 import { UserError } from '../errors.js'
 import { reportEnd } from '../events.js'
+import { isParentOf } from '../records/lineage.js'
 import { NotARecordError, tryRecord } from '../records/record.js'
 import { successorOf } from '../records/tombstone.js'
-import { lookUp } from '../request/lookup.js'
+import { type Living, lookUp } from '../request/lookup.js'
 import { named, openRecords } from '../sessions/access.js'
 import { infoOf } from '../sessions/info.js'
 import type { SessionInfo, SessionsParts } from '../sessions/sessions.js'
@@ -18,10 +19,18 @@ export async function of(parts: SessionsParts, users: Users, user: unknown): Pro
   const { records, store } = openRecords(context)
   const indexed = await users.list(store, name)
   const found = await Promise.all(indexed.map(({ handle }) => lookUp(named(handle), records, context)))
-  return found
-    .flatMap((each) => (each.state === 'living' && users.identity.owns(name, each.record) ? [each] : []))
-    .map(({ received, record }) => infoOf(received.handle, record, parts))
-    .sort((a, b) => b.createdAt - a.createdAt)
+  const living = found.flatMap((each) =>
+    each.state === 'living' && users.identity.owns(name, each.record) ? [each] : []
+  )
+  const isMoving = ({ record }: Living) =>
+    living.some((other) => isParentOf(other.record.header, record.header))
+  return (
+    living
+      // A session that is just getting a new id still has the old one.
+      .filter((each) => !isMoving(each))
+      .map(({ received, record }) => infoOf(received.handle, record, parts))
+      .sort((a, b) => b.createdAt - a.createdAt)
+  )
 }
 
 /** @returns How many sessions were alive. */
