@@ -1,7 +1,7 @@
 // `npm run test:users`: processes that are killed, browsers of few users, and what nobody may have seen.
 //   --seconds 60   for how long        --processes 3   how many
 //   --seed 1       of what happens     --limit 6       how many sessions a user may have
-//   --bug NAME     plants a bug, which must be found: forgetful, unmarked, unrevoked, unlimited
+//   --bug NAME     plants a bug, which must be found: forgetful, unmarked, forgiving, unlimited
 // The exit code is 1 if anything was seen that must not be.
 import { parseArgs } from 'node:util'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
