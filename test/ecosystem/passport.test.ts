@@ -190,7 +190,7 @@ t.test('clearSessionOnLogin: false keeps all data under a new id', async (t) => 
 
 t.test("user: 'passport' lists and ends the sessions of a user", async (t) => {
   const redis = await startRedis(t)
-  const app = await createService(t, redis, {}, { user: 'passport' })
+  const app = await createService(t, redis, {}, { user: 'passport' as never })
   const [one, two, other] = [new Browser(app), new Browser(app), new Browser(app)]
   await one.request('/cart/tea')
   for (const browser of [one, two]) await browser.request('/login?name=ada')

@@ -22,7 +22,8 @@ t.test('user: works with exactly the rights that are named', async (t) => {
     const start = createApp(t, {
       ...options,
       redis: { port: redis.port, host: '127.0.0.1', username: name, password: 'pass' },
-      startUp: 'fail'
+      startUp: 'fail',
+      timeout: 10_000
     })
     if (without !== undefined) {
       await t.rejects(start, { code: 'FST_SESSION_STORE_DENIED' }, `the start fails without ${without}`)
