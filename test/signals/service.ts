@@ -7,7 +7,7 @@ import type { EndedError } from '../../lib/errors.js'
 import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 
 export async function createService(options: RedisSessionOptions): Promise<FastifyInstance> {
-  const app = Fastify()
+  const app = Fastify({ forceCloseConnections: true })
   await app.register(cookie)
   await app.register(websocket)
   await app.register(redisSession, { signals: true, cookie: { secure: 'auto' }, ...options })
