@@ -46,6 +46,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   #reloads = 0
   /** Of `session.signal`, if the request has asked for it. */
   #watcher: Watcher | undefined
+  /** The handle of the session that it began with. */
+  #followed: string | undefined
   /** Why the session is disabled. */
   #reason: string | undefined
 
@@ -77,10 +79,11 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     const { signals } = this.context
     if (signals === undefined)
       throw new OptionError('signals', 'is off: set it to true to use session.signal')
-    const { destroyed, detached, stored } = this.state
+    const { destroyed, detached, handle, stored } = this.state
     let watcher = this.#watcher
     // After a login it is another session.
-    if (watcher === undefined || (watcher.signal.aborted && stored !== undefined)) {
+    const isOther = stored !== undefined && handle !== this.#followed
+    if (watcher === undefined || (watcher.signal.aborted && isOther)) {
       const created = signals.createWatcher()
       watcher = this.#watcher = created
       this.#response.onceOver(() => created.release())
@@ -271,8 +274,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   #follow(): void {
     const { handle, stored } = this.state
-    if (stored !== undefined && this.#watcher?.isFollowing === false)
-      this.#watcher.follow(handle, stored.header)
+    const watcher = this.#watcher
+    if (stored === undefined || watcher === undefined || watcher.isFollowing || watcher.signal.aborted) return
+    this.#followed = handle
+    watcher.follow(handle, stored.header)
   }
 
   #settleIfUnchanged({ step }: Plan): boolean {

@@ -53,11 +53,14 @@ export class Subscription implements EndReports {
   close(): void {
     this.#isClosed = true
     this.#client.off('ready', this.#restart)
-    this.#restart()
+    this.#connection?.disconnect()
   }
 
   // An arrow function, so that it can be removed from the client again.
-  readonly #restart = (): void => this.#connection?.disconnect()
+  readonly #restart = (): void => {
+    // One that is being opened leads to the new server anyway.
+    if (this.#isLive) this.#connection?.disconnect()
+  }
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
@@ -92,7 +95,7 @@ export class Subscription implements EndReports {
       this.#isLive = true
       this.#listener.missed()
       while (connection.status === 'ready') {
-        await connection.ping()
+        await connection.ping().catch(() => connection.disconnect())
         await Promise.race([pause(PING_INTERVAL), closed])
       }
     } finally {

@@ -32,6 +32,14 @@ export function recordOf(number: number, payload: string | Uint8Array = 'payload
   return record
 }
 
+/** The same, marked as a tombstone. */
+export function tombstoneOf(number: number): Buffer {
+  const record = recordOf(number)
+  record[0] = FIRST_BYTE
+  record[TOMBSTONE.offset] = TOMBSTONE.bit
+  return record
+}
+
 /** Polls until the record is gone. */
 export async function gone(store: Store, key: string): Promise<true> {
   while ((await store.read(key)) !== undefined) await sleep(5)
@@ -231,6 +239,49 @@ export function storeContract(t: Test, open: () => Store): void {
         await store.create(otherKey, other, later())
         t.equal(await end(otherKey), 'done')
       }
+    })
+
+    t.test('end(): a mark takes the place of a session, but not of a tombstone or of nothing', async (t) => {
+      const mark = (key: string, expiresAt = later()) =>
+        (store as Required<Store>).end(key, { record: tombstoneOf(9), expiresAt })
+      const missing = newKey()
+      t.equal(await mark(missing), 'missing')
+      t.equal(await store.read(missing), undefined)
+      for (const record of [recordOf(1), Buffer.alloc(0)]) {
+        const key = newKey()
+        await store.create(key, record, later())
+        t.equal(await mark(key), 'done')
+        t.ok(isRecord(await mark(key), tombstoneOf(9)))
+        t.ok((await store.read(key))?.equals(tombstoneOf(9)))
+        t.equal(await store.create(key, recordOf(2), later()), false)
+        t.ok(isRecord(await store.update(key, revision(1), recordOf(2), later()), tombstoneOf(9)))
+      }
+      const moved = newKey()
+      await store.create(moved, tombstoneOf(1), later())
+      t.ok(isRecord(await mark(moved), tombstoneOf(1)))
+      const short = await stored(1)
+      t.equal(await mark(short, Date.now() + 30), 'done')
+      t.ok(await gone(store, short))
+    })
+  }
+
+  if (store.keys !== undefined) {
+    const keys = async (prefix: string) => {
+      const found: string[] = []
+      for await (const page of (store as Required<Store>).keys(prefix)) found.push(...page)
+      return found.sort()
+    }
+    t.test('keys(): those that begin with the prefix, whatever characters are in it', async (t) => {
+      const base = newKey()
+      for (const prefix of [base, `${base}*?[a-z]^\\`]) {
+        const own = Array.from({ length: 20 }, (_, index) => `${prefix}:${index}`).sort()
+        for (const key of own) await store.create(key, recordOf(1), later())
+        await store.create(`a${prefix}:`, recordOf(1), later())
+        t.same(await keys(`${prefix}:`), own)
+        await store.destroy(own[0] ?? '', revision(1))
+        t.same(await keys(`${prefix}:`), own.slice(1))
+      }
+      t.same(await keys(newKey()), [])
     })
   }
 
