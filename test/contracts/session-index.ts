@@ -64,7 +64,7 @@ export function indexContract(t: Test, open: () => Promise<SessionIndex>): void 
     const { enter, key, other } = await begin()
     const [a, b] = [newHandle(), newHandle()]
     await enter(a)
-    await enter(b, { entering: 60 })
+    await enter(b, { entering: 1_500 })
     const isEntering = async (handle: string) =>
       (await other.list(key)).find((each) => each.handle === handle)?.isEntering
     t.equal(await isEntering(a), false)
@@ -143,7 +143,7 @@ export function indexContract(t: Test, open: () => Promise<SessionIndex>): void 
 
   t.test('revoke(): a set without sessions refuses too, until the mark is forgotten', async (t) => {
     const { enter, index, key } = await begin()
-    t.same(await index.revoke(key, [], 60), [])
+    t.same(await index.revoke(key, [], 1_500), [])
     t.equal(await enter(newHandle(), { isLogin: false }), 'refused')
     while ((await enter(newHandle(), { isLogin: false })) === 'refused') await sleep(5)
   })

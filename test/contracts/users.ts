@@ -3,6 +3,7 @@ import type { LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { UnavailableError } from '../../lib/errors.js'
 import type { Store } from '../../lib/index.js'
+import { revisionOf } from '../../lib/records/record.js'
 import type { Operation } from '../../lib/stores/store.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { PausedStore } from '../users/paused-store.js'
@@ -212,6 +213,38 @@ export function usersContract(t: Test, open: () => Store): void {
     t.same(await idsOf(app, user), [])
   })
 
+  t.test('a record that cannot be decoded is in the list without data, and ends', async (t) => {
+    const store = open()
+    const app = await createService(t, store)
+    const user = newUser()
+    const [kept, again] = [await signedIn(app, user), await signedIn(app, user)]
+    for (const { id } of [kept, again]) {
+      const key = `session:${id}`
+      const bytes = (await store.read(key)) as Buffer
+      const broken = Buffer.concat([bytes.subarray(0, 32), Buffer.from('{')])
+      t.equal(await store.update(key, revisionOf(bytes), broken, Date.now() + 60_000), 'done')
+    }
+    const list = await app.sessions.of(user)
+    t.same(new Map(list.map(({ id, data }) => [id, data])), new Map([kept, again].map(({ id }) => [id, {}])))
+    const { id } = await again.browser.json<{ id: string }>(`/login/${user}`)
+    t.same(new Set(await idsOf(app, user)), new Set([kept.id, id]))
+    t.equal(await app.sessions.endAllOf(user), 2)
+    t.equal(await store.read(`session:${kept.id}`).then((bytes) => bytes?.length === 32), true, 'a mark')
+  })
+
+  t.test('endAllOf(): follows a session that a process without users has moved', async (t) => {
+    const store = open()
+    const [app, old] = [await createService(t, store), await createService(t, store, {})]
+    const [user, stranger] = [newUser(), newUser()]
+    const [moved, changed] = [await signedIn(app, user), await signedIn(app, user)]
+    for (const { browser } of [moved, changed]) browser.visit(old)
+    await moved.browser.request('/move')
+    await changed.browser.request(`/login/${stranger}`)
+    t.equal(await app.sessions.endAllOf(user), 1)
+    t.equal(await userOf(moved.browser), undefined)
+    t.equal(await userOf(changed.browser), stranger, 'the session of another user is left alone')
+  })
+
   t.test('a login whose index step fails sets no cookie and stores no record', async (t) => {
     const paused = new PausedStore(open())
     const app = await createService(t, paused.store)
@@ -323,12 +356,12 @@ export function usersContract(t: Test, open: () => Store): void {
 
   t.test('maxPerUser: sessions that have ended do not count', async (t) => {
     const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const
-    const app = await createService(t, open(), { ...options, timeout: 100 })
+    const app = await createService(t, open(), { ...options, timeout: 1_000 })
     const user = newUser()
     const devices = [await signedIn(app, user), await signedIn(app, user)]
     t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 409)
     for (const { id } of devices) await app.sessions.end(id)
-    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    await new Promise((resolve) => setTimeout(resolve, 2_100))
     for (const _ of devices) t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 200)
     t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 409)
     await app.sessions.endAllOf(user)
