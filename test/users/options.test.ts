@@ -102,6 +102,30 @@ t.test('of(), endAllOf(): what is no user or no handle is refused', async (t) =>
   t.equal(await app.sessions.endAllOf(user, { except: [id] }), 0)
 })
 
+// A fake, since real logins make room for each other.
+t.test('maxPerUser: a login whose room others keep taking is answered with a 409', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const index = await store.openIndex()
+  let tries = 0
+  index.enter = async () => {
+    tries++
+    return []
+  }
+  const app = await createService(t, store, {
+    user: 'userId',
+    maxPerUser: { limit: 1, onFull: 'end-oldest' }
+  })
+  const response = await new Browser(app).request(`/login/${newUser()}`)
+  t.match(response.json(), {
+    statusCode: 409,
+    code: 'FST_SESSION_CONFLICT',
+    message: /its user signed in elsewhere/
+  })
+  t.equal(tries, 200)
+  t.equal(store.size, 0)
+})
+
 t.test('startup check: an index that answers wrongly is reported before the first request', async (t) => {
   const broken: [what: string, index: Partial<SessionIndex>][] = [
     ['enter did not add a session', { enter: async () => 'refused' }],

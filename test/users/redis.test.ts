@@ -6,7 +6,6 @@ import { usersContract } from '../contracts/users.js'
 import { createApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { startCluster } from '../support/cluster.js'
-import { until } from '../support/gate.js'
 import { startRedis } from '../support/redis-server.js'
 import { createService, idsOf, newUser, signedIn, userOf } from './service.js'
 
@@ -63,7 +62,6 @@ t.test('users: what a request costs in Redis', async (t) => {
   )
   for (let devices = 0; devices < 20; devices++) await signedIn(app, user)
   t.same(await costOf(() => app.sessions.of(user)), { ...none, mget: 1, evalsha: 1, scripted: true })
-  await until(async () => (await redis.commands()) !== undefined)
   t.same((await idsOf(app, user)).length, 21)
   t.same(
     await costOf(() => browser.request('/logout')),
@@ -140,6 +138,18 @@ t.test('users: every key has an end', async (t) => {
   const keys = await redis.client.keys('*')
   t.ok(keys.length > 5)
   for (const key of keys) t.ok((await redis.client.pttl(key)) > 0, key.replace(/[\w-]{43}/, '…'))
+})
+
+t.test('absoluteTimeout: the index forgets a session soon after that', async (t) => {
+  const redis = await startRedis(t)
+  const app = await createService(t, new RedisStore(redis.connect()), {
+    user: 'userId',
+    absoluteTimeout: 100
+  })
+  await signedIn(app, newUser())
+  const [key = ''] = await redis.client.keys('session:user:*')
+  const left = await redis.client.pttl(key)
+  t.ok(left > 100_000 && left <= 160_000, `${left} ms`)
 })
 
 t.test('users: a custom decorator, and a function of the data', async (t) => {
