@@ -80,6 +80,8 @@ t.test('endAllOf(): two round trips, however many sessions', async (t) => {
   const other = newUser()
   await signedIn(app, other)
   await app.sessions.endAllOf(other)
+  // Until Redis knows the script of the step that nobody waits for.
+  for (let trips = 0; trips < 3; trips++) await client.ping()
   // What is sent after an answer has come is a further round trip.
   let trips = 0
   let answered = true
@@ -171,7 +173,8 @@ t.test('users: a custom decorator, and a function of the data', async (t) => {
     (await staffs.of('ada')).map((info) => info.id),
     [id]
   )
-  t.ok((await redis.client.keys('staff:user:*')).length === 1)
+  const keys = await redis.client.keys('staff:user:*')
+  t.equal(keys.filter((key) => !key.startsWith('staff:user:start-up:')).length, 1)
   t.equal(await staffs.endAllOf('ada'), 1)
 })
 
