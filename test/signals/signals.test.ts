@@ -14,7 +14,7 @@ import { Visitor } from './visitor.js'
 
 const PROGRAM = new URL('service.ts', import.meta.url)
 /** An end that nothing reports is noticed by the next look: so many seconds are no timing, but a test that hangs. */
-const SOON = { timeout: 30_000 }
+const SOON = { timeout: 120_000 }
 
 /** Two processes of one service, or as many applications of this process. */
 type Open = (t: Test) => Promise<[RedisSessionOptions, RedisSessionOptions]>
