@@ -227,7 +227,7 @@ t.test('a user who may not publish: found at the start, and nothing ends halfway
   await redis.client.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all')
   const url = `redis://app:secret@127.0.0.1:${redis.port}`
   const denied = { code: 'FST_SESSION_STORE_DENIED' }
-  await t.rejects(createService({ redis: url, startUp: 'fail' }), denied)
+  await t.rejects(createApp(t, { redis: url, signals: true, startUp: 'fail' }), denied)
   const app = await createService({ redis: url })
   t.teardown(() => app.close())
   const id = (await app.inject('/login')).body
