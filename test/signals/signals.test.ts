@@ -1,5 +1,5 @@
 // `session.signal`: aborted when the session ends, on whichever process, and only then.
-import { Cluster, type Redis } from 'ioredis'
+import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { MemoryStore, type RedisSessionOptions, RedisStore } from '../../lib/index.js'
 import { createApp } from '../support/app.js'
@@ -7,23 +7,17 @@ import { Browser } from '../support/browser.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
 import { type RedisServer, startRedis } from '../support/redis-server.js'
-import { startSentinel } from '../support/sentinel.js'
 import { kill, launch } from '../support/service-process.js'
 import { createService } from './service.js'
+import { serve, subscribers } from './stage.js'
 import { Visitor } from './visitor.js'
 
 const PROGRAM = new URL('service.ts', import.meta.url)
 /** An end that nothing reports is noticed by the next look: so many seconds are no timing, but a test that hangs. */
-const SOON = { timeout: 30_000 }
+const SOON = { timeout: 120_000 }
 
 /** Two processes of one service, or as many applications of this process. */
 type Open = (t: Test) => Promise<[RedisSessionOptions, RedisSessionOptions]>
-
-async function serve(t: Test, options: RedisSessionOptions): Promise<string> {
-  const app = await createService(options)
-  t.teardown(() => app.close())
-  return app.listen({ host: '127.0.0.1', port: 0 })
-}
 
 const stores: Record<string, Open> = {
   async memory(t) {
@@ -184,12 +178,6 @@ async function stage(t: Test, redis: RedisServer, options: RedisSessionOptions =
   return { app, address, visitor, id, stream, elsewhere }
 }
 
-/** The ids of the connections that are subscribed to ended sessions. */
-async function subscribers(client: Redis, sub = 'sub=1'): Promise<string[]> {
-  const list = String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'))
-  return list.split('\n').flatMap((line) => (line.includes(sub) ? [/^id=(\d+)/.exec(line)?.[1] ?? ''] : []))
-}
-
 t.test('a session that ends while the subscription is down is told as well', SOON, async (t) => {
   const redis = await startRedis(t)
   const { stream, id, elsewhere } = await stage(t, redis)
@@ -239,49 +227,13 @@ t.test('a user who may not publish: found at the start, and nothing ends halfway
   await redis.client.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all')
   const url = `redis://app:secret@127.0.0.1:${redis.port}`
   const denied = { code: 'FST_SESSION_STORE_DENIED' }
-  await t.rejects(createService({ redis: url, startUp: 'fail' }), denied)
+  await t.rejects(createApp(t, { redis: url, signals: true, startUp: 'fail' }), denied)
   const app = await createService({ redis: url })
   t.teardown(() => app.close())
   const id = (await app.inject('/login')).body
   await t.rejects(app.sessions.end(id), denied)
   await t.rejects(app.sessions.end(id, { reason: 'ended-by-user' }), denied)
   t.ok(await app.sessions.find(id), 'it is still there')
-})
-
-t.test('failover: a session that ends on the new primary ends its streams', SOON, async (t) => {
-  const sentinel = await startSentinel(t)
-  const redis = { sentinels: sentinel.sentinels, name: sentinel.name }
-  const [one, two] = [await serve(t, { redis }), await serve(t, { redis })]
-  const visitor = new Visitor(t)
-  await visitor.get(one, '/login')
-  const stream = await visitor.listen(two)
-  await sentinel.failover()
-  await until(async () => (await visitor.get(one, '/move')).status === 200)
-  await until(async () => (await visitor.get(one, '/logout')).status === 200)
-  t.equal(await stream.end, 'data: ended')
-})
-
-t.test('a node of a cluster that dies takes no report with it', SOON, async (t) => {
-  const cluster = await startCluster(t, { replicas: true })
-  const connect = () => {
-    const client = new Cluster(cluster.nodes, { clusterRetryStrategy: () => 100 })
-    t.teardown(() => client.disconnect())
-    return client
-  }
-  const [one, two] = [
-    await serve(t, { redis: connect(), timeout: 10_000 }),
-    await serve(t, { redis: connect(), timeout: 10_000 })
-  ]
-  const visitor = new Visitor(t)
-  await visitor.get(one, '/login')
-  const stream = await visitor.listen(two)
-  const counts = () =>
-    Promise.all(cluster.primaries.map(async ({ client }) => (await subscribers(client)).length))
-  await until(async () => (await counts()).includes(1))
-  await cluster.primaries[(await counts()).indexOf(1)]?.stop()
-  await cluster.ready()
-  await until(async () => (await visitor.get(one, '/logout')).status === 200)
-  t.equal(await stream.end, 'data: ended')
 })
 
 t.test(
