@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REVISION, type Store } from '../lib/stores/store.js'
+import { FIRST_BYTE, REVISION, type Store, TOMBSTONE } from '../lib/stores/store.js'
 
 export const HEADER_BYTES = 32
 export const HOUR = 3_600_000
@@ -28,6 +28,14 @@ export function revision(number: number): Buffer {
 export function recordOf(number: number, payload: string | Uint8Array = 'payload'): Buffer {
   const record = Buffer.concat([Buffer.alloc(HEADER_BYTES, 0x5a), Buffer.from(payload)])
   revision(number).copy(record, REVISION.offset)
+  return record
+}
+
+/** The same, marked as a tombstone. */
+export function tombstoneOf(number: number): Buffer {
+  const record = recordOf(number)
+  record[0] = FIRST_BYTE
+  record[TOMBSTONE.offset] = TOMBSTONE.bit
   return record
 }
 

@@ -1,5 +1,5 @@
 // The contract of a store, as a list of named functions for any test runner.
-import { equal, fail, notEqual, ok } from 'node:assert/strict'
+import { deepEqual, equal, fail, notEqual, ok } from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +7,7 @@ import { FIRST_BYTE, type Outcome, REVISION, type Store, TOMBSTONE, TOUCH } from
 import type { Clause, Contract } from './contract.js'
 import { fastCheck, SEED } from './fast-check.js'
 import { explanations, operationsOf, type State, stateOf } from './interleavings.js'
-import { gone, HEADER_BYTES, HOUR, later, newKey, recordOf, revision } from './records.js'
+import { gone, HEADER_BYTES, HOUR, later, newKey, recordOf, revision, tombstoneOf } from './records.js'
 
 const IS_ATOMIC = 'compare and write in one step, and let open() open the same storage each time'
 
@@ -218,6 +218,67 @@ export function storeContract(open: () => Store): Contract {
         await store.create(otherKey, other, later())
         equal(await end(otherKey), 'done')
       }
+    })
+
+    const mark = (key: string, expiresAt = later(), always = false) =>
+      (store as Required<Store>).end(key, { record: tombstoneOf(9), expiresAt, always })
+    clause('end(): a mark takes the place of a session, but not of a tombstone or of nothing', async () => {
+      const missing = newKey()
+      equal(await mark(missing), 'missing')
+      await isMissing(missing, ': the mark is for sessions only')
+      for (const record of [recordOf(1), Buffer.alloc(0)]) {
+        const key = newKey()
+        await store.create(key, record, later())
+        equal(await mark(key), 'done', 'end() with a mark')
+        is(await mark(key), tombstoneOf(9))
+        await holds(key, tombstoneOf(9), 'the mark')
+        equal(await store.create(key, recordOf(2), later()), false)
+        is(await store.update(key, revision(1), recordOf(2), later()), tombstoneOf(9))
+      }
+      const moved = newKey()
+      await store.create(moved, tombstoneOf(1), later())
+      is(await mark(moved), tombstoneOf(1))
+      const short = await stored(1)
+      equal(await mark(short, Date.now() + 30), 'done')
+      await gone(store, short)
+    })
+
+    clause('end(): after a mark that is always left, nothing is stored before it expires', async () => {
+      for (const [key, answer] of [
+        [await stored(1), 'done'],
+        [newKey(), 'missing']
+      ] as const) {
+        equal(await mark(key, later(), true), answer)
+        await holds(key, tombstoneOf(9), 'the mark')
+        equal(await store.create(key, recordOf(2), later()), false)
+        is(await store.update(key, revision(1), recordOf(2), later()), tombstoneOf(9))
+        is(await store.touch(key, revision(1), Buffer.alloc(TOUCH.length), later()), tombstoneOf(9))
+        is(await mark(key, Date.now() + 1, true), tombstoneOf(9))
+        await holds(key, tombstoneOf(9), 'the first mark')
+      }
+      const short = newKey()
+      equal(await mark(short, Date.now() + 30, true), 'missing')
+      await gone(store, short)
+    })
+  }
+
+  if (store.keys !== undefined) {
+    const keys = async (prefix: string) => {
+      const found: string[] = []
+      for await (const page of (store as Required<Store>).keys(prefix)) found.push(...page)
+      return [...new Set(found)].sort()
+    }
+    clause('keys(): those that begin with the prefix, whatever characters are in it', async () => {
+      const base = newKey()
+      for (const prefix of [base, `${base}*?[a-z]^\\`]) {
+        const own = Array.from({ length: 20 }, (_, index) => `${prefix}:${index}`).sort()
+        for (const key of own) await store.create(key, recordOf(1), later())
+        await store.create(`a${prefix}:`, recordOf(1), later())
+        deepEqual(await keys(`${prefix}:`), own)
+        await store.destroy(own[0] ?? '', revision(1))
+        deepEqual(await keys(`${prefix}:`), own.slice(1))
+      }
+      deepEqual(await keys(newKey()), [])
     })
   }
 

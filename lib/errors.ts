@@ -26,6 +26,44 @@ export const CallbackError = createError<[string, string]>(
   TypeError
 )
 
+/** A method of `app.sessions` was given something other than a handle. Argument: the method's name. */
+export const HandleError = createError<[string]>(
+  'FST_SESSION_HANDLE',
+  'sessions.%s() needs the handle of a session: pass its session.id',
+  400,
+  TypeError
+)
+
+/** What should be a user is none. Argument: what it is. */
+export const UserError = createError<[string]>(
+  'FST_SESSION_USER',
+  '%s is no user: let the option user lead to a string, a number or a bigint, and pass such a one to sessions.of()',
+  500,
+  TypeError
+)
+
+/** A session is to end with a reason that cannot be used. Argument: the method. */
+export const ReasonError = createError<[string]>(
+  'FST_SESSION_REASON',
+  '%s cannot use this reason: pass { reason }, a text of 1 to 100 characters without control characters',
+  500,
+  TypeError
+)
+
+/** The reason of an aborted `session.signal`. Argument: the reason with which the session was ended, if there was one. */
+export class EndedError extends createError(
+  'FST_SESSION_ENDED',
+  'the session has ended: sign in again',
+  401
+) {
+  readonly endedBecause: string | undefined
+
+  constructor(reason?: string) {
+    super()
+    this.endedBecause = reason
+  }
+}
+
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(
   'FST_SESSION_ASSIGN',
@@ -102,6 +140,13 @@ export const NotAdoptedError = createError<[string, string]>(
 export const ConflictError = createError<[string, string]>(
   'FST_SESSION_CONFLICT',
   'session %s: %s; send the request again',
+  409
+)
+
+/** The user has as many sessions as are allowed. Argument: the limit. */
+export const LimitError = createError<[number]>(
+  'FST_SESSION_LIMIT',
+  'the user has %d sessions already, which maxPerUser allows at most; end one of them, then sign in again',
   409
 )
 

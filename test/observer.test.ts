@@ -29,7 +29,8 @@ async function begin(t: Test, observer: SessionObserver, options: RedisSessionOp
       isOpen: true,
       setCookie: ({ name }, value) => void cookies.set(name, value),
       withdrawCookie: ({ name }) => void cookies.delete(name),
-      onceClosed() {}
+      onceClosed() {},
+      onceOver() {}
     })
     const header = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const received = context.ids.receive(header)
@@ -57,7 +58,8 @@ t.test('observer: called for each step from creation to the end of a session', a
     {
       created: note('created'),
       moved: note('moved'),
-      touched: note('touched'),
+      updated: note('updated'),
+      replaced: note('replaced'),
       destroyed: note('destroyed')
     },
     { touchAfter: 0 }
@@ -69,11 +71,17 @@ t.test('observer: called for each step from creation to the end of a session', a
   await request((transaction) => transaction.destroy())
   t.same(calls, [
     ['created', first],
-    ['touched', first],
+    ['updated', first],
+    ['replaced', first],
     ['moved', first, second],
+    ['replaced', first],
     ['destroyed', second]
   ])
-  t.same(seen, [false, true, false, false], 'before a record is stored, and after it is deleted')
+  t.same(
+    seen,
+    [false, true, true, false, true, false],
+    'before a record is stored, and after it is replaced or deleted'
+  )
 })
 
 t.test('observer: destroyed() is called for a session that was emptied', async (t) => {

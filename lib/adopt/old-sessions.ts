@@ -90,7 +90,7 @@ export class OldSessions implements Origin {
     if (record === undefined) return undefined
     const left = await store.wait(redis.shorten(key, keepOld * 1000), 'EVAL')
     if (left === undefined) return undefined
-    await observer?.created?.(handle, record)
+    await observer?.created?.(handle, record, parts)
     const now = Date.now()
     if (
       !(await store.create(prefix + handle, record.bytes, now + remaining(record.header, lifetimes, now)))

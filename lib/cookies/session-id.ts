@@ -10,6 +10,7 @@ import { findCookies, type Purpose } from './cookie.js'
 const RANDOM = '[\\w-]{42}[AEIMQUYcgkosw048]'
 // The leading digit tells how handle and signature are derived. Ids of version 0.1.0 have none.
 const NEW = '2'
+const HANDLE = new RegExp(`^${RANDOM}$`)
 const BARE = new RegExp(`^${NEW}?${RANDOM}$`)
 const SIGNED = new RegExp(`^(${NEW}${RANDOM})\\.([\\w-]{43})$`)
 // Version 0.1.0: the id, optionally counter and nonce of a commit in base 36, and a signature over all of it.
@@ -259,6 +260,11 @@ export class SessionIds {
       return given.length === expected.length && timingSafeEqual(given, expected)
     })
   }
+}
+
+/** Whether this can be a handle: a SHA-256 in base64url. A session id of 0.2.0 cannot. */
+export function isHandle(text: unknown): text is string {
+  return typeof text === 'string' && HANDLE.test(text)
 }
 
 function isNew(id: string): boolean {

@@ -8,7 +8,8 @@ import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import { openRecord } from '../records/record.js'
 import type { RedisClient, RedisStore } from '../stores/redis.js'
-import type { Operation, Outcome, Store } from '../stores/store.js'
+import type { SessionIndex } from '../stores/session-index.js'
+import type { Mark, Operation, Outcome, Store, WatchEnds } from '../stores/store.js'
 import { ClusterTracking } from './cluster-tracking.js'
 import { Entry } from './entry.js'
 import { Tracking, type TrackingOptions } from './tracking.js'
@@ -103,8 +104,20 @@ export class NearCacheStore implements Store {
     return this.#write(key, () => this.#inner.destroy(key, revision))
   }
 
-  end(key: string): Promise<Outcome> {
-    return this.#write(key, () => this.#inner.end(key))
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    return this.#write(key, () => this.#inner.end(key, mark))
+  }
+
+  openIndex(): Promise<SessionIndex> {
+    return this.#inner.openIndex()
+  }
+
+  get watch(): WatchEnds | undefined {
+    return this.#inner.watch
+  }
+
+  keys(prefix: string): AsyncIterable<string[]> {
+    return this.#inner.keys(prefix)
   }
 
   close(): void {

@@ -25,8 +25,9 @@ export async function createContext(
     settings.maxRecordBytes
   )
   await codec.load(settings.serializer.tag)
-  return {
+  const context: Context = {
     ...settings,
+    signals: undefined,
     ids: new SessionIds(settings.cookie.name, settings.secrets),
     store,
     health: new Health(settings.circuitBreaker, log),
@@ -34,8 +35,12 @@ export async function createContext(
     queue: new CommitQueue(),
     observer,
     origins: undefined,
+    users: undefined,
     fidelity: production ? undefined : new FidelityCheck(),
     peeks: production ? undefined : new PeekCheck(),
     keptReport: new KeptReport()
   }
+  if (settings.user === undefined) return context
+  const { openUsers } = await import('../users/open.js')
+  return Object.assign(context, await openUsers(context, settings.user, settings.maxPerUser))
 }

@@ -16,6 +16,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
   readonly state: SessionView
   readonly session: Session
   readonly isModified = false
+  readonly endedBecause = undefined
   /** The error that the request fails with. */
   failure: Error | undefined
 
@@ -30,6 +31,10 @@ export class NotLoaded implements SessionOwner, SessionHost {
       detached: 'not loaded'
     }
     this.session = createSession(this, this)
+  }
+
+  get signal(): never {
+    return this.#refuse()
   }
 
   /** There is nothing to commit. */

@@ -29,7 +29,8 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
   // WAIT blocks its connection: reads keep another one.
   const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
   const connectionOf = (of: RedisClient) => connections.get(of)
-  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf })
+  const channel = settings.signals ? { channel: `${settings.prefix}ended` } : {}
+  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf, ...channel })
   await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
   if (settings.nearCache === undefined) return { store, client }
   const { openNearCache } = await import('../near-cache/near-cache.js')

@@ -11,9 +11,12 @@ import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import type { Lifetimes } from '../records/expiry.js'
 import { foreignOptions } from '../session/foreign-names.js'
+import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
 import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
+import type { UserOption } from '../users/identity.js'
+import type { MaxPerUser } from '../users/users.js'
 
 /**
  * The options of the plugin. Durations are in seconds, unless the option says milliseconds.
@@ -114,6 +117,12 @@ export interface RedisSessionOptions {
    */
   nearCache?: boolean | Partial<NearCacheLimits>
   /**
+   * Allows `session.signal`, which is aborted when the session ends, on whichever process. Redis then publishes each ended
+   * session on the channel `prefix` + `'ended'`.
+   * @default false
+   */
+  signals?: boolean
+  /**
    * How many replicas of Redis must have a commit or a logout before the response is sent.
    * @default 0
    */
@@ -151,6 +160,19 @@ export interface RedisSessionOptions {
    */
   onUndecodable?: 'empty' | 'error'
   /**
+   * Who has signed in: a key of the session, or a function of its data. Then `app.sessions` can list and end the sessions
+   * of a user.
+   * @default Sessions have no users.
+   * @example 'userId'
+   */
+  user?: (keyof SessionData & string) | ((data: Partial<SessionData>) => unknown)
+  /**
+   * How many sessions a user may have. At one more, `'end-oldest'` ends those that were used least recently, and
+   * `'refuse'` refuses to sign in. Needs the option `user`.
+   * @default Any number.
+   */
+  maxPerUser?: MaxPerUser
+  /**
    * The merge rule of each key that two requests may change at once. Without a rule the later commit wins.
    * @default {}
    * @example { visits: mergeRules.sum, cart: 'conflict' }
@@ -182,6 +204,7 @@ export interface Settings {
   onUnavailable: 'error' | 'anonymous'
   circuitBreaker: CircuitBreaker | undefined
   nearCache: NearCacheLimits | undefined
+  signals: boolean
   replicas: number
   replicaTimeout: number
   detectRollback: boolean
@@ -189,6 +212,8 @@ export interface Settings {
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
   adopt: readonly Adopter[]
+  user: UserOption | undefined
+  maxPerUser: MaxPerUser | undefined
 }
 
 const DEFAULTS = {
@@ -206,6 +231,7 @@ const DEFAULTS = {
   onUnavailable: 'error',
   circuitBreaker: false,
   nearCache: false,
+  signals: false,
   replicas: 0,
   replicaTimeout: 500,
   detectRollback: false,
@@ -215,7 +241,18 @@ const DEFAULTS = {
 
 const NAMES: readonly string[] = [
   ...Object.keys(DEFAULTS),
-  ...['store', 'prefix', 'readSerializers', 'secret', 'cookie', 'absoluteTimeout', 'merge', 'adopt']
+  ...[
+    'store',
+    'prefix',
+    'readSerializers',
+    'secret',
+    'cookie',
+    'absoluteTimeout',
+    'merge',
+    'adopt',
+    'user',
+    'maxPerUser'
+  ]
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
@@ -231,6 +268,8 @@ const NEAR_CACHE: NearCacheLimits = { maxStale: 1, maxBytes: 33_554_432 }
 const [MIN_STALE, MAX_STALE] = [0.1, 60]
 /** With more, a Map could have more entries than it takes. */
 const MAX_NEAR_BYTES = 2 ** 32
+/** A full set of sessions is read with each login. */
+const MAX_PER_USER = 1_000
 const MIN_SECRET_LENGTH = 32
 const MIN_RECORD_BYTES = 64
 const STORE_METHODS = ['read', 'create', 'update', 'touch', 'destroy'] as const
@@ -268,6 +307,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUnavailable = DEFAULTS.onUnavailable,
     circuitBreaker = DEFAULTS.circuitBreaker,
     nearCache = DEFAULTS.nearCache,
+    signals = DEFAULTS.signals,
     replicas = DEFAULTS.replicas,
     detectRollback = DEFAULTS.detectRollback,
     startUp = DEFAULTS.startUp,
@@ -313,13 +353,16 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
     circuitBreaker: checkBreaker(circuitBreaker),
     nearCache: checkNearCache(nearCache, options),
+    signals: checkSignals(signals, options),
     replicas,
     replicaTimeout,
     detectRollback: boolean('detectRollback', detectRollback),
     startUp: oneOf('startUp', startUp, ['go', 'wait', 'fail']),
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge),
-    adopt: checkAdopters(adopt, options)
+    adopt: checkAdopters(adopt, options),
+    user: checkUser(options),
+    maxPerUser: checkMaxPerUser(options)
   }
 }
 
@@ -491,6 +534,17 @@ function checkNearCache(
   }
 }
 
+function checkSignals(value: boolean, { redis, store }: RedisSessionOptions): boolean {
+  if (!boolean('signals', value)) return false
+  if (store !== undefined && store.watch === undefined) {
+    throw new OptionError('signals', 'needs a store with watch(): give a RedisStore its option channel')
+  }
+  if (isRedisClient(redis) && !('duplicate' in redis)) {
+    throw new OptionError('signals', 'needs a client with duplicate(), to open one more connection')
+  }
+  return true
+}
+
 function checkMerge(rules: MergeRules): MergeRules {
   if (typeof rules !== 'object' || rules === null) throw new OptionError('merge', 'must be an object')
   for (const [key, rule] of Object.entries(rules)) {
@@ -507,6 +561,24 @@ function checkAdopters(adopters: readonly Adopter[], { secret }: RedisSessionOpt
     throw new OptionError('adopt', 'needs the option secret: the new ids follow from the old ones under it')
   }
   return adopters
+}
+
+function checkUser({ user }: RedisSessionOptions): UserOption | undefined {
+  if (user === undefined) return undefined
+  return typeof user === 'function' ? (data) => user(data as Partial<SessionData>) : text('user', user)
+}
+
+function checkMaxPerUser({ maxPerUser, user }: RedisSessionOptions): MaxPerUser | undefined {
+  if (maxPerUser === undefined) return undefined
+  if (user === undefined) throw new OptionError('maxPerUser', 'needs the option user: set it')
+  if (typeof maxPerUser !== 'object' || maxPerUser === null) {
+    throw new OptionError('maxPerUser', "must be an object: { limit: 5, onFull: 'end-oldest' }")
+  }
+  const { limit, onFull } = maxPerUser
+  return {
+    limit: whole('maxPerUser.limit', limit, 1, MAX_PER_USER),
+    onFull: oneOf('maxPerUser.onFull', onFull, ['end-oldest', 'refuse'])
+  }
 }
 
 function text(option: string, value: string): string {

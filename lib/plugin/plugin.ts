@@ -6,8 +6,10 @@ import { whyUnusable } from '../cookies/cookie.js'
 import { CookieMemory } from '../cookies/session-cookie.js'
 import { keyName } from '../data/key-names.js'
 import { AssignError } from '../errors.js'
+import type { Log } from '../events.js'
 import type { Context } from '../request/parts.js'
-import type { Session } from '../session/session.js'
+import type { Session, SessionHost } from '../session/session.js'
+import { Sessions } from '../sessions/sessions.js'
 import { MemoryStore } from '../stores/memory.js'
 import { createContext } from './context.js'
 import { Hints } from './hints.js'
@@ -24,6 +26,10 @@ declare module 'fastify' {
     // Imported by its file: the application may declare an interface Session in this module, as other libraries ask.
     /** The session of this request, by fastify-ioredis-session. */
     session: import('../session/session.js').Session
+  }
+  interface FastifyInstance {
+    /** The sessions of fastify-ioredis-session, outside a request. */
+    sessions: import('../sessions/sessions.js').Sessions
   }
   interface FastifyContextConfig {
     /**
@@ -61,7 +67,18 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const context = await createContext(settings, store, fastify.log, production)
   context.origins = await openOrigins(settings, client, context.ids)
   keepContext(fastify, settings.decorator, context)
-  addHooks(fastify, settings, context, production ? undefined : new Hints())
+  if (settings.signals && store.watch !== undefined) {
+    const { Signals } = await import('../signals/signals.js')
+    const signals = new Signals(context, store.watch.bind(store), fastify.log)
+    context.signals = signals
+    fastify.addHook('onClose', async () => signals.close())
+  }
+  const hints = production ? undefined : new Hints()
+  fastify.decorate(
+    `${settings.decorator}s`,
+    new Sessions({ context, log: fastify.log, host: hostOf(fastify.log, hints) })
+  )
+  addHooks(fastify, settings, context, hints)
 }
 
 function addHooks(
@@ -115,6 +132,14 @@ function addHooks(
     if (work === undefined) done()
     return work
   })
+}
+
+// Outside a request there is no response to fail.
+function hostOf(log: Log, hints: Hints | undefined): SessionHost {
+  return {
+    fail: (error) => log.error({ err: error }, error.message),
+    hint: (name, advice) => hints?.give(log, name, advice)
+  }
 }
 
 // Fastify's default error handler sends the headers of an error; a custom one may not.

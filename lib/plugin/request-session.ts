@@ -186,6 +186,12 @@ export class RequestSession implements Response, SessionHost {
     if (raw.closed || raw.writableEnded) queueMicrotask(check)
     else raw.on('close', check)
   }
+
+  onceOver(callback: () => void): void {
+    const { raw } = this.#reply
+    if (raw.closed) callback()
+    else raw.on('close', callback)
+  }
 }
 
 // To a browser, cookies that agree in all of these are one cookie.

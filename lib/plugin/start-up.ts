@@ -26,6 +26,8 @@ interface StartUp {
   replicas: number
   timeout: number
   startUp: 'go' | 'wait' | 'fail'
+  /** Whether the index of users is needed: the option `user`. */
+  user?: unknown
   log: Log
   /** Aborted when the application closes: it ends a start that is still waiting. */
   closing: AbortSignal
@@ -88,11 +90,13 @@ class LogLines implements Pick<Log, 'info' | 'warn'> {
 }
 
 async function check(
-  { client, prefix, replicas, store }: StartUp,
+  { client, prefix, replicas, store, user }: StartUp,
   address: string,
   log: Pick<Log, 'info' | 'warn'>
 ): Promise<void> {
-  await probeStore(store, `${prefix}start-up:${randomBytes(16).toString('hex')}`)
+  const key = `start-up:${randomBytes(16).toString('hex')}`
+  await probeStore(store, prefix + key)
+  if (user !== undefined) await probeIndex(store as Required<Store>, `${prefix}user:${key}`)
   await compareClocks(client, log)
   const facts = await readFacts(client)
   if (facts === undefined) {
@@ -138,6 +142,21 @@ async function probeStore(store: Store, key: string): Promise<void> {
   must('destroy', 'answer a conflict with the record', isRecord(await store.destroy(key, stale), first))
   must('destroy', 'remove a record', (await store.destroy(key, expected)) === 'done')
   must('destroy', 'report a missing record', (await store.destroy(key, expected)) === 'missing')
+}
+
+// The same for the index.
+async function probeIndex(store: Required<Store>, key: string): Promise<void> {
+  const index = await store.openIndex()
+  const login = { entering: 0, from: '', isLogin: true, limit: 1, drop: [], lifetime: PROBE_LIFETIME }
+  const handles = async () => (await index.list(key)).map(({ handle }) => handle).join()
+  const mark = { record: probe(), expiresAt: Date.now() + 1, always: true }
+  must('enter', 'add a session', (await index.enter(key, { ...login, handle: 'a' })) === 'entered')
+  must('enter', 'refuse one more', Array.isArray(await index.enter(key, { ...login, handle: 'b' })))
+  must('list', 'return the sessions', (await handles()) === 'a')
+  must('revoke', 'return the sessions', (await index.revoke(key, [], PROBE_LIFETIME)).join() === 'a')
+  must('end', 'leave a mark', (await store.end(`${key}mark`, mark)) === 'missing')
+  await index.leave(key, ['a'])
+  must('leave', 'remove a session', (await handles()) === '')
 }
 
 // Random bytes in the place of a header and its revision, then every possible byte.

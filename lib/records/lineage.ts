@@ -27,6 +27,11 @@ export function includes({ counter, nonce, earlier }: Lineage, commit: Commit): 
   return found === undefined ? undefined : found === commit.nonce
 }
 
+/** Whether the second commit comes directly after the first one. */
+export function isParentOf(commit: Commit, { counter, earlier }: Lineage): boolean {
+  return counter === (commit.counter + 1) >>> 0 && earlier[0] === commit.nonce
+}
+
 export function isSame(a: Commit, b: Commit): boolean {
   return a.counter === b.counter && a.nonce === b.nonce
 }

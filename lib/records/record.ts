@@ -4,7 +4,7 @@
 //
 //   offset  0  1 byte   0xF5, which starts no text and no other common format
 //           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
-//           2  1        tag of the serializer that wrote the payload
+//           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
 //           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
 //           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
@@ -38,7 +38,7 @@ export const TOUCH = { offset: 22, length: 10 } as const
 
 /** The header of a record. Instants are epoch milliseconds. */
 export interface Header extends Lineage {
-  /** Tag of the serializer that wrote the payload, 1 to 255; 0 in a record without data. */
+  /** Tag of the serializer that wrote the payload, 1 to 255. Of a tombstone, one of `HAPPENED`. */
   tag: number
   permanent: boolean
   /** Whether this is a tombstone: the session has moved to a new id. */
@@ -102,6 +102,16 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     idleTimeout: record.readUInt32BE(28),
     earlier: count === 0 ? NONE : earlierOf(record, count)
   })
+}
+
+/** The same, with the reason in place of the record. */
+export function tryRecord(bytes: Uint8Array): SessionRecord | NotARecordError {
+  try {
+    return openRecord(bytes)
+  } catch (error) {
+    if (error instanceof NotARecordError) return error
+    throw error
+  }
 }
 
 const NONE: readonly number[] = []

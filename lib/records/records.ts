@@ -2,19 +2,20 @@
 import { Buffer } from 'node:buffer'
 import { ConflictError, UncertainError } from '../errors.js'
 import type { GuardedStore } from '../stores/guarded.js'
-import type { Outcome } from '../stores/store.js'
+import type { Mark, Outcome, Store } from '../stores/store.js'
 import { type Lifetimes, remaining } from './expiry.js'
 import type { Commit } from './lineage.js'
 import {
-  followed,
   type Header,
   isTombstone,
+  NotARecordError,
   revisionOf,
   type SessionRecord,
   touchOf,
-  UnsealedRecord
+  tryRecord
 } from './record.js'
 import type { SharedRecord } from './shared.js'
+import { endedBecause, movedTo, reasonOf } from './tombstone.js'
 
 /** Maximum tries to end a session that other requests keep changing. */
 const MAX_TRIES = 100
@@ -32,6 +33,8 @@ export interface RecordsOptions {
 export class Records {
   readonly #store: GuardedStore
   readonly #options: RecordsOptions
+  /** The reason with which the last session was ended that turned out to have ended. */
+  endedBecause: string | undefined
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
@@ -58,55 +61,87 @@ export class Records {
     const there = await this.read(handle).catch(({ code, name }) => {
       throw new UncertainError('create', code ?? name)
     })
-    if (!there?.equals(bytes)) throw new ConflictError(handle, 'another record has its new id')
-    return 'done'
+    if (there?.equals(bytes)) return 'done'
+    const isEnded = there !== undefined && this.#unlessEnded(there) === 'missing'
+    throw new ConflictError(handle, isEnded ? 'it was ended while it began' : 'another record has its new id')
   }
 
   async update(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
-    return unlessOwn(
-      record,
-      await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
-    )
+    const outcome = await this.#store.update(this.#keyOf(handle), revision, bytes, this.#endOf(header))
+    return unlessOwn(record, this.#unlessEnded(outcome))
   }
 
   /** Writes only the part of the header that a touch changes. */
   async touch(handle: string, revision: Buffer, record: SessionRecord): Promise<Outcome> {
     const { bytes, header } = record
     const end = this.#endOf(header)
-    return unlessOwn(record, await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end))
+    const outcome = await this.#store.touch(this.#keyOf(handle), revision, touchOf(bytes), end)
+    return unlessOwn(record, this.#unlessEnded(outcome))
   }
 
-  remove(handle: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#store.destroy(this.#keyOf(handle), revision)
+  async remove(handle: string, revision: Uint8Array): Promise<Outcome> {
+    return this.#unlessEnded(await this.#store.destroy(this.#keyOf(handle), revision))
   }
 
   /** The tombstone for a record whose session has moved to another handle. */
-  tombstoneOf({ header }: SessionRecord, successor: string): SessionRecord {
-    return new UnsealedRecord(Buffer.from(successor, 'base64url')).seal({
-      ...followed(header),
-      tag: 0,
-      moved: true,
-      touchedAt: Date.now(),
-      idleTimeout: this.#options.graceAfterRegenerate
-    })
+  tombstoneOf({ header }: SessionRecord, successor: string, keepsData: boolean): SessionRecord {
+    return movedTo(successor, keepsData, header, this.#options.graceAfterRegenerate)
+  }
+
+  /** The mark of a session that ends with this reason. */
+  markOf(reason: string): Mark {
+    const { bytes, header } = endedBecause(reason, this.#options.graceAfterRegenerate)
+    return { record: bytes, expiresAt: this.#endOf(header) }
   }
 
   /**
    * Ends the session, whatever its current revision.
-   * @returns `'done'` if no record is left; `'moved'` if a tombstone shows that the session lives on under a new id;
+   * @param reason What later requests with this id are told.
+   * @returns `'done'`; `'missing'` if there was no record; the bytes of the tombstone if the session lives on under a new id;
    * `'busy'` if other requests changed it before each of many tries.
    */
-  async end(handle: string, revision: Uint8Array = NO_REVISION): Promise<'done' | 'moved' | 'busy'> {
+  async end(handle: string, revision: Uint8Array = NO_REVISION, reason?: string): Promise<'busy' | Outcome> {
     const key = this.#keyOf(handle)
+    const mark = reason === undefined ? undefined : this.markOf(reason)
     let expected = revision
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
-      const outcome = await (this.#store.canEnd ? this.#store.end(key) : this.#store.destroy(key, expected))
-      if (outcome === 'done' || outcome === 'missing') return 'done'
-      if (isTombstone(outcome)) return 'moved'
+      const outcome = this.#unlessEnded(await this.#endOnce(key, expected, mark))
+      if (outcome === 'done' || outcome === 'missing') return outcome
+      if (isTombstone(outcome)) return outcome
       expected = revisionOf(outcome)
     }
     return 'busy'
+  }
+
+  /**
+   * Ends these sessions together, and leaves marks, so that no write under way stores one of them again. The store must
+   * have `end`.
+   * @param markFor How many milliseconds the marks remain.
+   * @returns For each handle `'done'`; `'missing'` if there was no record; the tombstone of a session that has moved.
+   */
+  async endFinally(handles: readonly string[], markFor: number, reason = ''): Promise<Outcome[]> {
+    const mark: Mark = { ...this.markOf(reason), expiresAt: Date.now() + markFor, always: true }
+    const outcomes = await this.#store.perform('end', (store) =>
+      Promise.all(handles.map((handle) => (store as Required<Store>).end(this.#keyOf(handle), mark)))
+    )
+    return outcomes.map((outcome) => this.#unlessEnded(outcome))
+  }
+
+  #endOnce(key: string, revision: Uint8Array, mark: Mark | undefined): Promise<Outcome> {
+    if (this.#store.canEnd) return this.#store.end(key, mark)
+    if (mark === undefined) return this.#store.destroy(key, revision)
+    return this.#store.update(key, revision, mark.record, mark.expiresAt)
+  }
+
+  // Of a session that has ended, only the reason is left.
+  #unlessEnded(outcome: Outcome): Outcome {
+    if (!(outcome instanceof Uint8Array)) return outcome
+    const record = tryRecord(outcome)
+    const reason = record instanceof NotARecordError ? undefined : reasonOf(record)
+    if (reason === undefined) return outcome
+    this.endedBecause = reason || undefined
+    return 'missing'
   }
 
   #keyOf(handle: string): string {

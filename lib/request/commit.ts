@@ -11,6 +11,7 @@ import type { Snapshot } from '../session/draft.js'
 import type { Outcome } from '../stores/store.js'
 import { rebaseOn, resolveRollback } from './conflict.js'
 import { Move } from './move.js'
+import { RevokedError } from './observer.js'
 import type { RequestParts } from './parts.js'
 import { type Plan, planOf, rebaseDraft } from './plan.js'
 import { nextHeader, seal } from './seal.js'
@@ -62,6 +63,7 @@ export class Committer {
     try {
       await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
+      if (error instanceof RevokedError) return this.#end()
       // Determined before the cleanup, which may fail as well.
       const failure = error instanceof HeadersSentError ? error : this.#writes.errorOf(error)
       await this.#move.giveUp(cookie)
@@ -71,6 +73,18 @@ export class Committer {
     if (startedAt === undefined) return
     const ended = step === 'remove' ? handle : state.handle
     announce({ type: 'commit', handle: ended, step, tries: this.#tries, ms: now() - startedAt })
+  }
+
+  // The sessions of its user were ended, but this one was not known.
+  async #end(): Promise<void> {
+    const { cookie, log, records, state } = this.#parts
+    const { handle } = state
+    await this.#move.undo()
+    if ((await records.end(handle)) === 'busy')
+      throw new ConflictError(handle, 'other requests keep changing it')
+    state.detach('destroyed')
+    cookie.clear()
+    reportEnd(log, handle, 'with all sessions of its user')
   }
 
   async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
@@ -99,7 +113,7 @@ export class Committer {
           this.#writes.settle()
           return markDestroyed(state, cookie, log, handle)
         }
-        if (outcome === 'missing') await this.#finishRemoval(handle)
+        if (outcome === 'missing') await this.#finishRemoval(handle, undefined)
         else {
           // After a conflict it tries again at once: during a wait the record would become outdated.
           if (outcome === 'done') this.#settle(current, snapshot)
@@ -143,7 +157,7 @@ export class Committer {
     const record = seal(plan, header, state, context, log)
     const write = { record, plan, snapshot }
     if (step === 'move') return this.#move.attempt(stored, write)
-    if (header.touchedAt !== stored.header.touchedAt) await context.observer?.touched?.(handle, record)
+    await context.observer?.updated?.(handle, record, stored, this.#parts)
     const outcome =
       step === 'touch'
         ? await records.touch(handle, stored.revision, record)
@@ -151,6 +165,7 @@ export class Committer {
     if (outcome === 'done') {
       state.base = state.stored = record
       this.#writes.confirm()
+      await context.observer?.replaced?.(handle, record, stored, this.#parts)
     }
     return outcome
   }
@@ -163,7 +178,7 @@ export class Committer {
     const header = newHeader(plan.permanent, context.lifetimes, Date.now())
     const record = seal(plan, header, state, context, log)
     try {
-      await context.observer?.created?.(nextHandle, record)
+      await context.observer?.created?.(nextHandle, record, this.#parts)
       await this.#writes.sendUntracked(() => records.create(nextHandle, record))
     } catch (error) {
       // The record may be stored nevertheless, so another try needs another id.
@@ -193,18 +208,18 @@ export class Committer {
     // A repeated removal finds nothing if an earlier try took place.
     const isGone = outcome === 'done' || (outcome === 'missing' && sent > 1)
     if (!isGone) return outcome
-    await this.#finishRemoval(handle)
+    await this.#finishRemoval(handle, stored)
     return 'done'
   }
 
   // The emptied session is removed. What is set from now on begins another one.
-  async #finishRemoval(handle: string): Promise<void> {
+  async #finishRemoval(handle: string, removed: SessionRecord | undefined): Promise<void> {
     const { context, cookie, state } = this.#parts
     this.#mayBeRemoved = false
     this.#writes.settle()
     state.dropId()
     cookie.clear()
-    await context.observer?.destroyed?.(handle)
+    await context.observer?.destroyed?.(handle, removed, this.#parts)
   }
 
   // ---------------------------------------------------------------- conflicts

@@ -8,6 +8,7 @@ import type { SessionState } from './state.js'
 /**
  * Resolves only when no session is left, so that the response to a logout is right.
  * @param pending The handle of a new record that may have replaced the old one.
+ * @param reason What later requests with these cookies are told.
  * @returns Whether a session was stored.
  * @throws {ConflictError} FST_SESSION_CONFLICT if a session has moved to a new id, or other requests keep changing it.
  */
@@ -15,7 +16,8 @@ export async function endAll(
   records: Records,
   state: SessionState,
   cookies: RequestCookies | undefined,
-  pending: string | undefined
+  pending: string | undefined,
+  reason: string | undefined
 ): Promise<boolean> {
   const { detached, stored } = state
   const isStored = stored !== undefined || detached === 'undecodable'
@@ -24,10 +26,11 @@ export async function endAll(
   if (isStored) handles.add(state.handle)
   if (pending !== undefined) handles.add(pending)
   for (const handle of handles) {
-    const outcome = await records.end(handle, isStored ? stored?.revision : undefined)
+    const outcome = await records.end(handle, isStored ? stored?.revision : undefined, reason)
     if (outcome === 'busy') throw new ConflictError(handle, 'other requests keep changing it')
+    const isMoved = outcome !== 'done' && outcome !== 'missing'
     // Another request moved it. If this request did, and the answer was lost, `pending` ends as well.
-    if (outcome === 'moved' && handle === state.handle && pending === undefined) throw movedError(handle)
+    if (isMoved && handle === state.handle && pending === undefined) throw movedError(handle)
   }
   return isStored
 }

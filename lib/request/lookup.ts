@@ -1,10 +1,10 @@
 // Finds what the cookies of a request lead to: one living session, none, or several.
-import type { Buffer } from 'node:buffer'
 import type { ReceivedId, RequestCookies } from '../cookies/session-id.js'
 import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
-import { NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
+import { NotARecordError, type SessionRecord, tryRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
+import { keepsData, reasonOf, successorOf } from '../records/tombstone.js'
 
 /** How many tombstones to follow from an old id to the current one. */
 const MAX_STEPS = 4
@@ -16,7 +16,7 @@ export interface LookupContext {
 
 /** What the store holds under an id. */
 export type Found = Living | Moved | Undecodable | Missing
-interface Living {
+export interface Living {
   state: 'living'
   received: ReceivedId
   record: SessionRecord
@@ -26,6 +26,8 @@ interface Moved {
   received: ReceivedId
   /** The handle of the new id, if the tombstone names it. */
   successor: string | undefined
+  /** Whether it is known to have all of its data. */
+  keepsData: boolean
 }
 interface Undecodable {
   state: 'undecodable'
@@ -93,7 +95,7 @@ async function follow(
 /** Reads what the store holds under this id, and loads the serializer of a living record. */
 export async function lookUp(received: ReceivedId, records: Records, context: LookupContext): Promise<Found> {
   const bytes = await records.read(received.handle)
-  const found = meaningOf(bytes, received, context)
+  const found = meaningOf(bytes, received, records, context)
   if (found.state !== 'living') return found
   const { codec } = context
   const { tag } = found.record.header
@@ -101,27 +103,25 @@ export async function lookUp(received: ReceivedId, records: Records, context: Lo
   return found
 }
 
-function meaningOf(bytes: Buffer | undefined, received: ReceivedId, { lifetimes }: LookupContext): Found {
+function meaningOf(
+  bytes: Buffer | undefined,
+  received: ReceivedId,
+  records: Records,
+  { lifetimes }: LookupContext
+): Found {
   if (bytes === undefined) return { state: 'missing', received }
-  const record = open(bytes)
+  const record = tryRecord(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
   // A tombstone counts whatever its time, since clocks may differ.
-  if (header.moved) return { state: 'moved', received, successor: successorOf(record) }
+  if (header.moved) {
+    const reason = reasonOf(record)
+    if (reason !== undefined) {
+      records.endedBecause = reason || undefined
+      return { state: 'missing', received }
+    }
+    return { state: 'moved', received, successor: successorOf(record), keepsData: keepsData(record) }
+  }
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }
   return { state: 'living', received, record }
-}
-
-// Tombstones of version 0.1.0 do not name it.
-function successorOf({ payload }: SessionRecord): string | undefined {
-  return payload.length === 0 ? undefined : payload.toString('base64url')
-}
-
-function open(bytes: Buffer): SessionRecord | NotARecordError {
-  try {
-    return openRecord(bytes)
-  } catch (error) {
-    if (error instanceof NotARecordError) return error
-    throw error
-  }
 }

@@ -28,24 +28,32 @@ export class Move {
   /** @param stored The record to replace with a tombstone. */
   async attempt(stored: SessionRecord, sent: SentWrite): Promise<Outcome> {
     const state = this.#parts.state
-    const { handle } = await this.#place(sent.record)
-    const tombstone = this.#parts.records.tombstoneOf(stored, handle)
+    const keepsData = state.draft.keep === true
+    const { context } = this.#parts
+    const from = state.handle
+    const { handle } = await this.#place(sent.record, stored)
+    const tombstone = this.#parts.records.tombstoneOf(stored, handle, keepsData)
     const outcome = await this.#writes.sendTombstone(
-      () => this.#parts.records.update(state.handle, stored.revision, tombstone),
+      () => this.#parts.records.update(from, stored.revision, tombstone),
       { ...sent, record: tombstone }
     )
-    if (outcome === 'done') this.finish()
-    else if (outcome === 'missing') await this.undo()
+    if (outcome === 'done') {
+      this.finish()
+      if (context.observer !== undefined) {
+        await context.observer.replaced?.(from, undefined, stored, this.#parts)
+      }
+    } else if (outcome === 'missing') await this.undo()
     return outcome
   }
 
   // Creates the new record. On a further try it is updated, since others may have changed the session meanwhile.
-  async #place(record: SessionRecord): Promise<Successor> {
+  async #place(record: SessionRecord, stored: SessionRecord): Promise<Successor> {
     const placed = this.#successor
     const { nextId, nextHandle } = this.#parts.state
     const { id, handle } = placed ?? { id: nextId, handle: nextHandle }
     try {
-      await this.#parts.context.observer?.moved?.(this.#parts.state.handle, handle, record)
+      const { observer } = this.#parts.context
+      await observer?.moved?.(this.#parts.state.handle, handle, record, stored, this.#parts)
       const outcome = await this.#writes.sendUntracked(
         (): Promise<Outcome> =>
           placed === undefined

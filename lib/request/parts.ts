@@ -7,12 +7,14 @@ import type { Records, RecordsOptions } from '../records/records.js'
 import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
+import type { Users } from '../users/users.js'
 import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
 import type { Origin, Origins } from './origin.js'
 import type { PlanContext } from './plan.js'
 import type { CommitQueue } from './queue.js'
 import type { SealContext } from './seal.js'
+import type { SessionSignals } from './signals.js'
 import type { SessionState } from './state.js'
 
 /** What all transactions of one registration share. */
@@ -32,6 +34,10 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   observer: SessionObserver | undefined
   /** Undefined if sessions come from nowhere else. */
   origins: Origins | undefined
+  /** Undefined without the option `user`. */
+  users: Users | undefined
+  /** Undefined without the option `signals`. */
+  signals: SessionSignals | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }

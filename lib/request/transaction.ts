@@ -2,7 +2,7 @@
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { DetachedError, ReloadingError } from '../errors.js'
+import { DetachedError, OptionError, ReloadingError } from '../errors.js'
 import { type Log, reportEnd } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records } from '../records/records.js'
@@ -16,6 +16,7 @@ import type { Origin } from './origin.js'
 import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
+import type { Watcher } from './signals.js'
 import { SessionState } from './state.js'
 import { UnsavedChanges } from './unsaved.js'
 
@@ -24,11 +25,14 @@ export interface Response extends CookieHeaders {
   readonly log: Log
   /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
+  /** Calls back when the response is complete or its connection lost. */
+  onceOver(callback: () => void): void
 }
 
 export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   readonly context: Context
   readonly #response: Response
+  readonly #isUse: boolean
   readonly cookie: SessionCookie
   readonly store: GuardedStore
   readonly records: Records
@@ -42,11 +46,17 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   #lastStep: Promise<void> | undefined
   /** How many calls of reload() are under way. */
   #reloads = 0
+  /** Of `session.signal`, if the request has asked for it. */
+  #watcher: Watcher | undefined
+  /** The handle of the session that it began with. */
+  #followed: string | undefined
   /** Why the session is disabled. */
   #reason: string | undefined
 
-  constructor(context: Context, response: Response) {
+  /** @param isUse Whether `save()` counts as use of the session. */
+  constructor(context: Context, response: Response, isUse = true) {
     this.context = context
+    this.#isUse = isUse
     this.#response = response
     this.cookie = new SessionCookie(context, response)
     this.store = new GuardedStore(context.store, context.timeout, context.health)
@@ -61,6 +71,28 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   get isEnding(): boolean {
     return !this.#changes.isOpen
+  }
+
+  get endedBecause(): string | undefined {
+    return this.state.isNew ? this.records.endedBecause : undefined
+  }
+
+  get signal(): AbortSignal {
+    const { signals } = this.context
+    if (signals === undefined)
+      throw new OptionError('signals', 'is off: set it to true to use session.signal')
+    const { destroyed, detached, handle, stored } = this.state
+    let watcher = this.#watcher
+    // After a login it is another session.
+    const isOther = stored !== undefined && handle !== this.#followed
+    if (watcher === undefined || (watcher.signal.aborted && isOther)) {
+      const created = signals.createWatcher()
+      watcher = this.#watcher = created
+      this.#response.onceOver(() => created.release())
+    }
+    if (stored === undefined && (destroyed || detached === 'moved')) watcher.end(this.endedBecause)
+    this.#follow()
+    return watcher.signal
   }
 
   get isModified(): boolean {
@@ -137,7 +169,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       // A record that cannot be decoded stays. What is saved begins another session.
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
-      await this.#perform(true)
+      await this.#perform(this.#isUse)
       this.#sendCookie()
       this.#refuseIfDetached('save')
     })
@@ -162,7 +194,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     })
   }
 
-  destroy(): Promise<void> {
+  destroy(reason?: string): Promise<void> {
     const { changes } = this.state.draft
     return this.#next(async () => {
       const state = this.state
@@ -173,7 +205,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
         // First, so that no other request continues it.
         await this.origin?.end(this)
-        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending)
+        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
         if (wasStored) await this.#ended()
       } catch (error) {
@@ -245,7 +277,16 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     // After a login or a logout an old id must lead nowhere.
     if (plan.step === 'remove' || this.state.draft.keep !== undefined) await this.origin?.end(this)
     this.#committer ??= new Committer(this)
-    return this.#committer.commit(plan, mayTouch)
+    await this.#committer.commit(plan, mayTouch)
+    this.#follow()
+  }
+
+  #follow(): void {
+    const { handle, stored } = this.state
+    const watcher = this.#watcher
+    if (stored === undefined || watcher === undefined || watcher.isFollowing || watcher.signal.aborted) return
+    this.#followed = handle
+    watcher.follow(handle, stored.header)
   }
 
   #settleIfUnchanged({ step }: Plan): boolean {
@@ -263,7 +304,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     const { state } = this
     state.destroyed = true
     reportEnd(this.log, state.handle, 'by this request')
-    await this.context.observer?.destroyed?.(state.handle)
+    await this.context.observer?.destroyed?.(state.handle, state.stored, this)
   }
 
   #refuseIfDetached(action: string): void {

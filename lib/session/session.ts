@@ -5,6 +5,7 @@ import { CallbackError, KeyError } from '../errors.js'
 import type { Draft, Keep } from './draft.js'
 import { foreignNames } from './foreign-names.js'
 import type { DeepReadonly } from './peek.js'
+import { type EndOptions, type EndReason, reasonIn } from './reason.js'
 
 /**
  * The keys of your sessions and their types. Extend it by declaration merging.
@@ -36,9 +37,13 @@ export interface SessionView {
 export interface SessionOwner {
   readonly state: SessionView
   readonly isModified: boolean
+  /** Why the session has ended that the cookies of the request lead to, if a reason was given. */
+  readonly endedBecause: string | undefined
+  /** Aborted when the session ends. */
+  readonly signal: AbortSignal
   save(): Promise<void>
   reload(): Promise<void>
-  destroy(): Promise<void>
+  destroy(reason: string | undefined): Promise<void>
   /** An error also fails the request. */
   regenerate(keep: Keep): Promise<void>
   /** Extends the session at commit. Returns false if the options do not allow it. */
@@ -114,6 +119,25 @@ export class SessionMethods<Data extends object = SessionData> {
    */
   get detached(): Detached | undefined {
     return this[owner].state.detached
+  }
+
+  /**
+   * Why the session has ended that this request's cookie named, if it was ended with a reason during the last
+   * `graceAfterRegenerate` seconds. `undefined` otherwise, and if there is a session.
+   */
+  get endedBecause(): EndReason | undefined {
+    return this[owner].endedBecause
+  }
+
+  /**
+   * Aborted when this session ends, wherever it is ended: destroyed, emptied, expired, or moved to a new id without all of
+   * its data. Its `reason` is an error with the code FST_SESSION_ENDED. Watched until the response has closed.
+   * @throws FST_SESSION_OPTION without the option `signals`; FST_SESSION_NOT_LOADED before the plugin's hook
+   * @example
+   * session.signal.addEventListener('abort', () => socket.close())
+   */
+  get signal(): AbortSignal {
+    return this[owner].signal
   }
 
   /**
@@ -199,11 +223,20 @@ export class SessionMethods<Data extends object = SessionData> {
    * Ends the session immediately, also in the store. The response then clears its cookie, whatever its status. Keys that
    * are set afterwards start a new session with a new id. An error also fails the response, even if caught, unless the
    * response already has a status of 400 or above.
+   * @param options `reason`: what a request is told that still comes with this cookie; see `endedBecause`.
    * @throws FST_SESSION_UNAVAILABLE, FST_SESSION_UNCERTAIN, FST_SESSION_NOT_REPLICATED, FST_SESSION_DETACHED;
-   * FST_SESSION_CONFLICT if the session has moved to a new id or other requests keep changing it
+   * FST_SESSION_CONFLICT if the session has moved to a new id or other requests keep changing it; FST_SESSION_REASON
+   * @example
+   * await session.destroy({ reason: 'signed-out' })
    */
-  destroy(): Promise<void> {
-    return this[owner].destroy()
+  destroy(options?: EndOptions): Promise<void> {
+    let reason: string | undefined
+    try {
+      reason = reasonIn(options, 'session.destroy()')
+    } catch (error) {
+      return refused(this[host], error as Error, [])
+    }
+    return this[owner].destroy(reason)
   }
 
   /**
@@ -285,7 +318,7 @@ const METHODS = {
   delete: 1,
   data: 0,
   regenerate: 1,
-  destroy: 0,
+  destroy: 1,
   save: 0,
   reload: 0,
   touch: 0,

@@ -5,7 +5,7 @@ import { awake, within } from '../deadline.js'
 import { UnavailableError, UncertainError } from '../errors.js'
 import type { Commit } from '../records/lineage.js'
 import type { SharedRecord } from '../records/shared.js'
-import type { Operation, Outcome, Store } from './store.js'
+import type { Mark, Operation, Outcome, Store } from './store.js'
 
 /** Records whether the store answers. */
 export interface HealthRecord {
@@ -15,11 +15,17 @@ export interface HealthRecord {
   failed(operation: Operation, error: Error): void
 }
 
+/** Operations that store no record. */
+const STORING_NOTHING: readonly Operation[] = ['read', 'enter', 'list', 'leave', 'revoke']
+
 export class GuardedStore implements Store {
   readonly #inner: Store
   readonly #health: HealthRecord
   readonly #timeout: number
   #remaining: number
+  /** How many operations are under way, and since when: together they take the time once. */
+  #running = 0
+  #runningSince = 0
 
   /** @param timeout Milliseconds for all operations together. */
   constructor(inner: Store, timeout: number, health: HealthRecord) {
@@ -32,6 +38,7 @@ export class GuardedStore implements Store {
   /** Restarts the timeout, for work that outlives the request. */
   renew(): void {
     this.#remaining = this.#timeout
+    this.#runningSince = awake()
   }
 
   /** Waits for an earlier commit, or for another store, within the same timeout. */
@@ -64,18 +71,34 @@ export class GuardedStore implements Store {
     return this.#guard('destroy', () => this.#inner.destroy(key, revision))
   }
 
+  /** Pages of keys, each within the whole timeout. Call it only if the store has `keys`. */
+  async *keys(prefix: string): AsyncGenerator<readonly string[], void> {
+    const pages = (this.#inner as Required<Store>).keys(prefix)[Symbol.asyncIterator]()
+    for (;;) {
+      this.renew()
+      const { done, value } = await this.#guard('read', () => pages.next())
+      if (done === true) return
+      yield value
+    }
+  }
+
   /** Whether the store has `end`. */
   get canEnd(): boolean {
     return this.#inner.end !== undefined
   }
 
   /** Call it only if `canEnd`. */
-  end(key: string): Promise<Outcome> {
-    return this.#guard('end', () => (this.#inner as Required<Store>).end(key))
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    return this.#guard('end', () => (this.#inner as Required<Store>).end(key, mark))
+  }
+
+  /** Several operations of one kind at once, or one of the index. */
+  perform<Result>(operation: Operation, send: (store: Store) => Promise<Result>): Promise<Result> {
+    return this.#guard(operation, () => send(this.#inner))
   }
 
   #guard<Result>(operation: Operation, send: () => Promise<Result>): Promise<Result> {
-    if (this.#remaining <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
+    if (this.#left <= 0) return Promise.reject(new UnavailableError(operation, this.#late))
     if (this.#health.refuses()) {
       return Promise.reject(new UnavailableError(operation, 'an open circuit breaker'))
     }
@@ -99,27 +122,42 @@ export class GuardedStore implements Store {
   }
 
   async #timed<Result>(operation: string, promise: Promise<Result>): Promise<Result> {
-    const startedAt = awake()
+    const until = this.#begin()
     try {
-      return await within(now() + this.#remaining, promise, () => new UnavailableError(operation, this.#late))
+      return await within(until, promise, () => new UnavailableError(operation, this.#late))
     } finally {
-      this.#remaining -= awake() - startedAt
+      this.#finish()
     }
   }
 
   #send<Result>(operation: Operation, answer: Promise<Result>): Promise<Result> {
-    const startedAt = awake()
+    const until = this.#begin()
     const late = () => {
-      const Late = operation === 'read' ? UnavailableError : UncertainError
+      const Late = STORING_NOTHING.includes(operation) ? UnavailableError : UncertainError
       return new Late(operation, this.#late)
     }
-    return within(now() + this.#remaining, answer, late, (error) => {
-      this.#remaining -= awake() - startedAt
+    return within(until, answer, late, (error) => {
+      this.#finish()
       if (error === undefined) this.#health.succeeded()
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)
       }
     })
+  }
+
+  get #left(): number {
+    return this.#running === 0 ? this.#remaining : this.#remaining - (awake() - this.#runningSince)
+  }
+
+  /** An operation begins. Returns its deadline, on the clock of `now()`. */
+  #begin(): number {
+    const until = now() + this.#left
+    if (this.#running++ === 0) this.#runningSince = awake()
+    return until
+  }
+
+  #finish(): void {
+    if (--this.#running === 0) this.#remaining -= awake() - this.#runningSince
   }
 
   get #late(): string {

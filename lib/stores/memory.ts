@@ -2,7 +2,18 @@
 import { Buffer } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import { OptionError, UnavailableError } from '../errors.js'
-import { isTombstone, type Outcome, REVISION, type Store, TOUCH } from './store.js'
+import type { MemoryIndex } from './memory-index.js'
+import type { SessionIndex } from './session-index.js'
+import {
+  type EndListener,
+  type EndReports,
+  isTombstone,
+  type Mark,
+  type Outcome,
+  REVISION,
+  type Store,
+  TOUCH
+} from './store.js'
 
 export interface MemoryStoreOptions {
   /**
@@ -33,6 +44,9 @@ export class MemoryStore implements Store {
   // Uint8Arrays, because a small Buffer would keep alive the pool that it shares with others.
   readonly #records: LRUCache<string, Uint8Array>
   readonly #purge: NodeJS.Timeout
+  readonly #listeners = new Set<EndListener>()
+  #opening: Promise<SessionIndex> | undefined
+  #index: MemoryIndex | undefined
   #warned = false
 
   /** @throws FST_SESSION_OPTION if a limit is not a positive integer in its range */
@@ -47,6 +61,7 @@ export class MemoryStore implements Store {
       ttl: 1,
       ttlResolution: 0,
       dispose: (_record, key, reason) => {
+        if (reason !== 'set') this.#reportEnd(key)
         if (reason === 'evict' && this.#records.getRemainingTTL(key) > 0) this.#warnOnce()
       }
     })
@@ -61,6 +76,7 @@ export class MemoryStore implements Store {
   /** Removes expired records. The store calls it every minute. */
   purge(): void {
     this.#records.purgeStale()
+    this.#index?.purge()
   }
 
   async read(key: string): Promise<Buffer | undefined> {
@@ -89,18 +105,38 @@ export class MemoryStore implements Store {
     return this.#when(key, revision, () => this.#records.delete(key))
   }
 
-  async end(key: string): Promise<Outcome> {
+  async end(key: string, mark?: Mark): Promise<Outcome> {
     const record = this.#records.get(key)
-    if (record === undefined) return 'missing'
-    if (isTombstone(record)) return Buffer.from(record)
-    this.#records.delete(key)
-    return 'done'
+    if (record === undefined && mark?.always !== true) return 'missing'
+    if (record !== undefined && isTombstone(record)) return Buffer.from(record)
+    if (mark === undefined) this.#records.delete(key)
+    else this.#keep(key, new Uint8Array(mark.record), mark.expiresAt)
+    return record === undefined ? 'missing' : 'done'
+  }
+
+  openIndex(): Promise<SessionIndex> {
+    this.#opening ??= import('./memory-index.js').then(({ MemoryIndex }) => {
+      this.#index = new MemoryIndex()
+      return this.#index
+    })
+    return this.#opening
+  }
+
+  async watch(listener: EndListener): Promise<EndReports> {
+    this.#listeners.add(listener)
+    return { isLive: true, close: () => void this.#listeners.delete(listener) }
+  }
+
+  // Reading a record moves its key in the cache, so the keys are listed at once.
+  async *keys(prefix: string): AsyncGenerator<string[], void> {
+    yield [...this.#records.keys()].filter((key) => key.startsWith(prefix))
   }
 
   /** Removes all sessions and stops the timer. */
   async close(): Promise<void> {
     clearInterval(this.#purge)
     this.#records.clear()
+    this.#index?.clear()
   }
 
   #when(key: string, revision: Uint8Array, write: (record: Uint8Array) => void): Outcome {
@@ -116,7 +152,13 @@ export class MemoryStore implements Store {
     // The cache would drop such a record silently.
     if (record.length > this.#records.maxSize)
       throw new UnavailableError('SET', 'a record larger than maxBytes')
+    if (isTombstone(record)) this.#reportEnd(key)
     this.#records.set(key, record, { ttl: Math.max(1, Math.ceil(expiresAt - Date.now())) })
+  }
+
+  // Not at once: whoever is told reads the record.
+  #reportEnd(key: string): void {
+    for (const listener of this.#listeners) queueMicrotask(() => listener.ended(key))
   }
 
   #warnOnce(): void {

@@ -20,17 +20,16 @@ import {
   ALONE,
   type Call,
   CREATED,
-  DESTROY,
-  DESTROY_DURABLY,
-  END,
-  END_DURABLY,
+  type EndScripts,
+  endScripts,
   packed,
   type Script,
   TOUCHING,
   UPDATE,
   type Write
 } from './scripts.js'
-import type { Operation, Outcome, Store } from './store.js'
+import type { SessionIndex } from './session-index.js'
+import { isTombstone, type Mark, type Operation, type Outcome, type Store, type WatchEnds } from './store.js'
 
 /** A client: `Redis` or `Cluster` of ioredis 5 or 6, or of iovalkey. */
 export interface RedisClient {
@@ -44,6 +43,9 @@ export interface RedisClient {
 interface FullClient extends Commands<Promise<unknown>> {
   readonly isCluster?: boolean
   readonly status?: string
+  readonly options?: { keyPrefix?: unknown }
+  nodes?(role: 'master'): FullClient[]
+  scan(...args: Argument[]): Promise<[cursor: string, keys: string[]]>
   mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
   pipeline(): Pipeline
 }
@@ -79,6 +81,12 @@ export interface RedisStoreOptions {
    * @default the client for reads
    */
   writeClient?: RedisClient
+  /**
+   * The channel on which Redis is told of sessions that end, for the option `signals`. The client's `keyPrefix` comes before
+   * it.
+   * @default none
+   */
+  channel?: string
   /** The connection of a client that sends each command at most once and queues none. */
   connectionOf?: (client: RedisClient) => Connection | undefined
 }
@@ -107,6 +115,8 @@ interface Sent {
 
 /** Maximum tries of a read whose connection was lost. */
 const MAX_READS = 3
+/** How many keys Redis looks at for one page of them. */
+const PAGE = 256
 /** Why the answer to a write does not show the outcome of an earlier try. */
 const LOST = 'a lost connection'
 
@@ -121,6 +131,9 @@ export class RedisStore implements Store {
   readonly #reader: Line
   readonly #writer: Line
   readonly #replicas: number
+  readonly #ends: EndScripts
+  /** The channel that is told of ended sessions; empty if none is. */
+  readonly #channel: readonly string[]
   readonly #replicaTimeout: number
   /** Undefined if keys are on several servers or Redis refuses MGET. */
   #reads: Batcher<string, Buffer | undefined> | undefined
@@ -129,7 +142,7 @@ export class RedisStore implements Store {
   #touches: Batcher<Call, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
-    const { replicas = 0, replicaTimeout = 500, writeClient = client } = options
+    const { channel, replicas = 0, replicaTimeout = 500, writeClient = client } = options
     const lineOf = (of: RedisClient): Line => ({
       client: of as unknown as FullClient,
       losses: lossesOf(of),
@@ -138,6 +151,8 @@ export class RedisStore implements Store {
     this.#reader = lineOf(client)
     this.#writer = lineOf(writeClient)
     this.#replicas = replicas
+    this.#channel = channel === undefined ? [] : [keyPrefixOf(client) + channel]
+    this.#ends = endScripts(replicas > 0, channel !== undefined)
     this.#replicaTimeout = replicaTimeout
     if (this.#reader.client.isCluster === true) return
     if (this.#reader.client.mgetBuffer !== undefined) {
@@ -183,6 +198,9 @@ export class RedisStore implements Store {
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
     const call = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
+    if (this.#channel.length > 0 && isTombstone(record)) {
+      return this.#run(this.#ends.leave, key, [...call.slice(1), ...this.#channel])
+    }
     return this.#updates === undefined ? this.#alone(UPDATE, call) : this.#updates.add(call)
   }
 
@@ -192,11 +210,66 @@ export class RedisStore implements Store {
   }
 
   destroy(key: string, revision: Uint8Array): Promise<Outcome> {
-    return this.#run(this.#replicas === 0 ? DESTROY : DESTROY_DURABLY, key, [asBuffer(revision)], true)
+    return this.#run(this.#ends.destroy, key, [asBuffer(revision), ...this.#channel], true)
   }
 
-  end(key: string): Promise<Outcome> {
-    return this.#run(this.#replicas === 0 ? END : END_DURABLY, key, [], true)
+  end(key: string, mark?: Mark): Promise<Outcome> {
+    if (mark === undefined) return this.#run(this.#ends.end, key, this.#channel, true)
+    const { record, expiresAt, always = false } = mark
+    return this.#run(
+      always ? this.#ends.markAlways : this.#ends.mark,
+      key,
+      [asBuffer(record), millisecondsUntil(expiresAt), ...this.#channel],
+      true
+    )
+  }
+
+  async openIndex(): Promise<SessionIndex> {
+    const { RedisIndex } = await import('./redis-index.js')
+    return new RedisIndex(async (script, key, args) => {
+      const attempt = attemptOn(this.#writer)
+      try {
+        const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
+        refuseShortage('EVALSHA', sent)
+        return sent.reply
+      } catch (error) {
+        // The index stores no session, and each of its operations may be repeated.
+        throw explainRead(error, 'EVALSHA', attempt)
+      }
+    })
+  }
+
+  /** Undefined without the option `channel`. */
+  get watch(): WatchEnds | undefined {
+    const { client } = this.#reader
+    const [channel] = this.#channel
+    if (channel === undefined) return undefined
+    return async (listener, timeout) => {
+      const { Subscription } = await import('./subscription.js')
+      return new Subscription(client, channel, keyPrefixOf(client), listener, timeout)
+    }
+  }
+
+  /** Slots that move to another node meanwhile may be left out or come twice. */
+  async *keys(prefix: string): AsyncGenerator<string[], void> {
+    const { client } = this.#reader
+    const keyPrefix = keyPrefixOf(client)
+    // A cluster client knows its nodes once it has answered.
+    if (client.isCluster === true) await this.#readOne(prefix)
+    for (const node of client.nodes?.('master') ?? [client]) {
+      let cursor = '0'
+      do {
+        const attempt = attemptOn(this.#reader)
+        try {
+          const match = `${literally(keyPrefix + prefix)}*`
+          const [next, keys] = await node.scan(cursor, 'MATCH', match, 'COUNT', PAGE)
+          cursor = next
+          yield keys.map((key) => key.slice(keyPrefix.length))
+        } catch (error) {
+          throw explainRead(error, 'SCAN', attempt)
+        }
+      } while (cursor !== '0')
+    }
   }
 
   // MGET returns nothing for a value that is not a string, and an error concerns all keys. The batcher then sends a GET
@@ -269,7 +342,7 @@ export class RedisStore implements Store {
 
   // @param isRemoval A missing record then counts as removed by an earlier try, and the removal must reach the replicas
   // too.
-  async #run(script: Script, key: string, args: Argument[], isRemoval = false): Promise<Outcome> {
+  async #run(script: Script, key: string, args: readonly Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
       const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
@@ -284,7 +357,12 @@ export class RedisStore implements Store {
 
   // The client's `defineCommand` would modify the application's client. In a pipeline after SCRIPT FLUSH, it also
   // resends the script after the commands that follow.
-  async #evaluate({ sha, source }: Script, keys: string[], args: Argument[], until: number): Promise<Sent> {
+  async #evaluate(
+    { sha, source }: Script,
+    keys: string[],
+    args: readonly Argument[],
+    until: number
+  ): Promise<Sent> {
     const rest = [keys.length, ...keys, ...args]
     try {
       return await this.#command('evalshaBuffer', [sha, ...rest], until)
@@ -354,6 +432,15 @@ function attemptOn({ client, losses }: Line): Attempt {
 
 function refuseShortage(command: string, { shortage }: Sent): void {
   if (shortage !== undefined) throw new NotReplicatedError(command, shortage)
+}
+
+/** A pattern that matches only this text. */
+function literally(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
+}
+
+function keyPrefixOf(client: object): string {
+  return String((client as FullClient).options?.keyPrefix ?? '')
 }
 
 function isAlone(reply: unknown): boolean {

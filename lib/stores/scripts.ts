@@ -23,13 +23,20 @@ export type Call = readonly [key: string, revision: Buffer, bytes: Buffer, milli
  */
 export const ALONE = -1
 
+interface Names {
+  key: string
+  expected: string
+  bytes: string
+  milliseconds: string
+}
+
+/** The arguments of a script for one key. */
+const ONE: Names = { key: 'KEYS[1]', expected: 'ARGV[1]', bytes: 'ARGV[2]', milliseconds: 'ARGV[3]' }
+
 const REVISION_RANGE = `${REVISION.offset}, ${REVISION.offset + REVISION.length - 1}`
 
 /** Replaces a record. If the key already holds the same bytes, an earlier try of this write has succeeded. */
-export const UPDATE = writeOf(
-  (call, { key, bytes, milliseconds }) => `${call}('SET', ${key}, ${bytes}, 'PX', ${milliseconds})`,
-  ({ bytes }) => `there == ${bytes}`
-)
+export const UPDATE = writeOf(replace, isReplaced)
 
 /** Patches a record. If it has the expected revision with this patch, an earlier try of this touch has succeeded. */
 export const TOUCHING = writeOf(
@@ -47,31 +54,43 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1`)
 // lost. This write makes WAIT cover that removal too, because replication is ordered.
 const PROPAGATE = "redis.call('SET', KEYS[1], '', 'PX', 1) redis.call('DEL', KEYS[1])"
 
-export const DESTROY = destroying('')
-export const DESTROY_DURABLY = destroying(PROPAGATE)
-export const END = ending('')
-export const END_DURABLY = ending(PROPAGATE)
+/** The scripts that end sessions. */
+export interface EndScripts {
+  destroy: Script
+  end: Script
+  /** Puts a mark in the place of a record. */
+  mark: Script
+  /** The same, also if there is no record. */
+  markAlways: Script
+  /** Puts the tombstone of a session that has moved in the place of its record. */
+  leave: Script
+}
 
-interface Names {
-  key: string
-  expected: string
-  bytes: string
-  milliseconds: string
+/**
+ * @param isDurable Whether WAIT follows.
+ * @param isTold Whether the last argument is a channel, on which they publish the key.
+ */
+export function endScripts(isDurable: boolean, isTold: boolean): EndScripts {
+  // Published first: if that is refused, nothing is written.
+  const tell = isTold ? "redis.call('PUBLISH', ARGV[#ARGV], KEYS[1])" : ''
+  const onMissing = isDurable ? PROPAGATE : ''
+  return {
+    destroy: destroying(tell, onMissing),
+    end: isTold
+      ? ending(IS_THERE, `${tell} redis.call('DEL', KEYS[1])`, onMissing)
+      : ending("redis.call('DEL', KEYS[1]) == 1", '', onMissing),
+    mark: ending(IS_THERE, `${tell} ${SET_MARK}`, onMissing),
+    markAlways: ending(IS_THERE, `${tell} ${SET_MARK}`, SET_MARK),
+    leave: replacing(tell)
+  }
 }
 
 // @param write Lua statements that write.
 // @param isOwn A Lua condition: whether the write succeeded before, by the revision `found` and the record `there`.
 function writeOf(write: (call: string, names: Names) => string, isOwn: (names: Names) => string): Write {
-  const one = { key: 'KEYS[1]', expected: 'ARGV[1]', bytes: 'ARGV[2]', milliseconds: 'ARGV[3]' }
   const each = { key: 'key', expected: 'expected', bytes: 'ARGV[i + 1]', milliseconds: 'milliseconds' }
-  // GETRANGE returns '' if there is no key, so the whole record is sent only on a conflict. If the write succeeded
-  // before, PEXPIRE sets the expiry again, so that WAIT has a write to count.
   return {
-    alone: script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
-if found == ARGV[1] then ${write('redis.call', one)} return 1 end
-local there = redis.call('GET', KEYS[1])
-if ${isOwn(one)} then redis.call('PEXPIRE', KEYS[1], ARGV[3]) return 1 end
-return there or 0`),
+    alone: writing(write('redis.call', ONE), isOwn(ONE)),
     together: script(`local outcomes, at = {}, 1
 for i, key in ipairs(KEYS) do
   local expected, milliseconds, reply
@@ -95,21 +114,47 @@ return outcomes`)
   }
 }
 
-// @param onMissing Lua statements that run if there is nothing to destroy.
-function destroying(onMissing: string): Script {
+function replace(call: string, { key, bytes, milliseconds }: Names): string {
+  return `${call}('SET', ${key}, ${bytes}, 'PX', ${milliseconds})`
+}
+
+function isReplaced({ bytes }: Names): string {
+  return `there == ${bytes}`
+}
+
+function replacing(tell: string): Script {
+  return writing(`${tell} ${replace('redis.call', ONE)}`, isReplaced(ONE))
+}
+
+// GETRANGE returns '' if there is no key, so the whole record is sent only on a conflict. If the write succeeded before,
+// PEXPIRE sets the expiry again, so that WAIT has a write to count.
+function writing(write: string, isOwn: string): Script {
   return script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
-if found == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
+if found == ARGV[1] then ${write} return 1 end
+local there = redis.call('GET', KEYS[1])
+if ${isOwn} then redis.call('PEXPIRE', KEYS[1], ARGV[3]) return 1 end
+return there or 0`)
+}
+
+// @param onMissing Lua statements that run if there is nothing to destroy.
+function destroying(tell: string, onMissing: string): Script {
+  return script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
+if found == ARGV[1] then ${tell} redis.call('DEL', KEYS[1]) return 1 end
 local there = redis.call('GET', KEYS[1])
 if there then return there end
 ${onMissing} return 0`)
 }
 
-function ending(onMissing: string): Script {
+const SET_MARK = "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])"
+const IS_THERE = "redis.call('EXISTS', KEYS[1]) == 1"
+
+// @param isThere A Lua condition: whether there is something to end, once it is no tombstone.
+function ending(isThere: string, end: string, onMissing: string): Script {
   return script(`local head = redis.call('GETRANGE', KEYS[1], 0, ${TOMBSTONE.offset})
 if string.byte(head) == ${FIRST_BYTE} and #head > ${TOMBSTONE.offset} and bit.band(string.byte(head, ${TOMBSTONE.offset + 1}), ${TOMBSTONE.bit}) ~= 0 then
   return redis.call('GET', KEYS[1])
 end
-if redis.call('DEL', KEYS[1]) == 1 then return 1 end
+if ${isThere} then ${end} return 1 end
 ${onMissing} return 0`)
 }
 
@@ -131,6 +176,6 @@ export function packed(calls: readonly Call[]): Buffer[] {
   return args
 }
 
-function script(source: string): Script {
+export function script(source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }

@@ -3,6 +3,7 @@
 import type { Buffer } from 'node:buffer'
 import type { Commit } from '../records/lineage.js'
 import type { SharedRecord } from '../records/shared.js'
+import type { SessionIndex } from './session-index.js'
 
 /**
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
@@ -18,8 +19,37 @@ export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/
  */
 export type Outcome = 'done' | 'missing' | Uint8Array
 
-/** The operations of a store. */
-export type Operation = 'read' | 'create' | 'update' | 'touch' | 'destroy' | 'end'
+/** The tombstone of a session that has ended. */
+export interface Mark {
+  record: Uint8Array
+  expiresAt: number
+  /** Whether it is also left if there is no record, so that none can be created. */
+  always?: boolean
+}
+
+/** Follows what ends in a store. */
+export interface EndListener {
+  /** This record was removed, or a tombstone is in its place. */
+  ended(key: string): void
+  /** Some ends may have gone unreported until now. */
+  missed(): void
+  /** The store cannot report ends; it tries again. */
+  failed(error: Error): void
+}
+
+/** Reports of what ends in a store. */
+export interface EndReports {
+  /** Whether all that ends now is reported. */
+  readonly isLive: boolean
+  close(): void
+}
+
+export type WatchEnds = (listener: EndListener, timeout: number) => Promise<EndReports>
+
+/** The operations of a store. The last four are those of its index. */
+export type Operation =
+  | ('read' | 'create' | 'update' | 'touch' | 'destroy' | 'end')
+  | ('enter' | 'list' | 'leave' | 'revoke')
 
 /**
  * Keeps records under keys until they expire. `storeContract` of `fastify-ioredis-session/contracts` tests it.
@@ -46,8 +76,23 @@ export interface Store {
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome>
   /** Removes the record if it has this revision. `'missing'` counts as success. */
   destroy(key: string, revision: Uint8Array): Promise<Outcome>
-  /** Optional. Removes the record whatever its revision. If it is a tombstone, returns it instead. */
-  end?(key: string): Promise<Outcome>
+  /**
+   * Optional. Removes the record whatever its revision, or puts the mark in its place. If it is a tombstone, returns it
+   * instead.
+   */
+  end?(key: string, mark?: Mark): Promise<Outcome>
+  /** Optional, for the option `user`. The index of this store. Every call leads to the same sets. */
+  openIndex?(): Promise<SessionIndex>
+  /**
+   * Optional, for `sessions.all()`. The keys that begin with this prefix, page by page. Each key that is there from the
+   * beginning to the end comes at least once.
+   */
+  keys?(prefix: string): AsyncIterable<readonly string[]>
+  /**
+   * Optional, for the option `signals`. Reports the records that this or another process ends.
+   * @param timeout Milliseconds after which a connection that does not answer counts as lost.
+   */
+  readonly watch?: WatchEnds | undefined
   /**
    * Optional. Returns a living record that is recent enough to be used instead of `read`, if the store has one at hand.
    * @param seen A commit that the reader has seen: the record must not be older.

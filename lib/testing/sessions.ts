@@ -99,7 +99,8 @@ function responseWith(app: FastifyInstance, cookies: Map<string, string>): Respo
     memory: new CookieMemory(),
     setCookie: ({ name }: Cookie, value: string) => void cookies.set(name, value),
     withdrawCookie: nothing,
-    onceClosed: nothing
+    onceClosed: nothing,
+    onceOver: nothing
   }
 }
 

@@ -34,7 +34,8 @@ t.test('observer: learns of an adopted session first, and may refuse it', async 
       isOpen: true,
       setCookie() {},
       withdrawCookie() {},
-      onceClosed() {}
+      onceClosed() {},
+      onceOver() {}
     })
     const none = { ids: [], next: undefined, came: false, nextCame: false, seenCame: false }
     await transaction.load(none, 'error', false, origins.receive(`connect.sid=${oldCookie('1')}`))

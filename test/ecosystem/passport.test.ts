@@ -1,6 +1,7 @@
 import { Authenticator, Strategy } from '@fastify/passport'
 import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
+import type { RedisSessionOptions } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { gate } from '../support/gate.js'
@@ -28,9 +29,10 @@ class ByName extends Strategy {
 async function createService(
   t: Test,
   redis: RedisServer,
-  options: ConstructorParameters<typeof Authenticator>[0] = {}
+  options: ConstructorParameters<typeof Authenticator>[0] = {},
+  sessions: RedisSessionOptions = {}
 ): Promise<TestApp> {
-  const app = await createApp(t, { redis: redis.url })
+  const app = await createApp(t, { redis: redis.url, ...sessions })
   const passport = new Authenticator(options)
   passport.use('name', new ByName('name'))
   passport.registerUserSerializer<User, number>(async ({ id }) => id)
@@ -184,6 +186,22 @@ t.test('clearSessionOnLogin: false keeps all data under a new id', async (t) => 
   await browser.request('/logout')
   t.notSame(browser.cookies, signedIn)
   t.same(await browser.json('/data'), { cart: { items: ['tea'] } })
+})
+
+t.test("user: 'passport' lists and ends the sessions of a user", async (t) => {
+  const redis = await startRedis(t)
+  const app = await createService(t, redis, {}, { user: 'passport' as never })
+  const [one, two, other] = [new Browser(app), new Browser(app), new Browser(app)]
+  await one.request('/cart/tea')
+  for (const browser of [one, two]) await browser.request('/login?name=ada')
+  await other.request('/login?name=grace')
+  t.equal((await app.sessions.of(1)).length, 2)
+  await two.request('/logout')
+  t.equal((await app.sessions.of(1)).length, 1)
+  t.equal(await app.sessions.endAllOf(1), 1)
+  t.equal((await one.request('/me')).statusCode, 401)
+  t.same(await other.json('/me'), USERS[1])
+  t.same(await one.json('/login?name=ada'), USERS[0])
 })
 
 t.test('logout(): signs out everywhere and leaves nothing of the session', async (t) => {

@@ -114,6 +114,15 @@ export function theRest(): void {
     onUndecodable: 'error',
     merge: { name: longest, balance: 'conflict' }
   })
+  options({ user: 'visits', maxPerUser: { limit: 5, onFull: 'end-oldest' } })
+  options({ user: ({ visits }) => visits })
+  options({ user: (data) => data.visitor?.name })
+  // @ts-expect-error: not a key of the session
+  options({ user: 'visit' })
+  // @ts-expect-error: no data has this key
+  options({ user: ({ visit }) => visit })
+  // @ts-expect-error: no such choice
+  options({ user: 'visits', maxPerUser: { limit: 5, onFull: 'end-newest' } })
   // @ts-expect-error: the lifetime of the session sets it
   options({ cookie: { maxAge: 1 } })
   // @ts-expect-error: no such priority

@@ -1,0 +1,47 @@
+// Signals when a server fails: whoever takes over reports what ends.
+import { Cluster } from 'ioredis'
+import t from 'tap'
+import { startCluster } from '../support/cluster.js'
+import { until } from '../support/gate.js'
+import { startSentinel } from '../support/sentinel.js'
+import { serve, subscribers } from './stage.js'
+import { Visitor } from './visitor.js'
+
+/** No timing, but a test that hangs. */
+const SOON = { timeout: 120_000 }
+
+t.test('failover: a session that ends on the new primary ends its streams', SOON, async (t) => {
+  const sentinel = await startSentinel(t)
+  const redis = { sentinels: sentinel.sentinels, name: sentinel.name }
+  const [one, two] = [await serve(t, { redis }), await serve(t, { redis })]
+  const visitor = new Visitor(t)
+  await visitor.get(one, '/login')
+  const stream = await visitor.listen(two)
+  await sentinel.failover()
+  await until(async () => (await visitor.get(one, '/move')).status === 200)
+  await until(async () => (await visitor.get(one, '/logout')).status === 200)
+  t.equal(await stream.end, 'data: ended')
+})
+
+t.test('a node of a cluster that dies takes no report with it', SOON, async (t) => {
+  const cluster = await startCluster(t, { replicas: true })
+  const connect = () => {
+    const client = new Cluster(cluster.nodes, { clusterRetryStrategy: () => 100 })
+    t.teardown(() => client.disconnect())
+    return client
+  }
+  const [one, two] = [
+    await serve(t, { redis: connect(), timeout: 10_000 }),
+    await serve(t, { redis: connect(), timeout: 10_000 })
+  ]
+  const visitor = new Visitor(t)
+  await visitor.get(one, '/login')
+  const stream = await visitor.listen(two)
+  const counts = () =>
+    Promise.all(cluster.primaries.map(async ({ client }) => (await subscribers(client)).length))
+  await until(async () => (await counts()).includes(1))
+  await cluster.primaries[(await counts()).indexOf(1)]?.stop()
+  await cluster.ready()
+  await until(async () => (await visitor.get(one, '/logout')).status === 200)
+  t.equal(await stream.end, 'data: ended')
+})

@@ -1,0 +1,60 @@
+// The short form of `npm run test:users`, and whether it finds what it has to.
+import t from 'tap'
+import { generator } from '../support/random.js'
+import { check } from './checker/check.js'
+import { type Facts, findViolations } from './checker/facts.js'
+
+const SHORT = { seconds: 4, processes: 2, users: 2, browsers: 6, limit: 4 }
+
+t.test('nothing that users may not see is found', async (t) => {
+  const { counts, violations } = await check(t, { ...SHORT, random: generator(1) })
+  t.comment(JSON.stringify(counts))
+  t.ok(counts.kills > 0 && counts.logins > 0 && counts.revocations > 0 && counts.lists > 0)
+  t.same(violations, [])
+})
+
+for (const [bug, kind] of [
+  ['forgetful', /^MISSING/],
+  ['forgiving', /^(ALIVE|DEAD)/],
+  ['unlimited', /^LIMIT/]
+] as const) {
+  t.test(`a planted bug is found: ${bug}`, async (t) => {
+    // On a busy machine a round may happen to do too little.
+    let found: string[] = []
+    for (let round = 1; round <= 6 && found.length === 0; round++) {
+      const { violations } = await check(t, { ...SHORT, bug, random: generator(round) })
+      found = violations.filter((each) => kind.test(each))
+    }
+    t.ok(found.length > 0)
+  })
+}
+
+t.test('each kind of violation is recognised, and nothing else', (t) => {
+  const stay = { user: 'u', stay: 1, signedInAt: 10 }
+  const none: Facts = { held: [], served: [], revocations: [], ended: [], lists: [] }
+  const held = [{ ...stay, handle: 'a', since: 10, until: 100 }]
+  const list = (sentAt: number, handles: string[]) => ({ user: 'u', handles, sentAt, answeredAt: sentAt + 5 })
+  const kinds = (facts: Partial<Facts>, limit = 1) =>
+    findViolations({ ...none, held, ...facts }, limit).map((each) => each.split(/[ :]/)[0])
+  t.same(kinds({ lists: [list(20, [])] }), ['MISSING'])
+  t.same(
+    kinds({ lists: [list(20, ['a']), list(5, []), list(96, [])] }),
+    [],
+    'known to be alive only in between'
+  )
+  t.same(kinds({ lists: [list(20, ['a'])], ended: [{ handle: 'a', answeredAt: 19 }] }), ['DEAD'])
+  t.same(kinds({ lists: [list(20, ['a'])], ended: [{ handle: 'a', answeredAt: 21 }] }), [])
+  t.same(kinds({ lists: [list(20, ['a'])] }, 0), ['LIMIT'])
+  const revocation = { user: 'u', sentAt: 20, answeredAt: 30, except: undefined }
+  const served = (sentAt: number) => [{ ...stay, handle: 'b', sentAt, answeredAt: sentAt + 1 }]
+  t.same(kinds({ revocations: [revocation], served: served(31) }), ['ALIVE'])
+  t.same(kinds({ revocations: [revocation], served: served(29) }), [])
+  t.same(kinds({ revocations: [{ ...revocation, except: 'a' }], served: served(31) }), [], 'it moved')
+  t.same(
+    kinds({ revocations: [{ ...revocation, sentAt: 9 }], served: served(31) }),
+    [],
+    'signed in meanwhile'
+  )
+  t.same(kinds({ revocations: [revocation], lists: [list(101, ['a'])] }), ['DEAD'])
+  t.end()
+})

@@ -1,0 +1,195 @@
+// Several processes over HTTP, many browsers of few users, and kills; then what nobody may have seen.
+import { Agent } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { Jar } from '../../../lib/testing/jar.js'
+import { exchange } from '../../support/exchange.js'
+import { startRedis } from '../../support/redis-server.js'
+import { kill, launch, type ServiceProcess } from '../../support/service-process.js'
+import { type Facts, findViolations, type Held } from './facts.js'
+import type { Bug } from './planted.js'
+import type { Answer, ServiceOptions } from './process.js'
+
+export interface CheckOptions {
+  seconds: number
+  random: () => number
+  processes: number
+  users: number
+  /** Browsers of each user. */
+  browsers: number
+  /** How many sessions a user may have. */
+  limit: number
+  bug?: Bug
+}
+
+export interface Counts {
+  requests: number
+  logins: number
+  moves: number
+  revocations: number
+  lists: number
+  kills: number
+  failures: number
+}
+
+export interface Outcome {
+  counts: Counts
+  violations: string[]
+}
+
+/** Each as often as it stands here. */
+const HABITS = ['me', 'me', 'change', 'change', 'move', 'move', 'list', 'list', 'login', 'end'] as const
+const ENDS = ['logout', 'logout', 'end-others', 'end-all'] as const
+type Action = Exclude<(typeof HABITS)[number] | (typeof ENDS)[number], 'end'>
+
+const PROGRAM = new URL('process.ts', import.meta.url)
+/** Seconds: sessions that a browser leaves alone end. */
+const IDLE = 20
+/** Milliseconds between two kills, at most. */
+const KILL_EVERY = 3_000
+
+export async function check(test: Test, options: CheckOptions): Promise<Outcome> {
+  const { browsers, limit, processes, random, seconds, users, bug } = options
+  const redis = await startRedis(test)
+  const given: ServiceOptions = { port: redis.port, limit, idleTimeout: IDLE, bug }
+  const start = () => launch(PROGRAM, given)
+  const fleet = await Promise.all(Array.from({ length: processes }, start))
+  test.teardown(() => Promise.all(fleet.map(kill)))
+  const counts: Counts = { requests: 0, logins: 0, moves: 0, revocations: 0, lists: 0, kills: 0, failures: 0 }
+  const facts: Facts = { held: [], served: [], revocations: [], ended: [], lists: [] }
+  const end = performance.now() + seconds * 1_000
+  const isOver = () => performance.now() > end
+  const visitors = Array.from(
+    { length: users * browsers },
+    (_, index) => new Visitor(`user-${index % users}`, fleet, random, facts, counts)
+  )
+  const killing = async () => {
+    while (!isOver()) {
+      await sleep(Math.min(random() * KILL_EVERY, Math.max(0, end - performance.now())))
+      const [killed] = fleet.splice(Math.floor(random() * processes), 1)
+      await kill(killed as ServiceProcess)
+      counts.kills++
+      fleet.push(await start())
+    }
+  }
+  await Promise.all([
+    killing(),
+    ...visitors.map(async (visitor) => {
+      while (!isOver()) {
+        await visitor.act()
+        await sleep(random() * 10)
+      }
+    })
+  ])
+  // Now that nothing else happens, every list must be right.
+  for (const action of ['me', 'list', 'me'] as const) {
+    await Promise.all(visitors.map((visitor) => visitor.act(action)))
+  }
+  return { counts, violations: findViolations(facts, limit) }
+}
+
+let stays = 0
+
+/** A browser whose user signs in again and again. It sends one request after another. */
+class Visitor {
+  readonly #agent = new Agent({ keepAlive: true })
+  #jar = new Jar()
+  #held: Held | undefined
+  readonly #user: string
+  readonly #fleet: readonly ServiceProcess[]
+  readonly #random: () => number
+  readonly #facts: Facts
+  readonly #counts: Counts
+
+  constructor(
+    user: string,
+    fleet: readonly ServiceProcess[],
+    random: () => number,
+    facts: Facts,
+    counts: Counts
+  ) {
+    this.#user = user
+    this.#fleet = fleet
+    this.#random = random
+    this.#facts = facts
+    this.#counts = counts
+  }
+
+  async act(
+    action = this.#held === undefined && this.#random() < 0.5 ? 'login' : this.#choose()
+  ): Promise<void> {
+    const { address } = this.#fleet[Math.floor(this.#random() * this.#fleet.length)] as ServiceProcess
+    const path = ['login', 'list', 'end-others', 'end-all'].includes(action)
+      ? `/${action}/${this.#user}`
+      : `/${action}`
+    const before = this.#held
+    const sentAt = performance.now()
+    this.#counts.requests++
+    const cookie = this.#jar.header(path)
+    const response = await exchange(this.#agent, 'GET', `${address}${path}`, cookie).catch(() => undefined)
+    const answeredAt = performance.now()
+    if (response === undefined || response.status !== 200) {
+      this.#counts.failures++
+      // What it has now is not known. Before it signs in again nothing is claimed.
+      if (response === undefined) this.#jar = new Jar()
+      this.#held = undefined
+      return
+    }
+    this.#jar.keep(response.cookies)
+    this.#note(action, response.body as unknown as Answer, before, sentAt, answeredAt)
+  }
+
+  #choose(): Action {
+    const among = <Item>(items: readonly Item[]) => items[Math.floor(this.#random() * items.length)] as Item
+    const action = among(HABITS)
+    return action === 'end' ? among(ENDS) : action
+  }
+
+  #note(action: Action, answer: Answer, before: Held | undefined, sentAt: number, answeredAt: number): void {
+    const facts = this.#facts
+    const counts = this.#counts
+    const user = this.#user
+    const { id: handle } = answer
+    if (action === 'list') {
+      counts.lists++
+      facts.lists.push({ user, handles: answer.list ?? [], sentAt, answeredAt })
+    }
+    if (action === 'end-all' || action === 'end-others') {
+      counts.revocations++
+      const except = action === 'end-others' && answer.user !== undefined ? handle : undefined
+      facts.revocations.push({ user, except, sentAt, answeredAt })
+    }
+    if (before !== undefined && (action === 'logout' || before.handle !== handle)) {
+      facts.ended.push({ handle: before.handle, answeredAt })
+    }
+    if (action === 'login') {
+      counts.logins++
+      this.#hold({
+        user,
+        handle,
+        stay: ++stays,
+        since: answeredAt,
+        until: answeredAt,
+        signedInAt: answeredAt
+      })
+      return
+    }
+    if (action === 'logout' || answer.user === undefined) {
+      this.#held = undefined
+      return
+    }
+    if (before === undefined) return
+    facts.served.push({ user, handle, sentAt, answeredAt, stay: before.stay, signedInAt: before.signedInAt })
+    if (before.handle === handle) {
+      before.until = Math.max(before.until, sentAt)
+      return
+    }
+    counts.moves++
+    this.#hold({ ...before, handle, since: answeredAt, until: answeredAt })
+  }
+
+  #hold(held: Held): void {
+    this.#held = held
+    this.#facts.held.push(held)
+  }
+}

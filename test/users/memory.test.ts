@@ -1,0 +1,9 @@
+import t from 'tap'
+import { MemoryStore } from '../../lib/index.js'
+import { usersContract } from '../contracts/users.js'
+
+t.test('users: the memory store keeps the contract', async (t) => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  usersContract(t, () => store)
+})
