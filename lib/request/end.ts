@@ -1,25 +1,26 @@
 // Ends every session that the cookies of a request lead to.
 import type { RequestCookies } from '../cookies/session-id.js'
 import { ConflictError } from '../errors.js'
-import type { Records } from '../records/records.js'
+import { reportEnd } from '../events.js'
 import { movedError } from './commit.js'
-import type { SessionState } from './state.js'
+import type { RequestParts } from './parts.js'
 
 /**
  * Resolves only when no session is left, so that the response to a logout is right.
  * @param pending The handle of a new record that may have replaced the old one.
  * @param reason What later requests with these cookies are told.
- * @returns Whether a session was stored.
  * @throws {ConflictError} FST_SESSION_CONFLICT if a session has moved to a new id, or other requests keep changing it.
  */
 export async function endAll(
-  records: Records,
-  state: SessionState,
+  parts: RequestParts,
   cookies: RequestCookies | undefined,
   pending: string | undefined,
   reason: string | undefined
-): Promise<boolean> {
+): Promise<void> {
+  const { context, log, origin, records, state } = parts
   const { detached, stored } = state
+  // First, so that no other request continues it.
+  await origin?.end(parts)
   const isStored = stored !== undefined || detached === 'undecodable'
   const { ids = [], next } = cookies ?? {}
   const handles = new Set([...ids, ...(next === undefined ? [] : [next])].map(({ handle }) => handle))
@@ -32,5 +33,8 @@ export async function endAll(
     // Another request moved it. If this request did, and the answer was lost, `pending` ends as well.
     if (isMoved && handle === state.handle && pending === undefined) throw movedError(handle)
   }
-  return isStored
+  if (!isStored) return
+  state.destroyed = true
+  reportEnd(log, state.handle, 'by this request')
+  await context.observer?.destroyed?.(state.handle, stored, parts)
 }

@@ -39,6 +39,11 @@ export class SessionState implements SessionView {
     return this.stored === undefined
   }
 
+  /** The store did not answer a reload(), but the session is known. */
+  get isInterrupted(): boolean {
+    return this.detached === 'unavailable' && this.stored !== undefined
+  }
+
   /** The id of the record; a new one if there is no record yet. */
   get id(): string {
     this.#id ??= this.#ids.create()

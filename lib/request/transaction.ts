@@ -2,8 +2,8 @@
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { DetachedError, OptionError, ReloadingError } from '../errors.js'
-import { type Log, reportEnd } from '../events.js'
+import { DetachedError, ReloadingError } from '../errors.js'
+import type { Log } from '../events.js'
 import { cookieExpiry, isExtendable } from '../records/expiry.js'
 import { Records } from '../records/records.js'
 import type { DraftObserver, Keep } from '../session/draft.js'
@@ -16,8 +16,9 @@ import type { Origin } from './origin.js'
 import type { Context, RequestParts } from './parts.js'
 import { isModified, type Plan, planOf } from './plan.js'
 import { settleUnchanged } from './seal.js'
-import type { Watcher } from './signals.js'
+import { RequestSignals } from './signals.js'
 import { SessionState } from './state.js'
+import { Steps } from './steps.js'
 import { UnsavedChanges } from './unsaved.js'
 
 /** The response, as far as a transaction knows it. */
@@ -43,13 +44,11 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   /** An error of `regenerate` or `destroy`: a response that looks like a success must fail with it. */
   #failure: { error: unknown; of: 'destroy' | 'regenerate' } | undefined
   readonly #changes: UnsavedChanges
-  #lastStep: Promise<void> | undefined
+  readonly #steps = new Steps()
   /** How many calls of reload() are under way. */
   #reloads = 0
-  /** Of `session.signal`, if the request has asked for it. */
-  #watcher: Watcher | undefined
-  /** The handle of the session that it began with. */
-  #followed: string | undefined
+  /** If the request has asked for `session.signal`. */
+  #signals: RequestSignals | undefined
   /** Why the session is disabled. */
   #reason: string | undefined
 
@@ -78,21 +77,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   get signal(): AbortSignal {
-    const { signals } = this.context
-    if (signals === undefined)
-      throw new OptionError('signals', 'is off: set it to true to use session.signal')
-    const { destroyed, detached, handle, stored } = this.state
-    let watcher = this.#watcher
-    // After a login it is another session.
-    const isOther = stored !== undefined && handle !== this.#followed
-    if (watcher === undefined || (watcher.signal.aborted && isOther)) {
-      const created = signals.createWatcher()
-      watcher = this.#watcher = created
-      this.#response.onceOver(() => created.release())
-    }
-    if (stored === undefined && (destroyed || detached === 'moved')) watcher.end(this.endedBecause)
-    this.#follow()
-    return watcher.signal
+    this.#signals ??= new RequestSignals(this, (callback) => this.#response.onceOver(callback))
+    return this.#signals.current(this.endedBecause)
   }
 
   get isModified(): boolean {
@@ -134,7 +120,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     if (!this.#changes.isOpen) return undefined
     this.#changes.commit()
     let plan: Plan | undefined
-    if (this.#lastStep === undefined && this.#failure === undefined) {
+    if (this.#steps.areNone && this.#failure === undefined) {
       plan = planOf(this.state, mayTouch, this.context)
       if (this.#settleIfUnchanged(plan)) {
         this.#conclude()
@@ -170,7 +156,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       // A record that cannot be decoded stays. What is saved begins another session.
       if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
       await this.#perform(this.#isUse)
-      this.#sendCookie()
+      sendCookie(this)
       this.#refuseIfDetached('save')
     })
   }
@@ -181,7 +167,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       const { keep } = this.state.draft
       try {
         // After a reload() that failed, another one may succeed.
-        if (!this.#isInterrupted) this.#refuseIfDetached('reload')
+        if (!this.state.isInterrupted) this.#refuseIfDetached('reload')
         await reload(this)
         this.#committer = undefined
       } finally {
@@ -201,13 +187,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
       this.#failure = undefined
       try {
         if (state.detached === 'moved') throw movedError(state.handle)
-        const isUnknown = state.detached === 'unavailable' && !this.#isInterrupted
+        const isUnknown = state.detached === 'unavailable' && !this.state.isInterrupted
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
-        // First, so that no other request continues it.
-        await this.origin?.end(this)
-        const wasStored = await endAll(this.records, state, this.#cookies, this.#committer?.pending, reason)
+        await endAll(this, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
-        if (wasStored) await this.#ended()
       } catch (error) {
         this.#failure = { error, of: 'destroy' }
         throw error
@@ -262,14 +245,9 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     this.context.peeks?.note(this.state.draft, key, value, this.context.codec)
   }
 
-  // The steps of a request run one after another, even if it does not await them. If it ignores a promise, later steps
-  // and the commit still run, and there is no unhandled rejection.
   #next(step: () => Promise<void>): Promise<void> {
     if (!this.cookie.isOpen) this.store.renew()
-    const next = this.#lastStep === undefined ? step() : this.#lastStep.then(step, step)
-    this.#lastStep = next
-    next.catch(() => {})
-    return next
+    return this.#steps.run(step)
   }
 
   async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
@@ -278,15 +256,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     if (plan.step === 'remove' || this.state.draft.keep !== undefined) await this.origin?.end(this)
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
-    this.#follow()
-  }
-
-  #follow(): void {
-    const { handle, stored } = this.state
-    const watcher = this.#watcher
-    if (stored === undefined || watcher === undefined || watcher.isFollowing || watcher.signal.aborted) return
-    this.#followed = handle
-    watcher.follow(handle, stored.header)
+    this.#signals?.follow()
   }
 
   #settleIfUnchanged({ step }: Plan): boolean {
@@ -295,45 +265,28 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return true
   }
 
-  /** The store did not answer a reload(), but the session is known. */
-  get #isInterrupted(): boolean {
-    return this.state.detached === 'unavailable' && this.state.stored !== undefined
-  }
-
-  async #ended(): Promise<void> {
-    const { state } = this
-    state.destroyed = true
-    reportEnd(this.log, state.handle, 'by this request')
-    await this.context.observer?.destroyed?.(state.handle, state.stored, this)
-  }
-
   #refuseIfDetached(action: string): void {
     const { detached } = this.state
     if (detached !== undefined) throw new DetachedError(action, this.#reason ?? detached)
   }
 
-  // ---------------------------------------------------------------- the response
-
   #conclude(): void {
-    this.#sendCookie()
+    sendCookie(this)
     this.context.peeks?.check(this.state, this.context.codec, this.log)
     if (this.state.detached !== undefined && this.state.draft.written)
       this.#changes.report(this.state.detached, 'routes and onSend hooks can check session.detached')
   }
 
-  #sendCookie(): void {
-    const { detached, stored, id } = this.state
-    if (stored === undefined || detached !== undefined) return
-    const lastCommit = this.context.detectRollback ? stored.header : undefined
-    this.cookie.send(id, cookieExpiry(stored.header, this.context.lifetimes), lastCommit)
-  }
-
   #watch(): void {
     this.#changes.watch((check) => {
-      this.#response.onceClosed(() => {
-        if (this.#lastStep === undefined) check()
-        else this.#lastStep.then(check, check)
-      })
+      this.#response.onceClosed(() => this.#steps.afterwards(check))
     })
   }
+}
+
+function sendCookie({ context, cookie, state }: RequestParts): void {
+  const { detached, stored, id } = state
+  if (stored === undefined || detached !== undefined) return
+  const lastCommit = context.detectRollback ? stored.header : undefined
+  cookie.send(id, cookieExpiry(stored.header, context.lifetimes), lastCommit)
 }

@@ -1,21 +1,12 @@
 // Sessions in Redis 6.2 or later, or Valkey: one string per session, one key and one round trip per operation. If all
 // keys are on one server, reads of concurrent requests share a command, and so do their updates.
 import { Buffer } from 'node:buffer'
-import { now } from '../clock.js'
 import { NotReplicatedError, UncertainError } from '../errors.js'
 import { Batcher } from './batcher.js'
 import { type Losses, lossesOf } from './losses.js'
-import {
-  Attempt,
-  explainRead,
-  explainWrite,
-  isNoScript,
-  isRedirection,
-  isReply,
-  isTimeout,
-  refusesBatches,
-  wordOf
-} from './replies.js'
+import { type Argument, type FullClient, RedisCommands, type Sent } from './redis-commands.js'
+import { keyPrefixOf, keysOf } from './redis-keys.js'
+import { Attempt, explainRead, explainWrite, isReply, isTimeout, refusesBatches } from './replies.js'
 import {
   ALONE,
   type Call,
@@ -37,30 +28,6 @@ export interface RedisClient {
   set(key: string, value: Buffer, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
   evalsha(sha: string, keys: number, ...keysAndArguments: (string | Buffer | number)[]): Promise<unknown>
 }
-
-// These clients have every command in a variant that returns bytes, and all of them in pipelines. Their types do not
-// name all.
-interface FullClient extends Commands<Promise<unknown>> {
-  readonly isCluster?: boolean
-  readonly status?: string
-  readonly options?: { keyPrefix?: unknown }
-  nodes?(role: 'master'): FullClient[]
-  scan(...args: Argument[]): Promise<[cursor: string, keys: string[]]>
-  mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
-  pipeline(): Pipeline
-}
-interface Commands<Reply> {
-  getBuffer(...args: Argument[]): Reply
-  set(...args: Argument[]): Reply
-  evalshaBuffer(...args: Argument[]): Reply
-  evalBuffer(...args: Argument[]): Reply
-}
-interface Pipeline extends Commands<Pipeline> {
-  wait(replicas: number, milliseconds: number): Pipeline
-  exec(): Promise<Replied[] | null>
-}
-type Replied = [error: Error | null, reply: unknown]
-type Argument = string | Buffer | number
 
 /** The methods that a client needs. */
 export const CLIENT_METHODS = ['getBuffer', 'set', 'evalshaBuffer', 'evalBuffer'] as const
@@ -103,20 +70,13 @@ export interface Connection {
 /** A client and the state of its connections. */
 interface Line {
   client: FullClient
+  commands: RedisCommands
   losses: Losses
   connection: Connection | undefined
 }
 
-interface Sent {
-  reply: unknown
-  /** Why the write is not known to be on enough replicas. */
-  shortage?: string
-}
-
 /** Maximum tries of a read whose connection was lost. */
 const MAX_READS = 3
-/** How many keys Redis looks at for one page of them. */
-const PAGE = 256
 /** Why the answer to a write does not show the outcome of an earlier try. */
 const LOST = 'a lost connection'
 
@@ -130,11 +90,9 @@ const LOST = 'a lost connection'
 export class RedisStore implements Store {
   readonly #reader: Line
   readonly #writer: Line
-  readonly #replicas: number
   readonly #ends: EndScripts
   /** The channel that is told of ended sessions; empty if none is. */
   readonly #channel: readonly string[]
-  readonly #replicaTimeout: number
   /** Undefined if keys are on several servers or Redis refuses MGET. */
   #reads: Batcher<string, Buffer | undefined> | undefined
   /** Undefined if keys are on several servers or each write waits for replicas. */
@@ -145,15 +103,14 @@ export class RedisStore implements Store {
     const { channel, replicas = 0, replicaTimeout = 500, writeClient = client } = options
     const lineOf = (of: RedisClient): Line => ({
       client: of as unknown as FullClient,
+      commands: new RedisCommands(of as unknown as FullClient, replicas, replicaTimeout),
       losses: lossesOf(of),
       connection: options.connectionOf?.(of)
     })
     this.#reader = lineOf(client)
     this.#writer = lineOf(writeClient)
-    this.#replicas = replicas
-    this.#channel = channel === undefined ? [] : [keyPrefixOf(client) + channel]
+    this.#channel = channel === undefined ? [] : [keyPrefixOf(this.#reader.client) + channel]
     this.#ends = endScripts(replicas > 0, channel !== undefined)
-    this.#replicaTimeout = replicaTimeout
     if (this.#reader.client.isCluster === true) return
     if (this.#reader.client.mgetBuffer !== undefined) {
       this.#reads = new Batcher(
@@ -179,13 +136,13 @@ export class RedisStore implements Store {
   async create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
     const [bytes, milliseconds] = [asBuffer(record), millisecondsUntil(expiresAt)]
     const attempt = attemptOn(this.#writer)
-    const until = this.#waitUntil()
+    const until = this.#writer.commands.until
     try {
-      let sent = await this.#command('set', [key, bytes, 'PX', milliseconds, 'NX'], until)
+      let sent = await this.#writer.commands.write('set', [key, bytes, 'PX', milliseconds, 'NX'], until)
       let isCreated = sent.reply !== null
       // The existing record may be this one, from a try whose answer was lost.
       if (!isCreated) {
-        sent = await this.#evaluate(CREATED, [key], [bytes, milliseconds], until)
+        sent = await this.#writer.commands.evaluate(CREATED, [key], [bytes, milliseconds], until)
         isCreated = Number(sent.reply) === 1
       }
       if (!isCreated && attempt.isLost) throw new UncertainError('SET', LOST)
@@ -229,7 +186,7 @@ export class RedisStore implements Store {
     return new RedisIndex(async (script, key, args) => {
       const attempt = attemptOn(this.#writer)
       try {
-        const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
+        const sent = await this.#writer.commands.evaluate(script, [key], args, this.#writer.commands.until)
         refuseShortage('EVALSHA', sent)
         return sent.reply
       } catch (error) {
@@ -250,25 +207,15 @@ export class RedisStore implements Store {
     }
   }
 
-  /** Slots that move to another node meanwhile may be left out or come twice. */
   async *keys(prefix: string): AsyncGenerator<string[], void> {
     const { client } = this.#reader
-    const keyPrefix = keyPrefixOf(client)
     // A cluster client knows its nodes once it has answered.
     if (client.isCluster === true) await this.#readOne(prefix)
-    for (const node of client.nodes?.('master') ?? [client]) {
-      let cursor = '0'
-      do {
-        const attempt = attemptOn(this.#reader)
-        try {
-          const match = `${literally(keyPrefix + prefix)}*`
-          const [next, keys] = await node.scan(cursor, 'MATCH', match, 'COUNT', PAGE)
-          cursor = next
-          yield keys.map((key) => key.slice(keyPrefix.length))
-        } catch (error) {
-          throw explainRead(error, 'SCAN', attempt)
-        }
-      } while (cursor !== '0')
+    const attempt = attemptOn(this.#reader)
+    try {
+      yield* keysOf(client, prefix)
+    } catch (error) {
+      throw explainRead(error, 'SCAN', attempt)
     }
   }
 
@@ -291,13 +238,13 @@ export class RedisStore implements Store {
   }
 
   async #readOne(key: string): Promise<Buffer | undefined> {
-    const { client, connection } = this.#reader
+    const { commands, connection } = this.#reader
     for (let tries = 1; ; tries++) {
       const waiting = connection?.ready()
       if (waiting !== undefined) await waiting
       const attempt = attemptOn(this.#reader)
       try {
-        return ((await this.#follow(client, 'getBuffer', [key])) as Buffer | null) ?? undefined
+        return ((await commands.send('getBuffer', [key])) as Buffer | null) ?? undefined
       } catch (error) {
         const isLost = connection !== undefined && !isReply(error) && !isTimeout(error)
         if (!isLost || tries === MAX_READS) throw explainRead(error, 'GET', attempt)
@@ -325,7 +272,7 @@ export class RedisStore implements Store {
     const keys = calls.map(([key]) => key)
     const attempt = attemptOn(this.#writer)
     try {
-      const { reply } = await this.#evaluate(script, keys, packed(calls), 0)
+      const { reply } = await this.#writer.commands.evaluate(script, keys, packed(calls), 0)
       return (reply as unknown[]).map((each) => {
         const outcome = isAlone(each) ? undefined : outcomeOf(each)
         if (outcome === 'done' || !attempt.isLost) return outcome
@@ -345,7 +292,7 @@ export class RedisStore implements Store {
   async #run(script: Script, key: string, args: readonly Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
-      const sent = await this.#evaluate(script, [key], args, this.#waitUntil())
+      const sent = await this.#writer.commands.evaluate(script, [key], args, this.#writer.commands.until)
       const outcome = outcomeOf(sent.reply)
       if (outcome === 'done' || (isRemoval && outcome === 'missing')) refuseShortage('EVALSHA', sent)
       else if (attempt.isLost) throw new UncertainError('EVALSHA', LOST)
@@ -353,76 +300,6 @@ export class RedisStore implements Store {
     } catch (error) {
       throw explainWrite(error, 'EVALSHA', attempt)
     }
-  }
-
-  // The client's `defineCommand` would modify the application's client. In a pipeline after SCRIPT FLUSH, it also
-  // resends the script after the commands that follow.
-  async #evaluate(
-    { sha, source }: Script,
-    keys: string[],
-    args: readonly Argument[],
-    until: number
-  ): Promise<Sent> {
-    const rest = [keys.length, ...keys, ...args]
-    try {
-      return await this.#command('evalshaBuffer', [sha, ...rest], until)
-    } catch (error) {
-      if (!isNoScript(error)) throw error
-      return this.#command('evalBuffer', [source, ...rest], until)
-    }
-  }
-
-  async #command(command: keyof Commands<unknown>, args: Argument[], until: number): Promise<Sent> {
-    const { client } = this.#writer
-    if (this.#replicas === 0) return { reply: await this.#follow(client, command, args) }
-    let [written, waited] = await this.#replicated(command, args, until)
-    if (written[0] !== null && isRedirection(written[0])) {
-      // The slot has moved to another node. A cluster client learns that only from a command outside a pipeline.
-      await client.getBuffer(String(args[command === 'set' ? 0 : 2]))
-      ;[written, waited] = await this.#replicated(command, args, until)
-    }
-    if (written[0] !== null) throw written[0]
-    const [error, reached] = waited
-    if (error !== null) {
-      // The write has succeeded, even if WAIT has not.
-      const why = (isReply(error) && wordOf(error.message)) || 'the connection'
-      return { reply: written[1], shortage: `an unknown number of replicas: WAIT failed with ${why}` }
-    }
-    if (Number(reached) >= this.#replicas) return { reply: written[1] }
-    return { reply: written[1], shortage: `${reached} of ${this.#replicas} replicas` }
-  }
-
-  // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the command
-  // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
-  async #replicated(
-    command: keyof Commands<unknown>,
-    args: Argument[],
-    until: number
-  ): Promise<[written: Replied, waited: Replied]> {
-    const pipeline = this.#writer.client.pipeline()[command](...args)
-    const replies = await pipeline.wait(this.#replicas, Math.max(1, Math.ceil(until - now()))).exec()
-    return replies as [Replied, Replied]
-  }
-
-  // A cluster client follows a redirection, except in a pipeline that succeeded in part, as with
-  // `enableAutoPipelining`. The command had no effect, so this sends it again in a pipeline of one command, which the
-  // client follows.
-  #follow(client: FullClient, command: keyof Commands<unknown>, args: Argument[]): Promise<unknown> {
-    const answer = client[command](...args)
-    if (client.isCluster !== true) return answer
-    return answer.catch(async (error) => {
-      if (!isRedirection(error)) throw error
-      const [[refusal, reply]] = (await client
-        .pipeline()
-        [command](...args)
-        .exec()) as [Replied]
-      if (refusal !== null) throw refusal
-      return reply
-    })
-  }
-
-  #waitUntil(): number {
-    return now() + this.#replicaTimeout
   }
 }
 
@@ -432,15 +309,6 @@ function attemptOn({ client, losses }: Line): Attempt {
 
 function refuseShortage(command: string, { shortage }: Sent): void {
   if (shortage !== undefined) throw new NotReplicatedError(command, shortage)
-}
-
-/** A pattern that matches only this text. */
-function literally(text: string): string {
-  return text.replace(/[\\*?[\]^]/g, '\\$&')
-}
-
-function keyPrefixOf(client: object): string {
-  return String((client as FullClient).options?.keyPrefix ?? '')
 }
 
 function isAlone(reply: unknown): boolean {
