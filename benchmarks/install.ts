@@ -2,10 +2,9 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
 
-const FOLDER = fileURLToPath(new URL('.', import.meta.url))
+const FOLDER = resolve('benchmarks')
 
 /** Runs `npm ci` in this folder if its packages are missing or older than the lock file. */
 export function installPackages(): void {

@@ -5,6 +5,13 @@ import type {
   DeepReadonly,
   Detached,
   Dictionary,
+  EndAllOptions,
+  EndOptions,
+  EndReason,
+  Entered,
+  Entry,
+  Indexed,
+  MaxPerUser,
   MemoryStoreOptions,
   Merge,
   MergeRule,
@@ -21,8 +28,12 @@ import type {
   Session,
   SessionData,
   SessionEvent,
+  SessionIndex,
+  SessionInfo,
   SessionMethods,
-  Store
+  Sessions,
+  Store,
+  User
 } from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
 
 type Plugin = typeof esm.redisSession
@@ -35,6 +46,13 @@ declare namespace redisSession {
     DeepReadonly,
     Detached,
     Dictionary,
+    EndAllOptions,
+    EndOptions,
+    EndReason,
+    Entered,
+    Entry,
+    Indexed,
+    MaxPerUser,
     MemoryStoreOptions,
     Merge,
     MergeRule,
@@ -52,8 +70,12 @@ declare namespace redisSession {
     Session,
     SessionData,
     SessionEvent,
+    SessionIndex,
+    SessionInfo,
     SessionMethods,
-    Store
+    Sessions,
+    Store,
+    User
   }
   export const redisSession: Plugin
   export const mergeRules: typeof esm.mergeRules

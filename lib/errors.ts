@@ -51,7 +51,7 @@ export const ReasonError = createError<[string]>(
 )
 
 /** The reason of an aborted `session.signal`. Argument: the reason with which the session was ended, if there was one. */
-export class EndedError extends createError(
+export const EndedError = class FastifyError extends createError(
   'FST_SESSION_ENDED',
   'the session has ended: sign in again',
   401
@@ -63,6 +63,8 @@ export class EndedError extends createError(
     this.endedBecause = reason
   }
 }
+
+export type EndedError = InstanceType<typeof EndedError>
 
 /** Something was assigned to the request's property. Argument: the decorator's name. */
 export const AssignError = createError<[string]>(

@@ -102,7 +102,7 @@ const METHODS = {
   delete: ['userId'],
   data: [],
   regenerate: [['userId']],
-  destroy: [],
+  destroy: [{ reason: 'signed-out' }],
   save: [],
   reload: [],
   touch: [],

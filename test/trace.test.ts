@@ -80,7 +80,16 @@ t.test('Trace: a hole and a named property in place of an item', async (t) => {
 
 t.test('Trace: other objects always count as changed', async (t) => {
   class Money {}
-  for (const value of [new Map(), new Set(), new Money(), new Uint8Array(1), new Error('a'), new Array(1)]) {
+  const throwing = Object.defineProperty({}, 'name', { get: thrower, enumerable: true })
+  for (const value of [
+    throwing,
+    new Map(),
+    new Set(),
+    new Money(),
+    new Uint8Array(1),
+    new Error('a'),
+    new Array(1)
+  ]) {
     t.notOk(new Trace({ value }).isUnchanged)
   }
 })

@@ -27,26 +27,26 @@ export class Trace {
     if (!this.#isComplete) return false
     const parts = this.#parts
     let at = 0
-    try {
-      return this.#visit((part) => Object.is(part, parts[at++]))
-    } catch {
-      // A getter that was added since.
-      return false
-    }
+    return this.#visit((part) => Object.is(part, parts[at++]))
   }
 
   // True if all objects are of the known kinds, and `visit` returned true for all of their parts.
   #visit(visit: (part: unknown) => boolean): boolean {
-    for (const object of this.#objects) {
-      if (!visitParts(object, visit) || !visit(END)) return false
+    try {
+      for (const object of this.#objects) {
+        if (!visitParts(object, visit) || !visit(END)) return false
+      }
+      return true
+    } catch {
+      // A getter or a proxy that the request has put inside.
+      return false
     }
-    return true
   }
 }
 
 function visitParts(object: object, visit: (part: unknown) => boolean): boolean {
   if (Array.isArray(object)) {
-    for (const item of object) if (!visit(item)) return false
+    for (let at = 0; at < object.length; at++) if (!visit(object[at])) return false
     // Some serializers tell holes from `undefined`, and store named properties, whose keys come after `length`.
     const keys = Reflect.ownKeys(object)
     return keys.length === object.length + 1 && keys.at(-1) === 'length'

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyPluginAsync, type FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
@@ -22,7 +23,7 @@ interface Access<Request> {
 
 installPackages()
 // Not imported: their declarations would give `request.session` another type.
-const require = createRequire(new URL('../../benchmarks/package.json', import.meta.url))
+const require = createRequire(resolve('benchmarks/package.json'))
 const { RedisStore } = require('connect-redis')
 const { RedisStore: MgcreaStore } = require('@mgcrea/fastify-session-redis-store')
 

@@ -23,7 +23,7 @@ const ROUNDS = Number(values.rounds)
 process.env.REDIS_SERVER = provideRedisServer()
 const { test, end } = lifetime()
 const redis = await startRedis(test)
-const program = new URL('service.ts', import.meta.url)
+const program = new URL('service.js', import.meta.url)
 const [one, two] = await Promise.all([
   launch(program, { redis: redis.url }),
   launch(program, { redis: redis.url })

@@ -12,7 +12,7 @@ import { createService } from './service.js'
 import { serve, subscribers } from './stage.js'
 import { Visitor } from './visitor.js'
 
-const PROGRAM = new URL('service.ts', import.meta.url)
+const PROGRAM = new URL('service.js', import.meta.url)
 /** An end that nothing reports is noticed by the next look: so many seconds are no timing, but a test that hangs. */
 const SOON = { timeout: 120_000 }
 

@@ -42,7 +42,7 @@ const HABITS = ['me', 'me', 'change', 'change', 'move', 'move', 'list', 'list', 
 const ENDS = ['logout', 'logout', 'end-others', 'end-all'] as const
 type Action = Exclude<(typeof HABITS)[number] | (typeof ENDS)[number], 'end'>
 
-const PROGRAM = new URL('process.ts', import.meta.url)
+const PROGRAM = new URL('process.js', import.meta.url)
 /** Seconds: sessions that a browser leaves alone end. */
 const IDLE = 20
 /** Milliseconds between two kills, at most. */
