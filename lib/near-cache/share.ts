@@ -1,5 +1,6 @@
 // Data that many requests read at once. Freezing protects plain objects and lists. It does not protect what other types
 // hold inside (Map, Set, Date, binary data), so each request decodes those for itself.
+import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { SharedData, SharedValue } from '../records/shared.js'
@@ -12,9 +13,10 @@ export interface Shared {
   bytes: number
 }
 
-/** Bytes in memory beside the text, as measured: of an object or list, of each value in it, of a key of the session. */
+/** Bytes in memory: of an object or list, of each value in it, of a text or a number that takes more, of a session's key. */
 const OBJECT_BYTES = 48
-const VALUE_BYTES = 16
+const VALUE_BYTES = 8
+const BOXED_BYTES = 16
 const KEY_BYTES = 120
 const NOT_PLAIN = Symbol('not plain')
 
@@ -51,7 +53,8 @@ class Copier {
 
   /** A frozen copy, or NOT_PLAIN. */
   frozen(value: unknown): unknown {
-    if (typeof value === 'string') this.bytes += value.length
+    if (typeof value === 'string') this.bytes += BOXED_BYTES + Buffer.byteLength(value)
+    if (typeof value === 'number' && !Number.isInteger(value)) this.bytes += BOXED_BYTES
     if (typeof value === 'function') return NOT_PLAIN
     if (typeof value !== 'object' || value === null) return value
     // A copy would have two of what is one object here, and no end if that is inside itself.
@@ -65,14 +68,10 @@ class Copier {
     const isPlain = Object.getPrototypeOf(list) === Array.prototype
     // No holes, nothing beside its items and its length.
     if (!isPlain || Reflect.ownKeys(list).length !== list.length + 1) return NOT_PLAIN
-    const copy: unknown[] = []
-    for (const item of list) {
-      const value = this.frozen(item)
-      if (value === NOT_PLAIN) return NOT_PLAIN
-      copy.push(value)
-      this.bytes += VALUE_BYTES
-    }
-    return Object.freeze(copy)
+    this.bytes += VALUE_BYTES * list.length
+    // Pushing values one by one would reserve room for more.
+    const copy = list.map((item) => this.frozen(item))
+    return copy.includes(NOT_PLAIN) ? NOT_PLAIN : Object.freeze(copy)
   }
 
   #dictionary(dictionary: Dictionary): unknown {
