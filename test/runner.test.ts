@@ -45,6 +45,7 @@ function project(t: Test, source: string, report = ''): string {
     node_modules: { '.bin': { tap: report, 'package.json': '{ "type": "commonjs" }' } },
     examples: { notes: { public: {} } },
     lib: {},
+    contracts: {},
     serializers: {},
     benchmarks: {},
     scripts: { 'record-coverage.ts': readFileSync('scripts/record-coverage.ts', 'utf8') },

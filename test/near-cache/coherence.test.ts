@@ -308,7 +308,7 @@ const codec = new Codec(serializers.json, [], 1_048_576)
 
 t.test('decoded data counts against maxBytes', async (t) => {
   const { near, store, warm } = await openStage(t, { maxBytes: 8_000 })
-  const list = JSON.stringify({ list: Array.from({ length: 200 }, (_, id) => id) })
+  const list = JSON.stringify({ list: Array.from({ length: 400 }, (_, id) => id) })
   const [first, second, gone] = [await store(recordOf(list)), await store(recordOf(list)), await store()]
   for (const key of [first, second, gone]) await warm(key)
   const [one, other, last] = [near.copyOf(first), near.copyOf(second), near.copyOf(gone)]
