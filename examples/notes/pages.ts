@@ -70,13 +70,15 @@ function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
 
 /** @param current The handle of the session that asks. */
 export function devicesPage(name: string, devices: readonly SessionInfo[], current: string): string {
+  const items = (isCurrent: boolean) =>
+    devices.filter(({ id }) => (id === current) === isCurrent).map((device) => deviceItem(device, isCurrent))
   return signedInPage(
     'Your devices',
     name,
     html`<main class="card medium">
       <h1 id="devices">Your devices</h1>
       <p class="quiet">This example has no passwords: anyone who signs in as ${name} is in this list.</p>
-      <ul class="items devices">${devices.map((device) => deviceItem(device, device.id === current))}</ul>
+      <ul class="items">${items(true)}${items(false)}</ul>
       ${
         devices.length > 1
           ? html`<form method="post" action="/devices/sign-out-others"><button>Sign out everywhere else</button></form>`
@@ -86,21 +88,27 @@ export function devicesPage(name: string, devices: readonly SessionInfo[], curre
   )
 }
 
-function deviceItem({ createdAt, data, id, lastUsedAt }: SessionInfo, isCurrent: boolean): Html {
-  const device = data.account?.device || 'Unknown browser'
+function deviceItem(info: SessionInfo, isCurrent: boolean): Html {
   return html`<li>
-    <p><strong>${device}</strong>${isCurrent ? html` <span class="tag">this browser</span>` : ''}</p>
+    <p><strong>${nameOf(info)}</strong> ${isCurrent ? html`<span class="tag">this browser</span>` : ''}</p>
     <footer>
-      <span class="quiet">Last used ${timeOf(lastUsedAt)}, signed in ${timeOf(createdAt)}</span>
-      ${
-        isCurrent
-          ? ''
-          : html`<form method="post" action="/devices/${id}/sign-out">
-        <button class="link" aria-label="Sign out ${device}, last used ${minuteOf(lastUsedAt)}">Sign out</button>
-      </form>`
-      }
+      <span class="quiet">Last used ${timeOf(info.lastUsedAt)}</span>
+      <span class="quiet">Signed in ${timeOf(info.createdAt)}</span>
+      ${isCurrent ? '' : signOutButton(info)}
     </footer>
   </li>`
+}
+
+function signOutButton(info: SessionInfo): Html {
+  const label = `Sign out ${nameOf(info)}, last used ${minuteOf(info.lastUsedAt)}`
+  return html`<form method="post" action="/devices/${info.id}/sign-out">
+    <button class="link" aria-label="${label}">Sign out</button>
+  </form>`
+}
+
+// Data that cannot be decoded is empty, and earlier versions of this example kept no device.
+function nameOf({ data }: SessionInfo): string {
+  return data.account?.device || 'Unknown browser'
 }
 
 /** @param instant JSON decodes a Date as a string. */
