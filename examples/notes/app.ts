@@ -23,6 +23,11 @@ declare module 'fastify-ioredis-session' {
   }
 }
 
+interface SignIn {
+  name?: string
+  keep?: string
+}
+
 interface Choices {
   store: Store
   serializer: RedisSessionOptions['serializer'] & string
@@ -80,24 +85,19 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     return reply.type('text/html').send(page)
   })
 
-  app.post<{ Body: { name?: string; keep?: string } }>(
-    '/sign-in',
-    async ({ body, headers, session }, reply) => {
-      const name = String(body?.name ?? '').trim()
-      if (name === '' || name.length > 40) {
-        return reply.code(400).type('text/html').send(signInPage('Please give a name of 1 to 40 characters.'))
-      }
-      // Your application checks a password here. Then it takes a new id, so that an attacker who knows the old one is not
-      // signed in too (session fixation), and keeps no data of the browser's previous user.
-      await session.regenerate(false)
-      session.account = { name, signedInAt: new Date(), device: deviceName(headers['user-agent']) }
-      session.notes = [
-        { text: `Welcome, ${name}!`, writtenAt: new Date(), tags: new Set(['first', 'hello']) }
-      ]
-      session.permanent = body.keep === 'yes'
-      return reply.redirect('/', 303)
+  app.post<{ Body: SignIn }>('/sign-in', async ({ body, headers, session }, reply) => {
+    const name = String(body?.name ?? '').trim()
+    if (name === '' || name.length > 40) {
+      return reply.code(400).type('text/html').send(signInPage('Please give a name of 1 to 40 characters.'))
     }
-  )
+    // Your application checks a password here. Then it takes a new id, so that an attacker who knows the old one is not
+    // signed in too (session fixation), and keeps no data of the browser's previous user.
+    await session.regenerate(false)
+    session.account = { name, signedInAt: new Date(), device: deviceName(headers['user-agent']) }
+    session.notes = [{ text: `Welcome, ${name}!`, writtenAt: new Date(), tags: new Set(['first', 'hello']) }]
+    session.permanent = body.keep === 'yes'
+    return reply.redirect('/', 303)
+  })
 
   app.post('/sign-out', async ({ session }, reply) => {
     await session.destroy()

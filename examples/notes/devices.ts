@@ -29,8 +29,9 @@ export function addDeviceRoutes(app: FastifyInstance): void {
     const account = session.get('account')
     const list = account === undefined ? [] : await app.sessions.of(account.name)
     // Nobody may end the sessions of others.
-    if (list.some(({ id }) => id === params.id))
+    if (list.some(({ id }) => id === params.id)) {
       await app.sessions.end(params.id, { reason: 'ended-by-user' })
+    }
     return reply.redirect(LIST, 303)
   })
 
