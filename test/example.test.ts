@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { type RunningExample, runExample, startExample } from './browser/start-example.js'
 import { freePort, startRedis } from './support/redis-server.js'
 
@@ -14,11 +14,13 @@ interface Answer {
 /** A minimal browser that remembers every page it was shown. */
 class Visitor {
   readonly #base: string
+  readonly #userAgent: string
   cookie: string | undefined
   seen = ''
 
-  constructor({ url }: RunningExample) {
+  constructor({ url }: RunningExample, userAgent = 'node') {
     this.#base = url
+    this.#userAgent = userAgent
   }
 
   get(path: string): Promise<Answer> {
@@ -31,13 +33,23 @@ class Visitor {
     return answer.status === 303 ? this.get(answer.headers.get('location') ?? '') : answer
   }
 
-  async #request(path: string, init: RequestInit): Promise<Answer> {
+  /** Opens the stream that tells an open page of its end, and returns the promise of all its text. */
+  async watch(): Promise<{ events: Promise<string> }> {
+    const response = await this.#fetch('/ended', {})
+    return { events: response.text() }
+  }
+
+  #fetch(path: string, init: RequestInit): Promise<Response> {
     const cookies = this.cookie === undefined ? {} : { cookie: this.cookie }
-    const response = await fetch(new URL(path, this.#base), {
+    return fetch(new URL(path, this.#base), {
       ...init,
       redirect: 'manual',
-      headers: { accept: 'text/html', ...cookies }
+      headers: { accept: 'text/html', 'user-agent': this.#userAgent, ...cookies }
     })
+  }
+
+  async #request(path: string, init: RequestInit): Promise<Answer> {
+    const response = await this.#fetch(path, init)
     for (const cookie of response.headers.getSetCookie()) {
       this.cookie = /max-age=0/i.test(cookie) ? undefined : cookie.slice(0, cookie.indexOf(';'))
     }
@@ -49,10 +61,23 @@ class Visitor {
   async inspect() {
     return JSON.parse((await this.get('/inspect')).body).session
   }
+
+  /** What the page "Your devices" lists: names, as HTML, and where to sign each one out. */
+  async devices(): Promise<{ name: string; isCurrent: boolean; path: string | undefined }[]> {
+    const { body } = await this.get('/devices')
+    return body
+      .split('<li>')
+      .slice(1)
+      .map((item) => ({
+        name: /<strong>(.*)<\/strong>/.exec(item)?.[1] ?? '',
+        isCurrent: item.includes('this browser'),
+        path: /action="(\/devices\/[^/"]+\/sign-out)"/.exec(item)?.[1]
+      }))
+  }
 }
 
-async function signedIn(example: RunningExample, name = 'Ada'): Promise<Visitor> {
-  const visitor = new Visitor(example)
+async function signedIn(example: RunningExample, name = 'Ada', userAgent?: string): Promise<Visitor> {
+  const visitor = new Visitor(example, userAgent)
   await visitor.post('/sign-in', { name })
   return visitor
 }
@@ -145,7 +170,13 @@ t.test('example in one process', async (t) => {
     const visitor = await signedIn(example, '<script>alert(1)</script>')
     await visitor.post('/notes', { text: `"><script>alert(2)</script>'&`, tags: '<img> x"y' })
     const { body } = await visitor.get('/')
-    t.same(body.match(/<script.*?>/g), ['<script type="module" src="/inspector.js">'])
+    t.same(body.match(/<script.*?>/g), [
+      '<script type="module" src="/inspector.js">',
+      '<script type="module" src="/ended.js">'
+    ])
+    t.same((await visitor.get('/devices')).body.match(/<script.*?>/g), [
+      '<script type="module" src="/ended.js">'
+    ])
     t.notMatch(body, '<img>')
     t.match(body, '&lt;script&gt;alert(1)&lt;/script&gt;')
     t.match(body, '&quot;&gt;&lt;script&gt;alert(2)&lt;/script&gt;&#39;&amp;')
@@ -158,6 +189,7 @@ t.test('example in one process', async (t) => {
     await visitor.post('/notes', { text: 'a note', tags: 'a b' })
     await visitor.inspect()
     await visitor.get('/inspect?x=1')
+    await visitor.get('/devices')
     await visitor.post('/sign-in', { name: '' })
     await visitor.get('/missing')
     await visitor.post('/sign-out')
@@ -221,7 +253,7 @@ t.test('example in one process', async (t) => {
 
   t.test('the browser caches no page, and no page loads scripts from other origins', async (t) => {
     const visitor = await signedIn(example)
-    for (const path of ['/', '/inspect']) {
+    for (const path of ['/', '/inspect', '/devices']) {
       const { headers } = await visitor.get(path)
       t.equal(headers.get('cache-control'), 'no-store')
       t.match(headers.get('content-security-policy'), "default-src 'self'")
@@ -242,4 +274,113 @@ t.test('example: the inspector does not extend a session, using the session does
   t.ok((await left()) <= 20, 'not extended by the inspector')
   await visitor.get('/')
   t.ok((await left()) > 20, 'extended by a page view')
+})
+
+const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100101 Firefox/143.0'
+const SAFARI =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 ' +
+  'Mobile/15E148 Safari/604.1'
+const WHY = 'You signed out this browser from another device.'
+
+/** @param start Starts another process of the same deployment, or returns the only one. */
+async function checkDevices(t: Test, start: () => Promise<RunningExample>): Promise<void> {
+  const [here, there] = [await start(), await start()]
+
+  t.test('each browser of the user is listed, and the one that asks comes first', async (t) => {
+    const laptop = await signedIn(here, 'Ada', FIREFOX)
+    const phone = await signedIn(there, 'Ada', SAFARI)
+    await signedIn(here, 'Grace')
+    t.match(await laptop.devices(), [
+      { name: 'Firefox on Windows', isCurrent: true, path: undefined },
+      { name: 'Safari on iOS', isCurrent: false, path: String }
+    ])
+    t.match(await phone.devices(), [
+      { name: 'Safari on iOS', isCurrent: true },
+      { name: 'Firefox on Windows', isCurrent: false }
+    ])
+    t.match(await laptop.inspect(), { data: /device: 'Firefox on Windows'/ })
+    t.notMatch((await laptop.inspect()).data, 'Mozilla', 'the session keeps no more of the user agent')
+  })
+
+  t.test('a browser that is signed out from another one is told why, and is anonymous', async (t) => {
+    const laptop = await signedIn(here, 'Linus', FIREFOX)
+    const phone = await signedIn(there, 'Linus', SAFARI)
+    const { events } = await phone.watch()
+    const [, other] = await laptop.devices()
+    await laptop.post(other?.path ?? '')
+    t.equal(await events, `retry: 1000\n\nevent: ended\ndata: ${WHY}\n\n`)
+    t.same((await laptop.devices()).length, 1)
+    t.match((await laptop.get('/devices')).body, 'You are signed in nowhere else.')
+    t.equal(await (await phone.watch()).events, await events, 'also if the page was away at that moment')
+    t.same(JSON.parse((await phone.get('/inspect')).body), { session: null, why: WHY })
+    t.equal(phone.cookie, undefined)
+    t.notMatch((await phone.get('/')).body, 'Linus')
+  })
+
+  t.test('"Sign out everywhere else" ends all other sessions of the user, and no one else\'s', async (t) => {
+    const laptop = await signedIn(here, 'Barbara')
+    const others = [await signedIn(here, 'Barbara'), await signedIn(there, 'Barbara')]
+    const stranger = await signedIn(there, 'Edsger')
+    const streams = await Promise.all(others.map((visitor) => visitor.watch()))
+    await laptop.post('/devices/sign-out-others')
+    for (const { events } of streams) t.match(await events, WHY)
+    for (const path of ['/', '/devices']) {
+      const body = (await others.pop()?.get(path))?.body
+      t.match(body, 'Sign in')
+      t.match(body, WHY, path)
+    }
+    t.equal((await laptop.devices()).length, 1)
+    t.match((await stranger.get('/')).body, 'Signed in as <strong>Edsger</strong>')
+  })
+
+  t.test('nobody can sign out the browsers of others', async (t) => {
+    const alan = await signedIn(here, 'Alan')
+    await signedIn(here, 'Alan')
+    const [, other] = await alan.devices()
+    for (const visitor of [await signedIn(here, 'Mallory'), new Visitor(here)]) {
+      await visitor.post(other?.path ?? '')
+      await visitor.post('/devices/sign-out-others')
+      await visitor.post('/devices/unknown/sign-out')
+    }
+    t.equal((await alan.devices()).length, 2)
+  })
+
+  t.test('an open page is told of a sign-out in another tab', async (t) => {
+    const visitor = await signedIn(here)
+    const { events } = await visitor.watch()
+    await visitor.post('/sign-out')
+    t.equal(await events, 'retry: 1000\n\nevent: ended\ndata: \n\n')
+  })
+
+  t.test('a browser is named by its user agent, as text', async (t) => {
+    for (const [userAgent, name] of [
+      ['<img src=x>/1.0 (x)', '&lt;img src=x&gt;'],
+      ['<b>curl</b>', '&lt;b&gt;curl&lt;/b&gt;'],
+      ['x'.repeat(1_000), 'x'.repeat(60)],
+      ['', 'Unknown browser']
+    ] as const) {
+      const [own] = await (await signedIn(here, `user of ${name.length}`, userAgent)).devices()
+      t.equal(own?.name, name)
+    }
+  })
+
+  t.test('without a sign-in there is no list', async (t) => {
+    t.match((await new Visitor(here).get('/devices')).body, '<h1>Sign in</h1>')
+  })
+
+  t.test('the server ends while pages are open', async (t) => {
+    const { events } = await (await signedIn(here)).watch()
+    t.equal(await here.stop(), 0)
+    t.equal(await events, 'retry: 1000\n\n', 'and they are not told that their session has ended')
+  })
+}
+
+t.test('example: "Your devices" in one process', async (t) => {
+  const example = await startExample(t)
+  await checkDevices(t, async () => example)
+})
+
+t.test('example: "Your devices" with Redis, in two processes', async (t) => {
+  const redis = await startRedis(t)
+  await checkDevices(t, () => startExample(t, { REDIS_URL: redis.url }))
 })

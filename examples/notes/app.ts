@@ -1,9 +1,11 @@
-// The application: sign in, keep notes, sign out. The notes are stored in the session.
+// The application: sign in, keep notes, see your devices, sign out. The notes are stored in the session.
 import { readFile } from 'node:fs/promises'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import redisSession, { MemoryStore, type RedisSessionOptions, type Store } from 'fastify-ioredis-session'
+import { addDeviceRoutes, deviceName } from './devices.js'
+import { addEndedRoute, whyEnded } from './ended.js'
 import { inspectSession } from './inspect.js'
 import { errorPage, notesPage, signInPage } from './pages.js'
 
@@ -16,9 +18,14 @@ export interface Note {
 
 declare module 'fastify-ioredis-session' {
   interface SessionData {
-    account: { name: string; signedInAt: Date }
+    account: { name: string; signedInAt: Date; device: string }
     notes: Note[]
   }
+}
+
+interface SignIn {
+  name?: string
+  keep?: string
 }
 
 interface Choices {
@@ -28,6 +35,8 @@ interface Choices {
 }
 
 const PREFIX = 'session:'
+/** Where Redis reports ended sessions. */
+export const CHANNEL = `${PREFIX}ended`
 const IDLE_TIMEOUT = 30 * 60
 const ABSOLUTE_TIMEOUT = 90 * 86_400
 const MAX_NOTES = 50
@@ -46,7 +55,9 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     ...(secret === undefined ? {} : { secret }),
     cookie: { secure: 'auto' }, // allows plain http on localhost
     idleTimeout: IDLE_TIMEOUT,
-    absoluteTimeout: ABSOLUTE_TIMEOUT
+    absoluteTimeout: ABSOLUTE_TIMEOUT,
+    user: ({ account }) => account?.name, // a list of each user's sessions
+    signals: true // tells open pages that their session has ended
   })
   await app.register(formbody)
 
@@ -68,11 +79,13 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
   app.get('/', async ({ session }, reply) => {
     const account = session.get('account')
     const page =
-      account === undefined ? signInPage() : notesPage(account.name, session.get('notes') ?? [], storeName)
+      account === undefined
+        ? signInPage(whyEnded(session))
+        : notesPage(account.name, session.get('notes') ?? [], storeName)
     return reply.type('text/html').send(page)
   })
 
-  app.post<{ Body: { name?: string; keep?: string } }>('/sign-in', async ({ body, session }, reply) => {
+  app.post<{ Body: SignIn }>('/sign-in', async ({ body, headers, session }, reply) => {
     const name = String(body?.name ?? '').trim()
     if (name === '' || name.length > 40) {
       return reply.code(400).type('text/html').send(signInPage('Please give a name of 1 to 40 characters.'))
@@ -80,7 +93,7 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     // Your application checks a password here. Then it takes a new id, so that an attacker who knows the old one is not
     // signed in too (session fixation), and keeps no data of the browser's previous user.
     await session.regenerate(false)
-    session.account = { name, signedInAt: new Date() }
+    session.account = { name, signedInAt: new Date(), device: deviceName(headers['user-agent']) }
     session.notes = [{ text: `Welcome, ${name}!`, writtenAt: new Date(), tags: new Set(['first', 'hello']) }]
     session.permanent = body.keep === 'yes'
     return reply.redirect('/', 303)
@@ -109,6 +122,9 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     return reply.redirect('/#text', 303)
   })
 
+  addDeviceRoutes(app)
+  addEndedRoute(app)
+
   // The page polls every second. With `touch: false` this does not keep the session of an absent user alive.
   app.get('/inspect', { config: { session: { touch: false } } }, ({ session }) =>
     inspectSession(session, store, { prefix: PREFIX, writer: serializer, absoluteTimeout: ABSOLUTE_TIMEOUT })
@@ -116,6 +132,7 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
 
   for (const [name, type] of [
     ['style.css', 'text/css'],
+    ['ended.js', 'text/javascript'],
     ['inspector.js', 'text/javascript'],
     ['icon.svg', 'image/svg+xml']
   ] as const) {

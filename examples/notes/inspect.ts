@@ -7,6 +7,7 @@ import {
   type Store,
   serializers
 } from 'fastify-ioredis-session'
+import { whyEnded } from './ended.js'
 
 export const serializerNames = Object.keys(serializers) as SerializerName[]
 for (const { load } of Object.values(serializers)) await load?.()
@@ -55,15 +56,15 @@ interface Settings {
   absoluteTimeout: number
 }
 
-/** Null if nothing is stored. The key is made of `session.id`, the public handle; the secret id stays unknown. */
+/** Null if nothing is stored, with the reason. The key is made of `session.id`, the public handle; the secret id stays unknown. */
 export async function inspectSession(
   session: Session,
   store: Store,
   { prefix, writer, absoluteTimeout }: Settings
-): Promise<{ session: Inspection | null }> {
+): Promise<{ session: Inspection } | { session: null; why: string }> {
   const key = prefix + session.id
   const record = session.isNew ? undefined : await store.read(key)
-  if (record === undefined) return { session: null }
+  if (record === undefined) return { session: null, why: whyEnded(session) }
   const data: Dictionary = { ...session.data() }
   const tag = record.readUInt8(2)
   const [createdAt, touchedAt] = [record.readUIntBE(8, 6), record.readUIntBE(22, 6)]

@@ -1,4 +1,5 @@
-// The pages: sign in, notes with the inspector beside them, and what people see when something fails.
+// The pages: sign in, notes with the inspector beside them, devices, and what people see when something fails.
+import type { SessionInfo } from 'fastify-ioredis-session'
 import type { Note } from './app.js'
 import { type Html, html } from './html.js'
 
@@ -24,8 +25,9 @@ export function signInPage(problem = ''): string {
 
 /** @param storeName Where the sessions are, in words for the page. */
 export function notesPage(name: string, notes: readonly Note[], storeName: string): string {
-  return page(
+  return signedInPage(
     'Notes',
+    name,
     html`<main class="columns">
       <section class="card" aria-labelledby="notes">
         <h1 id="notes">Notes</h1>
@@ -39,20 +41,17 @@ export function notesPage(name: string, notes: readonly Note[], storeName: strin
           <button class="primary">Add note</button>
         </form>
         ${notes.length === 0 ? html`<p class="quiet">No notes yet.</p>` : ''}
-        <ol class="notes">${notes.map(noteItem)}</ol>
+        <ol class="items notes">${notes.map(noteItem)}</ol>
         <p class="quiet">Your notes are stored in your session: signing out deletes them.</p>
       </section>
       ${inspector(storeName)}
     </main>
-    <script type="module" src="/inspector.js"></script>`,
-    html`<span class="who">Signed in as <strong>${name}</strong></span>
-    <form method="post" action="/sign-out"><button>Sign out</button></form>`
+    <script type="module" src="/inspector.js"></script>`
   )
 }
 
 function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
-  // JSON decodes a Date as a string and a Set as an empty object.
-  const date = new Date(writtenAt)
+  // JSON decodes a Set as an empty object.
   const tagList =
     tags instanceof Set
       ? html`${[...tags].map((tag) => html`<span class="tag">${tag}</span>`)}`
@@ -60,13 +59,65 @@ function noteItem({ text, writtenAt, tags }: Note, index: number): Html {
   return html`<li>
     <p>${text}</p>
     <footer>
-      <time datetime="${date.toISOString()}">${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</time>
+      ${timeOf(writtenAt)}
       ${tagList}
       <form method="post" action="/notes/${index}/delete">
         <button class="link" aria-label="Delete this note: ${text.slice(0, 40)}">Delete</button>
       </form>
     </footer>
   </li>`
+}
+
+/** @param current The handle of the session that asks. */
+export function devicesPage(name: string, devices: readonly SessionInfo[], current: string): string {
+  const items = (isCurrent: boolean) =>
+    devices.filter(({ id }) => (id === current) === isCurrent).map((device) => deviceItem(device, isCurrent))
+  return signedInPage(
+    'Your devices',
+    name,
+    html`<main class="card medium">
+      <h1 id="devices">Your devices</h1>
+      <p class="quiet">This example has no passwords: anyone who signs in as ${name} is in this list.</p>
+      <ul class="items">${items(true)}${items(false)}</ul>
+      ${
+        devices.length > 1
+          ? html`<form method="post" action="/devices/sign-out-others"><button>Sign out everywhere else</button></form>`
+          : html`<p class="quiet">You are signed in nowhere else.</p>`
+      }
+    </main>`
+  )
+}
+
+function deviceItem(info: SessionInfo, isCurrent: boolean): Html {
+  return html`<li>
+    <p><strong>${nameOf(info)}</strong> ${isCurrent ? html`<span class="tag">this browser</span>` : ''}</p>
+    <footer>
+      <span class="quiet">Last used ${timeOf(info.lastUsedAt)}</span>
+      <span class="quiet">Signed in ${timeOf(info.createdAt)}</span>
+      ${isCurrent ? '' : signOutButton(info)}
+    </footer>
+  </li>`
+}
+
+function signOutButton(info: SessionInfo): Html {
+  const label = `Sign out ${nameOf(info)}, last used ${minuteOf(info.lastUsedAt)}`
+  return html`<form method="post" action="/devices/${info.id}/sign-out">
+    <button class="link" aria-label="${label}">Sign out</button>
+  </form>`
+}
+
+// Data that cannot be decoded is empty, and earlier versions of this example kept no device.
+function nameOf({ data }: SessionInfo): string {
+  return data.account?.device || 'Unknown browser'
+}
+
+/** @param instant JSON decodes a Date as a string. */
+function timeOf(instant: Date | string | number): Html {
+  return html`<time datetime="${new Date(instant).toISOString()}">${minuteOf(instant)}</time>`
+}
+
+function minuteOf(instant: Date | string | number): string {
+  return `${new Date(instant).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 // inspector.js fills this every second.
@@ -118,6 +169,29 @@ export function errorPage(status: number, retry: boolean): string {
     </main>`,
     '',
     isAway && retry ? html`<meta http-equiv="refresh" content="3">` : ''
+  )
+}
+
+// ended.js shows the template when the session has ended.
+function signedInPage(title: 'Notes' | 'Your devices', name: string, content: Html): string {
+  const link = (path: string, text: string) =>
+    html`<a href="${path}"${text === title ? html` aria-current="page"` : ''}>${text}</a>`
+  return page(
+    title,
+    html`${content}
+    <template id="ended">
+      <main class="card narrow">
+        <div role="alert">
+          <h1>You are signed out</h1>
+          <p id="why">Your session has expired, or you signed out in another tab.</p>
+        </div>
+        <p><a class="button" id="again" href="/">Sign in again</a></p>
+      </main>
+    </template>
+    <script type="module" src="/ended.js"></script>`,
+    html`<nav>${link('/', 'Notes')}${link('/devices', 'Your devices')}</nav>
+    <span class="who">Signed in as <strong>${name}</strong></span>
+    <form method="post" action="/sign-out"><button>Sign out</button></form>`
   )
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { MemoryStore, RedisStore, type SerializerName, type Store } from 'fastify-ioredis-session'
 import { Redis } from 'ioredis'
-import { createApp } from './app.js'
+import { CHANNEL, createApp } from './app.js'
 import { serializerNames } from './inspect.js'
 
 const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, HOST = 'localhost', PORT = '3000' } = process.env
@@ -19,7 +19,7 @@ try {
 async function start(): Promise<void> {
   const serializer = chosenSerializer(SESSION_SERIALIZER || 'superjson')
   const redis = REDIS_URL ? connect(REDIS_URL) : undefined
-  const store: Store = redis ? new RedisStore(redis) : new MemoryStore()
+  const store: Store = redis ? new RedisStore(redis, { channel: CHANNEL }) : new MemoryStore()
   // Sessions in Redis must survive a restart, which they would not with a random secret. So by default they have none:
   // ids of 256 random bits cannot be guessed, and a signature only saves Redis from looking up forged ones.
   const secret = SESSION_SECRET || (redis ? undefined : randomBytes(32).toString('base64url'))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { freePort, startRedis } from '../support/redis-server.js'
@@ -11,6 +11,13 @@ import { provideChromium } from './chromium-binary.js'
 import { type RunningExample, startExample } from './start-example.js'
 
 const PATIENCE = 20_000
+const PHONE = {
+  userAgent:
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 ' +
+    'Mobile/15E148 Safari/604.1'
+}
+/** Errors in the console of any page. */
+const complaints: string[] = []
 const counts = { passed: 0, failed: 0 }
 let folder: string | undefined
 const endings: (() => unknown)[] = []
@@ -47,14 +54,10 @@ async function drive(): Promise<void> {
     startExample(t, { PORT: port, REDIS_URL: redis.url, SESSION_SERIALIZER: serializer })
   const first = await start('json')
   const { url } = first
+  /** The keys of records, without those of the index. */
+  const recordKeys = async (): Promise<string[]> =>
+    (await redis.client.keys('*')).filter((key) => !key.startsWith('session:user:'))
   const page = await openPage(browser)
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('Failed to load resource')) {
-      complaints.push(message.text())
-    }
-  })
-  page.on('pageerror', (error) => complaints.push(error.message))
 
   await step('a visitor is asked to sign in, and nothing is stored', async () => {
     await page.goto(url)
@@ -81,7 +84,7 @@ async function drive(): Promise<void> {
 
   await step('the inspector shows the key in Redis and the content of its record', async () => {
     await inspects(page, 'json, tag 1')
-    const [key] = await redis.client.keys('*')
+    const [key] = await recordKeys()
     assert.equal(await page.locator('#key').textContent(), key)
     const record = await redis.client.getBuffer(key ?? '')
     assert.match((await page.locator('#length').textContent()) ?? '', new RegExp(`^${record?.length} bytes`))
@@ -122,27 +125,11 @@ async function drive(): Promise<void> {
     assert.equal(await page.locator('.tag').allTextContents().then(String), 'new')
   })
 
-  await step(
-    'the page is readable in light and dark, wide and narrow, without horizontal scrolling',
-    async () => {
-      for (const [width, height] of [
-        [1280, 1000],
-        [820, 1000],
-        [400, 800]
-      ] as const) {
-        for (const colorScheme of ['light', 'dark'] as const) {
-          await page.setViewportSize({ width, height })
-          await page.emulateMedia({ colorScheme })
-          await page.reload()
-          await inspects(page, 'msgpack, tag 3')
-          await picture(page, `notes-${colorScheme}-${width}`)
-          const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-          assert.ok(overflow <= 0, `${overflow} pixels too wide at ${width}`)
-        }
-      }
-      await page.setViewportSize({ width: 1280, height: 1000 })
-      await page.emulateMedia({ colorScheme: 'light' })
-    }
+  await step('the page is readable in light and dark, wide and narrow, without horizontal scrolling', () =>
+    isReadable(page, 'notes', async () => {
+      await page.reload()
+      await inspects(page, 'msgpack, tag 3')
+    })
   )
 
   const other = await openPage(browser)
@@ -150,7 +137,7 @@ async function drive(): Promise<void> {
     await signIn(other, url, 'Grace')
     await inspects(other, 'msgpack, tag 3')
     assert.notEqual(await other.locator('#key').textContent(), await page.locator('#key').textContent())
-    assert.equal((await redis.client.keys('*')).length, 2)
+    assert.equal((await recordKeys()).length, 2)
     const [cookie] = await other.context().cookies()
     assert.equal(cookie?.expires, -1)
   })
@@ -189,6 +176,8 @@ async function drive(): Promise<void> {
     await signIn(other, url, 'Grace')
   })
 
+  await driveDevices(browser, url)
+
   await step('while Redis is down the page says so, and requests get 503', async () => {
     await redis.stop()
     await other.locator('#status').getByText('The store does not answer (status 503)').waitFor()
@@ -206,6 +195,79 @@ async function drive(): Promise<void> {
   })
 
   await step('the browser logged no errors', async () => assert.deepEqual(complaints, []))
+}
+
+async function driveDevices(browser: Browser, url: string): Promise<void> {
+  const [laptop, phone, tablet] = [
+    await openPage(browser),
+    await openPage(browser, PHONE),
+    await openPage(browser)
+  ]
+  const devices = laptop.getByRole('listitem')
+  const notice = (page: Page) => page.getByText('You signed out this browser from another device.')
+
+  await step('"Your devices" lists both browsers of a user, and marks the one that asks', async () => {
+    await signIn(laptop, url, 'Linus')
+    await signIn(phone, url, 'Linus')
+    await laptop.getByRole('link', { name: 'Your devices' }).click()
+    assert.equal(await devices.count(), 2)
+    await devices.filter({ hasText: 'this browser' }).getByText('Chrome on Linux').waitFor()
+    await phone.goto(`${url}/devices`)
+    const marked = phone.getByRole('listitem').filter({ hasText: 'this browser' })
+    await marked.getByText('Safari on iOS').waitFor()
+    assert.equal(await marked.count(), 1)
+  })
+
+  await step('a browser that is signed out from another one says so at once, and why', async () => {
+    const button = devices.filter({ hasText: 'Safari on iOS' }).getByRole('button')
+    await button.focus()
+    await laptop.keyboard.press('Enter')
+    await notice(phone).waitFor()
+    assert.equal(await phone.getByText('Linus').count(), 0)
+    await isReadable(phone, 'ended')
+    await laptop.getByText('You are signed in nowhere else.').waitFor()
+    assert.equal(await devices.count(), 1)
+  })
+
+  await step('its next request is anonymous, and it can sign in again with the keyboard only', async () => {
+    await phone.keyboard.press('Enter')
+    await phone.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await notice(phone).waitFor()
+    assert.deepEqual(await phone.context().cookies(), [])
+    await phone.reload()
+    await phone.getByRole('heading', { name: 'Sign in' }).waitFor()
+    assert.equal(await notice(phone).count(), 0)
+  })
+
+  await step(
+    '"Sign out everywhere else" is told on all other pages, on a hidden one when it is shown',
+    async () => {
+      await signIn(phone, url, 'Linus')
+      await inspects(phone, 'msgpack, tag 3')
+      await signIn(tablet, url, 'Linus')
+      await tablet.goto(`${url}/devices`)
+      await turn(tablet, 'hidden')
+      await laptop.reload()
+      assert.equal(await devices.count(), 3)
+      await isReadable(laptop, 'devices', () => laptop.reload())
+      await laptop.getByRole('button', { name: 'Sign out everywhere else' }).click()
+      await laptop.getByText('You are signed in nowhere else.').waitFor()
+      assert.equal(await devices.count(), 1)
+      await notice(phone).waitFor()
+      assert.equal(await notice(tablet).count(), 0)
+      await turn(tablet, 'visible')
+      await notice(tablet).waitFor()
+    }
+  )
+
+  await step('a user agent is shown as text and not as HTML', async () => {
+    const userAgent = '<img src=x onerror=document.title=1>/1.0 (x)'
+    await signIn(await openPage(browser, { userAgent }), url, 'Linus')
+    await laptop.reload()
+    await devices.getByText('<img src=x onerror=document.title=1>', { exact: true }).waitFor()
+    assert.equal(await laptop.locator('main img').count(), 0)
+    assert.match(await laptop.title(), /^Your devices/)
+  })
 }
 
 async function openBrowser(): Promise<Browser> {
@@ -228,9 +290,15 @@ async function openBrowser(): Promise<Browser> {
 }
 
 /** A page in another context, which has its own cookies like another browser. */
-async function openPage(browser: Browser): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } })
+async function openPage(browser: Browser, options?: BrowserContextOptions): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, ...options })
   context.setDefaultTimeout(PATIENCE)
+  context.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('Failed to load resource')) {
+      complaints.push(message.text())
+    }
+  })
+  context.on('weberror', (error) => complaints.push(error.error().message))
   return context.newPage()
 }
 
@@ -250,6 +318,34 @@ async function addNote(page: Page, text: string, tags: string): Promise<void> {
 
 async function inspects(page: Page, serializer: string): Promise<void> {
   await page.locator('#fields').getByText(serializer).waitFor()
+}
+
+/** Headless pages are always visible. */
+async function turn(page: Page, state: 'hidden' | 'visible'): Promise<void> {
+  await page.evaluate(
+    `Object.defineProperty(document, 'hidden', { configurable: true, value: ${state === 'hidden'} })
+     document.dispatchEvent(new Event('visibilitychange'))`
+  )
+}
+
+/** @param load Brings the page there again, in another size and with other colours. */
+async function isReadable(page: Page, name: string, load?: () => Promise<unknown>): Promise<void> {
+  for (const [width, height] of [
+    [1280, 1000],
+    [820, 1000],
+    [400, 800]
+  ] as const) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height })
+      await page.emulateMedia({ colorScheme })
+      await load?.()
+      await picture(page, `${name}-${colorScheme}-${width}`)
+      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      assert.ok(overflow <= 0, `${overflow} pixels too wide at ${width}`)
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 1000 })
+  await page.emulateMedia({ colorScheme: 'light' })
 }
 
 async function picture(page: Page, name: string): Promise<void> {

@@ -1,6 +1,6 @@
 // The types of a session for users. Checked by `tsc -p test/types`, never run.
 import type { FastifyRequest } from 'fastify'
-import type { Detached, SessionData, Session as SessionOf } from 'fastify-ioredis-session'
+import type { Detached, EndReason, SessionData, Session as SessionOf } from 'fastify-ioredis-session'
 
 // As users write it. The keys are unique, since one program may include the keys of other tests.
 declare module 'fastify-ioredis-session' {
@@ -97,12 +97,18 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   same<typeof session.isNew, boolean>(true)
   same<typeof session.destroyed, boolean>(true)
   same<typeof session.detached, Detached | undefined>(true)
+  same<typeof session.endedBecause, EndReason | undefined>(true)
+  same<typeof session.signal, AbortSignal>(true)
   same<typeof session.permanent, boolean>(true)
   session.permanent = true
   // @ts-expect-error: true or false
   session.permanent = 'yes'
   // @ts-expect-error: read only
   session.id = 'mine'
+  // @ts-expect-error: read only
+  session.endedBecause = 'signed-out'
+  // @ts-expect-error: read only
+  session.signal = new AbortController().signal
 
   await session.regenerate()
   await session.regenerate(false)
@@ -123,6 +129,9 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   session.get('visits', 0)
   await session.reload()
   await session.destroy()
+  await session.destroy({ reason: 'a text of the application' })
+  // @ts-expect-error: not a reason
+  await session.destroy({ reason: 401 })
   session.touch()
   const flags: [boolean, boolean] = [session.isModified(), session.isSaved()]
 

@@ -16,6 +16,9 @@ export async function users({ sessions }: FastifyInstance, id: string): Promise<
   const ended: number = await sessions.endAllOf('ada')
   await sessions.endAllOf('ada', { except: id })
   await sessions.endAllOf('ada', { except: [id] })
+  await sessions.endAllOf('ada', { except: id, reason: 'ended-by-user' })
+  // @ts-expect-error: not a reason
+  await sessions.endAllOf('ada', { reason: 401 })
   // @ts-expect-error: not a handle
   await sessions.endAllOf('ada', { except: 1 })
   void [visits, ended]

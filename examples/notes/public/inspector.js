@@ -1,4 +1,6 @@
 // Shows what the store holds: polls /inspect every second, and redraws when something has changed.
+import { isOver, showEnd } from './ended.js'
+
 const EVERY = 1_000
 const WIDE_ROW = 16
 const NARROW_ROW = 8
@@ -10,15 +12,13 @@ async function refresh() {
   try {
     const response = await fetch('/inspect', { headers: { accept: 'application/json' } })
     if (!response.ok) throw new Error(`The store does not answer (status ${response.status})`)
-    const { session } = await response.json()
-    if (session === null) {
-      say('This session has ended. ', link('Sign in again', '/'))
-      find('live').hidden = true
-      return
-    }
+    const { session, why } = await response.json()
+    if (session === null) showEnd(why)
+    if (isOver) return
     say('')
     draw(session)
   } catch (error) {
+    if (isOver) return
     say(
       `${error instanceof TypeError ? 'The server does not answer' : error.message}. Still trying; the page shows the last answer.`
     )
@@ -113,16 +113,9 @@ function clock(id, { left, of }) {
   find(`${id}-bar`).firstChild.style.width = `${Math.max(0, Math.min(100, (100 * left) / of))}%`
 }
 
-function say(...content) {
+function say(text) {
   const status = find('status')
-  const text = content.map((part) => part.textContent ?? part).join('')
-  if (status.textContent !== text) status.replaceChildren(...content)
-}
-
-function link(text, href) {
-  const anchor = element('a', '', text)
-  anchor.href = href
-  return anchor
+  if (status.textContent !== text) status.textContent = text
 }
 
 function element(name, className = '', ...children) {
