@@ -71,9 +71,8 @@ export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
 }
 
 // Node compares the causes of errors since version 22.
-const HIDDEN_IN_ERRORS = isDeepStrictEqual(new Error('', { cause: 1 }), new Error('', { cause: 2 }))
-  ? ['message', 'name']
-  : ['message', 'name', 'cause', 'errors']
+const comparesCauses = !isDeepStrictEqual(new Error('', { cause: 1 }), new Error('', { cause: 2 }))
+const HIDDEN_IN_ERRORS = ['message', 'name', ...(comparesCauses ? ['cause', 'errors'] : [])]
 
 class Comparison {
   readonly #budget: Budget

@@ -11,10 +11,10 @@ export async function find({ context, host, log }: SessionsParts, id: string): P
     log,
     memory: new CookieMemory(),
     isOpen: false,
-    setCookie() {},
-    withdrawCookie() {},
-    onceClosed() {},
-    onceOver() {}
+    setCookie: nothing,
+    withdrawCookie: nothing,
+    onceClosed: nothing,
+    onceOver: nothing
   }
   const transaction = new Transaction(context, response, false)
   const cookies = { ids: [received], next: undefined, came: false, nextCame: false, seenCame: false }
@@ -22,3 +22,5 @@ export async function find({ context, host, log }: SessionsParts, id: string): P
   const { detached, isNew } = transaction.state
   return isNew && detached !== 'undecodable' ? undefined : createSession(transaction, host)
 }
+
+function nothing(): void {}

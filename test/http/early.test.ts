@@ -320,3 +320,15 @@ t.test('onTimeout and onRequestAbort: the session can be read there', async (t) 
     t.ok(places.has(`after ${hook}`), hook)
   }
 })
+
+t.test('before loading: session.signal is an error that says so', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.addHook('onRequest', async ({ session }) => void session.signal)
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  await app.register(cookie)
+  await app.register(redisSession, { store, signals: true })
+  app.get('/', async () => 'ok')
+  t.match((await app.inject('/')).json(), { statusCode: 500, code: 'FST_SESSION_NOT_LOADED' })
+})

@@ -18,3 +18,11 @@ testSerializer(t, serializers.msgpack, {
   ],
   error: ['symbol', 'an object inside itself', '10,000 lists within each other']
 })
+
+t.test('msgpack: formats that this package does not write are read, and unknown bytes refused', async (t) => {
+  const read = (hex: string) => serializers.msgpack.decode(Buffer.from(hex, 'hex'))
+  t.same(read('de0001a161d1ff7f'), new Map([['a', -129]]))
+  t.same(read('df00000001a161d2ffff7fff'), new Map([['a', -32_769]]))
+  t.same(read('81a161dd0000000101'), new Map([['a', [1]]]))
+  for (const hex of ['c1', '81a161c1']) t.throws(() => read(hex), hex)
+})

@@ -70,3 +70,9 @@ t.test('superjson: a path must be canonical and a value has one type', async (t)
   t.throws(() => read({ values: { a: ['set'] } }), 'a Set of an object')
   t.throws(() => read({ values: { a: ['map'], 'a.b': ['Error', { b: ['Error'] }] } }), 'a Map of an object')
 })
+
+t.test('superjson: a typed array that its library wrote is refused', async (t) => {
+  const values = { a: [['typed-array', 'Uint8Array']] }
+  const bytes = Buffer.from(JSON.stringify({ json: { a: [1] }, meta: { values, v: 1 } }))
+  t.throws(() => serializers.superjson.decode(bytes), /typed array/)
+})

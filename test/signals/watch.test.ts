@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { MemoryStore, type Store } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 import { gate, until } from '../support/gate.js'
+import { startRedis } from '../support/redis-server.js'
 
 /** The methods of a store in memory, and what a test changes about them. */
 function customStore(t: Test, changes: (inner: MemoryStore) => Partial<Store>): Store {
@@ -113,4 +114,39 @@ t.test('a session that expires by a clock that is ahead is alive as long as its 
   t.equal(signal?.aborted, false)
   await app.sessions.end(id)
   await until(() => signal?.aborted === true)
+})
+
+t.test('sessions.all(): a store that fails meanwhile is an error', async (t) => {
+  const store = customStore(t, (inner) => ({
+    keys: (prefix) => inner.keys(prefix),
+    read: async () => Promise.reject(Object.assign(new Error('no'), { statusCode: 503 }))
+  }))
+  const { app } = await deploy(t, store)
+  await t.rejects(
+    async () => {
+      for await (const info of app.sessions.all()) t.fail(info.id)
+    },
+    { message: 'no' }
+  )
+})
+
+t.test('a client that connects again leads the subscription to its server', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  const app = await createApp(t, { redis: client, signals: true })
+  app.get('/login', async ({ session }) => {
+    session.userId = 1
+    return session.id
+  })
+  const id = (await app.inject('/login')).body
+  const signal = (await app.sessions.find(id))?.signal
+  const subscriber = async () =>
+    /id=(\d+)/.exec(String(await redis.client.call('CLIENT', 'LIST', 'TYPE', 'pubsub')))?.[1]
+  await until(async () => (await subscriber()) !== undefined)
+  const first = await subscriber()
+  client.disconnect(true)
+  await until(async () => ![undefined, first].includes(await subscriber()))
+  await app.sessions.end(id)
+  await until(() => signal?.aborted === true)
+  t.match(signal?.reason, { code: 'FST_SESSION_ENDED' })
 })
