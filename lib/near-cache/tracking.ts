@@ -70,7 +70,8 @@ export class Tracking {
     client.on('close', this.#disarm)
     client.on('ready', this.#startAgain)
     this.#subscriber = client.duplicate({ ...SETTINGS, commandTimeout: Math.max(maxStale, RETRY_AFTER) })
-    this.#subscriber.on('ready', () => this.#arm())
+    // It may become ready after it was told to disconnect.
+    this.#subscriber.on('ready', () => (this.#isClosed ? this.#subscriber.disconnect() : this.#arm()))
     this.#subscriber.on('close', this.#disarm)
     this.#subscriber.on('error', this.#disarm)
     // ioredis gives up for good if it is disconnected while it connects, as in a failover.

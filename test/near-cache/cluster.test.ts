@@ -191,10 +191,9 @@ t.test('cluster', async (t) => {
     const { lines } = await openStage(t, cluster, { redisOptions: { username: 'near', password: 'pw' } })
     await until(() => lines.length > 0)
     await sleep(100)
-    t.equal(lines.length, 1)
-    t.match(
-      lines[0],
-      /^the near cache is off until the next start: 127\.0\.0\.1:\d+ cannot track keys: NOPERM/
+    t.same(
+      lines.map((line) => line.replace(/:\d+/, '')),
+      ['the near cache is off until the next start: 127.0.0.1 cannot track keys: NOPERM']
     )
   })
 
