@@ -38,8 +38,8 @@ export class Subscription implements EndReports {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       // The next connection may have to lead elsewhere, so it is another client.
-      retryStrategy: () => null,
-      sentinelRetryStrategy: () => null
+      retryStrategy: nothing,
+      sentinelRetryStrategy: nothing
     }
     // The client may have another server now.
     this.#client.on('ready', this.#restart)
@@ -86,7 +86,7 @@ export class Subscription implements EndReports {
   /** Passes on the messages of this connection until it is lost. */
   async #follow(connection: Redis): Promise<void> {
     this.#connection = connection
-    connection.on('error', () => {})
+    connection.on('error', nothing)
     connection.on('message', (_channel, key) => this.#listener.ended(key.slice(this.#keyPrefix.length)))
     const closed = new Promise((resolve) => connection.once('end', resolve))
     try {
@@ -105,4 +105,8 @@ export class Subscription implements EndReports {
       if (wasLive && !this.#isClosed) this.#listener.missed()
     }
   }
+}
+
+function nothing(): null {
+  return null
 }

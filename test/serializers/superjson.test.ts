@@ -76,3 +76,15 @@ t.test('superjson: a typed array that its library wrote is refused', async (t) =
   const bytes = Buffer.from(JSON.stringify({ json: { a: [1] }, meta: { values, v: 1 } }))
   t.throws(() => serializers.superjson.decode(bytes), /typed array/)
 })
+
+t.test('superjson: more values that are costly to make than a session may have are refused', async (t) => {
+  const read = (count: number) => {
+    const urls = Array.from({ length: count }, (_, n) => `http://localhost/${n}`)
+    const values = Object.fromEntries(urls.map((_, n) => [`a.${n}`, ['URL']]))
+    return serializers.superjson.decode(
+      Buffer.from(JSON.stringify({ json: { a: urls }, meta: { values, v: 1 } }))
+    )
+  }
+  t.equal((read(1_024).a as URL[]).length, 1_024)
+  t.throws(() => read(1_025), /too many Errors, regular expressions and URLs/)
+})
