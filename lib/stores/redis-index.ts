@@ -13,8 +13,8 @@ import {
   sessionsIn
 } from './session-index.js'
 
-/** Runs a script on one key. */
-type Run = (script: Script, key: string, args: (string | number)[]) => Promise<unknown>
+/** Runs a script on one key. One that only reads waits for no replica. */
+type Run = (script: Script, key: string, args: (string | number)[], isRead?: boolean) => Promise<unknown>
 
 const NOW = `local key = KEYS[1]
 local time = redis.call('TIME')
@@ -90,7 +90,7 @@ export class RedisIndex implements SessionIndex {
   }
 
   async list(key: string): Promise<Indexed[]> {
-    return sessionsIn(textsOf(await this.#run(LIST, key, [])))
+    return sessionsIn(textsOf(await this.#run(LIST, key, [], true)))
   }
 
   async leave(key: string, handles: readonly string[]): Promise<void> {

@@ -101,14 +101,14 @@ export class RedisStore implements Store {
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { channel, replicas = 0, replicaTimeout = 500, writeClient = client } = options
-    const lineOf = (of: RedisClient): Line => ({
+    const lineOf = (of: RedisClient, replicas: number): Line => ({
       client: of as unknown as FullClient,
       commands: new RedisCommands(of as unknown as FullClient, replicas, replicaTimeout),
       losses: lossesOf(of),
       connection: options.connectionOf?.(of)
     })
-    this.#reader = lineOf(client)
-    this.#writer = lineOf(writeClient)
+    this.#reader = lineOf(client, 0)
+    this.#writer = lineOf(writeClient, replicas)
     this.#channel = channel === undefined ? [] : [keyPrefixOf(this.#reader.client) + channel]
     this.#ends = endScripts(replicas > 0, channel !== undefined)
     if (this.#reader.client.isCluster === true) return
@@ -183,10 +183,11 @@ export class RedisStore implements Store {
 
   async openIndex(): Promise<SessionIndex> {
     const { RedisIndex } = await import('./redis-index.js')
-    return new RedisIndex(async (script, key, args) => {
-      const attempt = attemptOn(this.#writer)
+    return new RedisIndex(async (script, key, args, isRead = false) => {
+      const line = isRead ? this.#reader : this.#writer
+      const attempt = attemptOn(line)
       try {
-        const sent = await this.#writer.commands.evaluate(script, [key], args, this.#writer.commands.until)
+        const sent = await line.commands.evaluate(script, [key], args, line.commands.until)
         refuseShortage('EVALSHA', sent)
         return sent.reply
       } catch (error) {

@@ -1,12 +1,14 @@
 // The sessions of users in Redis and on a cluster, and what they cost.
-import { Cluster } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import { RedisStore } from '../../lib/index.js'
 import { usersContract } from '../contracts/users.js'
 import { createApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { startCluster } from '../support/cluster.js'
+import { until } from '../support/gate.js'
 import { startRedis } from '../support/redis-server.js'
+import { startSentinel } from '../support/sentinel.js'
 import { createService, idsOf, newUser, signedIn, userOf } from './service.js'
 
 t.test('users: Redis keeps the contract', async (t) => {
@@ -22,6 +24,38 @@ t.test('users: a cluster keeps the contract', async (t) => {
     t.teardown(() => client.disconnect())
     return new RedisStore(client)
   })
+})
+
+t.test('users: with Sentinel, lists and ends outlive a failover', async (t) => {
+  const sentinel = await startSentinel(t)
+  const connect = () => {
+    const client = new Redis({ sentinels: sentinel.sentinels, name: sentinel.name })
+    client.on('error', () => {})
+    t.teardown(() => client.disconnect())
+    return client
+  }
+  usersContract(t, () => new RedisStore(connect()))
+  const app = await createService(t, new RedisStore(connect(), { replicas: 1 }))
+  const user = newUser()
+  const browsers = [(await signedIn(app, user)).browser, (await signedIn(app, user)).browser]
+  const listed = await idsOf(app, user)
+  t.equal(listed.length, 2)
+  await sentinel.failover()
+  await until(async () => {
+    const answers = await Promise.all(browsers.map((browser) => browser.request('/me')))
+    return answers.every(({ statusCode }) => statusCode === 200)
+  })
+  for (const browser of browsers) t.equal(await userOf(browser), user)
+  t.same(await idsOf(app, user), listed)
+  // An error says that the replica, which was the primary, does not have it yet.
+  await until(() =>
+    app.sessions.endAllOf(user).then(
+      () => true,
+      ({ code }) => t.equal(code, 'FST_SESSION_NOT_REPLICATED') && false
+    )
+  )
+  t.same(await idsOf(app, user), [])
+  for (const browser of browsers) t.equal(await userOf(browser), undefined)
 })
 
 t.test('users: what a request costs in Redis', async (t) => {
