@@ -193,12 +193,13 @@ t.test('all(): skips what is no session, also with a key prefix of the client', 
   const app = await deploy(t, { redis: client, prefix: 's?:' })
   await new Browser(app).request('/login/Ada')
   const [{ id = '' } = {}] = await list(app)
-  const handle = (first: string) => first + id.slice(1)
-  await redis.client.set(`a[1]*:s?:${handle('A')}`, 'a foreign value')
-  await redis.client.hset(`a[1]*:s?:${handle('B')}`, 'a', 'hash')
+  // Handles of the same length that are not its own.
+  const [A, B, C] = [...'ABCD'].filter((first) => first !== id[0]).map((first) => first + id.slice(1))
+  await redis.client.set(`a[1]*:s?:${A}`, 'a foreign value')
+  await redis.client.hset(`a[1]*:s?:${B}`, 'a', 'hash')
   await redis.client.zadd('a[1]*:s?:user:somebody', 1, id)
   await redis.client.set('a[1]*:s?:start-up', 'x')
-  await redis.client.copy(`a[1]*:s?:${id}`, `a1:sx:${handle('C')}`)
+  await redis.client.copy(`a[1]*:s?:${id}`, `a1:sx:${C}`)
   t.match(await list(app), [{ id, data: { name: 'Ada' } }])
 })
 

@@ -2,20 +2,24 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
+import { Jar } from '../../lib/testing/jar.js'
 
 export class Visitor {
-  cookie = ''
+  readonly #jar = new Jar()
   readonly #t: Test
 
   constructor(t: Test) {
     this.#t = t
   }
 
-  /** Sends a request, and takes its cookie. */
+  get cookie(): string {
+    return this.#jar.header('/') ?? ''
+  }
+
+  /** Sends a request, and keeps the cookies of the response. */
   async get(address: string, path: string): Promise<Response> {
     const response = await fetch(address + path, { headers: { cookie: this.cookie } })
-    const [set] = response.headers.getSetCookie()
-    if (set !== undefined) this.cookie = set.slice(0, set.indexOf(';'))
+    this.#jar.keep(response.headers.getSetCookie())
     return response
   }
 
