@@ -233,6 +233,9 @@ t.test('cluster: a primary that joins is tracked before anything is served', asy
     'the near cache is off until the cluster is stable: its nodes do not agree on its primaries'
   ])
   const id = String(await node.client.call('CLUSTER', 'MYID'))
+  const isKnown = async ({ client }: ClusterNode) =>
+    String(await client.call('CLUSTER', 'NODES')).includes(id)
+  await until(async () => (await Promise.all(cluster.primaries.map(isKnown))).every(Boolean))
   await cluster.moveSlot(await cluster.slotOf(key), Object.assign(node, { id, probe: node.client }))
   await warm(key)
   await new RedisStore(node.client).end(key)
