@@ -141,7 +141,7 @@ for (const serializer of [serializers.json, ...RICH, classes]) {
 
   t.test(`${name}: no request sees what another one does to its session`, async (t) => {
     const codec = await codecOf(serializer)
-    fc.assert(
+    const { failed, counterexample, numRuns } = fc.check(
       fc.property(documents, fc.boolean(), (data, isDataFirst) => {
         const entry = entryOf(data, codec)
         const stored = () => codec.decode(serializer.tag, entry.payload)
@@ -159,7 +159,8 @@ for (const serializer of [serializers.json, ...RICH, classes]) {
       }),
       { numRuns: RUNS }
     )
-    t.pass()
+    t.notOk(failed, JSON.stringify(counterexample))
+    t.equal(numRuns, RUNS)
   })
 
   t.test(`${name}: a copy is what decoding gives, and counts as unchanged`, async (t) => {
