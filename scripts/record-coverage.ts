@@ -9,7 +9,7 @@ process.execArgv.splice(process.execArgv.indexOf(`--import=${import.meta.url}`),
 const session = new Session()
 session.connect()
 session.post('Profiler.enable')
-session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
+session.post('Profiler.startPreciseCoverage', { callCount: false, detailed: true })
 process.on('exit', () => {
   session.post('Profiler.takePreciseCoverage', (error, coverage) => {
     if (error !== null) throw error

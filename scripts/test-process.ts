@@ -1,5 +1,5 @@
 // One test file in a process of its own.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
@@ -15,27 +15,40 @@ const PATIENCE = (TIMEOUT + 30) * 1_000
 // times. All other tests together cover each line.
 const UNCOUNTED = /^test\/((benchmarks|documents)\/|(example|hunt|runner|security-policy)\.test)/
 
-const ending = new AbortController()
-process.once('SIGTERM', () => {
-  ending.abort()
-  process.exit(1)
-})
+const running = new Set<ChildProcess>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const child of running) endGroup(child)
+    process.exit(1)
+  })
+}
 
 /** Runs a test file, and prints one line about it. If it fails, prints its output first. */
 export async function runTest(file: string, isCounted: boolean): Promise<Outcome> {
-  const recorder = pathToFileURL(compiled('scripts/record-coverage.ts'))
-  const preload = isCounted && !UNCOUNTED.test(file) ? [`--import=${recorder}`] : []
-  const child = spawn(process.execPath, ['--enable-source-maps', ...preload, compiled(file)], {
+  const preload = ['scripts/lean-tap.ts']
+  if (isCounted && !UNCOUNTED.test(file)) preload.unshift('scripts/record-coverage.ts')
+  const child = spawn(process.execPath, ['--enable-source-maps', ...preload.map(imported), compiled(file)], {
     env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT) },
     stdio: ['ignore', 'pipe', 'inherit'],
-    signal: ending.signal,
-    timeout: PATIENCE,
-    killSignal: 'SIGKILL'
+    // A group of its own, which ends with the servers that the test has started.
+    detached: true
   })
+  running.add(child)
+  const patience = setTimeout(endGroup, PATIENCE, child)
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  clearTimeout(patience)
+  running.delete(child)
   const outcome = outcomeOf(output, code === 0)
   const { passed, failed } = outcome
   if (failed > 0) console.log(output)
   console.log(`${failed > 0 ? 'not ok' : 'ok'} ${file}: ${passed} passed, ${failed} failed`)
   return outcome
+}
+
+function imported(file: string): string {
+  return `--import=${pathToFileURL(compiled(file))}`
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid, 'SIGKILL')
 }

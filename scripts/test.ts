@@ -9,7 +9,7 @@ import { countedLine, type Outcome } from './tally.js'
 import { runTest } from './test-process.js'
 
 /** Tests that run at the same time: more than there are processors, since most of them wait half of the time. */
-const JOBS = 6
+const JOBS = 10
 
 try {
   process.env.REDIS_SERVER = provideRedisServer()

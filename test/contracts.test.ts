@@ -128,11 +128,11 @@ const BROKEN_SERIALIZERS: [Partial<Serializer>, clause: string, why: RegExp][] =
 ]
 
 const promises = {
-  module: new URL('./contracts/v8.ts', import.meta.url),
+  module: new URL('./contracts/v8.js', import.meta.url),
   lost: ['URL', 'class instance', 'object without prototype'],
   error: ['function', 'symbol', '10,000 lists within each other'],
   pooled: true,
-  execArgv: ['--import=tsx']
+  execArgv: process.execArgv
 } as const
 
 for (const [change, clause, why] of BROKEN_SERIALIZERS) {

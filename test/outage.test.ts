@@ -60,7 +60,7 @@ async function silentPeer(t: Test): Promise<number> {
 
 t.test('store down: 503 with Retry-After, and no user is logged out', async (t) => {
   const redis = await startRedis(t)
-  const { browser } = await service(t, { redis: redis.url, timeout: 500 })
+  const { browser } = await service(t, { redis: redis.url, timeout: 2_000 })
   await browser.request('/login')
   const cookies = [...browser.cookies]
   const [key = ''] = await redis.client.keys('session:*')
@@ -118,11 +118,11 @@ t.test('timeout: covers all store operations of a request', async (t) => {
       }
     }
   })
-  const { browser } = await service(t, { store: slow, timeout: 300 })
+  const { browser } = await service(t, { store: slow, timeout: 3_000 })
   await browser.request('/login')
-  delay = 200
+  delay = 2_000
   const response = await browser.request('/count')
-  t.equal(response.statusCode, 503, 'the second operation would end after 400 ms')
+  t.equal(response.statusCode, 503, 'the second operation would end after 4 seconds')
   t.equal(response.json().code, 'FST_SESSION_UNCERTAIN', 'the outcome is uncertain')
 })
 
@@ -449,7 +449,7 @@ t.test('reconnect: a short one fails no request', async (t) => {
 
 t.test('outage log: one line per outage, with the name of the server', async (t) => {
   const redis = await startRedis(t)
-  const { app, browser } = await service(t, { redis: redis.url, timeout: 500 })
+  const { app, browser } = await service(t, { redis: redis.url, timeout: 1_500 })
   await browser.request('/login')
   await redis.stop()
   for (let attempt = 0; attempt < 8; attempt++) t.equal((await browser.request('/whoami')).statusCode, 503)

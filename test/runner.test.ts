@@ -48,7 +48,9 @@ function project(t: Test, source: string, report = ''): string {
     contracts: {},
     serializers: {},
     benchmarks: {},
-    scripts: { 'record-coverage.ts': readFileSync('scripts/record-coverage.ts', 'utf8') },
+    scripts: Object.fromEntries(
+      ['lean-tap.ts', 'record-coverage.ts'].map((file) => [file, readFileSync(join('scripts', file), 'utf8')])
+    ),
     test: { 'some.test.ts': source }
   })
 }

@@ -1,7 +1,7 @@
 // Verifies the cookies of one other library. What does not verify costs no command.
 import { Buffer } from 'node:buffer'
-import { LRUCache } from 'lru-cache'
 import type { SessionIds } from '../cookies/session-id.js'
+import { lruCache } from '../data/lru-cache.js'
 import { announce } from '../events.js'
 import type { Library } from './library.js'
 import type { Claim } from './old-sessions.js'
@@ -15,7 +15,7 @@ export class OldCookies {
   readonly #library: Library
   readonly #ids: SessionIds
   // Browsers repeat the old cookie with every request until they are closed.
-  readonly #verified = new LRUCache<string, Claim>({ max: REMEMBERED })
+  readonly #verified = lruCache<Claim>(REMEMBERED)
 
   constructor(library: Library, ids: SessionIds) {
     this.#library = library

@@ -1,5 +1,5 @@
 // The session's cookies in one request and its response: what the browser holds, and what to send.
-import { LRUCache } from 'lru-cache'
+import { lruCache } from '../data/lru-cache.js'
 import { type Commit, isSame } from '../records/lineage.js'
 import {
   type Cookie,
@@ -37,7 +37,7 @@ export interface Sending {
 /** What all requests of one registration share about cookies. */
 export class CookieMemory {
   /** When the browser's cookie expires, by handle, if the session has since been extended without a new cookie. */
-  readonly behind = new LRUCache<string, number>({ max: 10_000 })
+  readonly behind = lruCache<number>(10_000)
   /** Some response has overridden attributes, which sends the cookie again. */
   variesAttributes = false
 }

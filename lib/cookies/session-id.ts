@@ -1,7 +1,7 @@
 // The session id, which is the secret in the cookie. The store and the log only see the handle, a hash of the id.
 import { Buffer } from 'node:buffer'
 import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { lruCache } from '../data/lru-cache.js'
 import { announce } from '../events.js'
 import type { Commit } from '../records/lineage.js'
 import { findCookies, type Purpose } from './cookie.js'
@@ -73,8 +73,8 @@ export class SessionIds {
   readonly #keys: readonly KeyObject[]
   readonly #domains: Readonly<Record<Purpose, Buffer>>
   // Browsers repeat the same cookie. Verifying it each time would cost more than the rest of a read.
-  readonly #verified = new LRUCache<string, ReceivedId>({ max: REMEMBERED })
-  readonly #alarms = new LRUCache<string, true>({ max: ALARMS })
+  readonly #verified = lruCache<ReceivedId>(REMEMBERED)
+  readonly #alarms = lruCache<true>(ALARMS)
 
   /**
    * @param name The name of the session cookie. Registrations with other names do not accept its ids.

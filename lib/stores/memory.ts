@@ -43,6 +43,7 @@ const MAX_ENTRIES = 2 ** 24
 export class MemoryStore implements Store {
   // Uint8Arrays, because a small Buffer would keep alive the pool that it shares with others.
   readonly #records: LRUCache<string, Uint8Array>
+  readonly #maxEntries: number
   readonly #purge: NodeJS.Timeout
   readonly #listeners = new Set<EndListener>()
   #opening: Promise<SessionIndex> | undefined
@@ -51,8 +52,8 @@ export class MemoryStore implements Store {
 
   /** @throws FST_SESSION_OPTION if a limit is not a positive integer in its range */
   constructor({ maxEntries = 100_000, maxBytes = 64 * 1024 * 1024 }: MemoryStoreOptions = {}) {
+    this.#maxEntries = atMost('maxEntries', maxEntries, MAX_ENTRIES)
     this.#records = new LRUCache({
-      max: atMost('maxEntries', maxEntries, MAX_ENTRIES),
       maxSize: atMost('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER),
       // The cache accepts no size of 0.
       sizeCalculation: (record) => Math.max(1, record.length),
@@ -154,6 +155,7 @@ export class MemoryStore implements Store {
       throw new UnavailableError('SET', 'a record larger than maxBytes')
     if (isTombstone(record)) this.#reportEnd(key)
     this.#records.set(key, record, { ttl: Math.max(1, Math.ceil(expiresAt - Date.now())) })
+    if (this.#records.size > this.#maxEntries) this.#records.pop()
   }
 
   // Not at once: whoever is told reads the record.

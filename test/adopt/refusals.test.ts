@@ -112,7 +112,7 @@ t.test('adopt: an old Redis that does not answer fails the request within its ti
   const silent = Object.assign(redis.connect(), { pttl: () => new Promise<never>(() => {}) })
   const app = await createNewApp(t, {
     redis: redis.url,
-    timeout: 200,
+    timeout: 2_000,
     adopt: [expressSession({ secret: OLD_SECRET, redis: silent })]
   })
   const browser = await signedIn(app, redis.client)
@@ -126,7 +126,7 @@ t.test('adopt: while our Redis is down, nobody is anonymous by mistake', async (
   const [redis, old] = [await startRedis(t), await startRedis(t)]
   const app = await createNewApp(t, {
     redis: redis.url,
-    timeout: 500,
+    timeout: 2_000,
     adopt: [expressSession({ secret: OLD_SECRET, redis: old.client })]
   })
   const browser = await signedIn(app, old.client)

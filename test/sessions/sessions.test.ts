@@ -268,7 +268,7 @@ t.test('a session that its absolute timeout has ended is not alive', async (t) =
 
 t.test('Redis that does not answer: an error within the timeout', async (t) => {
   const redis = await startRedis(t)
-  const app = await deploy(t, { redis: redis.url, timeout: 200 })
+  const app = await deploy(t, { redis: redis.url, timeout: 2_000 })
   const { body: id } = await new Browser(app).request('/login/Ada')
   await redis.client.call('CLIENT', 'PAUSE', '100000', 'ALL')
   const unavailable = { code: 'FST_SESSION_UNAVAILABLE', statusCode: 503 }

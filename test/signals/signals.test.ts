@@ -167,7 +167,7 @@ t.test('two real processes, one of which is killed: no signal of the other is lo
 
 /** A service with one open stream, and a person who can end it. */
 async function stage(t: Test, redis: RedisServer, options: RedisSessionOptions = {}) {
-  const app = await createService({ redis: redis.url, timeout: 500, ...options })
+  const app = await createService({ redis: redis.url, timeout: 1_000, ...options })
   t.teardown(() => app.close())
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const visitor = new Visitor(t)
@@ -196,7 +196,7 @@ t.test('a subscription that is up but silent is noticed', SOON, async (t) => {
   await until(async () => (await subscribers(redis.client)).length === 1)
   // Nothing is published of a key that the test deletes: only another subscription can find out.
   await redis.client.del(`session:${id}`)
-  await redis.client.call('CLIENT', 'PAUSE', '1500', 'ALL')
+  await redis.client.call('CLIENT', 'PAUSE', '3000', 'ALL')
   t.equal(await stream.end, 'data: ended')
 })
 
