@@ -41,18 +41,16 @@ export class Codec {
   /** The serializer of new records. */
   readonly writer: Serializer
   readonly #maxRecordBytes: number
-  /** Undefined without the option `schema`. */
-  readonly versions: Versions | undefined
 
   /** @param readers All serializers whose records can be read. If two have the same tag, the later one is used. */
   constructor(
     writer: Serializer,
     readers: Iterable<Serializer>,
     maxRecordBytes: number,
-    versions?: Versions
+    /** Undefined without the option `schema`. */
+    readonly versions?: Versions
   ) {
     this.writer = writer
-    this.versions = versions
     this.#byTag = new Map([...readers, writer].map((serializer) => [serializer.tag, serializer]))
     this.#maxRecordBytes = maxRecordBytes
   }
