@@ -24,4 +24,4 @@ export function checking(
 }
 
 export const isText = (value: unknown): boolean => typeof value === 'string'
-export const isNumber = (value: unknown): boolean => typeof value === 'number'
+export const isNumber = Number.isFinite as (value: unknown) => boolean
