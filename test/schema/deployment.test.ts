@@ -7,7 +7,7 @@ import { Browser } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 import { standard } from './standard.js'
 
-const PEOPLE = 3
+const PEOPLE = 2
 const TABS = 3
 /** The versions of both processes, from one stage to the next. 0 is version 1 before it had the option. */
 const STAGES = [
@@ -25,7 +25,7 @@ const STAGES = [
   [0, 3],
   [3, 3]
 ] as const
-const REQUESTS = 3
+const REQUESTS = 2
 
 /** How each version names a person. A version that adds a form keeps the previous one until the next. */
 const upgrade: NonNullable<SchemaOptions['upgrade']> = {
