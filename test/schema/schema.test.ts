@@ -1,4 +1,6 @@
 // Sessions of earlier and later versions of an application, and the check of what they hold.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Dictionary, RedisSessionOptions, SchemaOptions } from '../../lib/index.js'
 import { openRecord } from '../../lib/records/record.js'
@@ -462,6 +464,49 @@ t.test('validate: one that is asynchronous or throws is an error that names the 
     t.same((await onlyRecord(redis)).bytes, bytes)
     t.notMatch(JSON.stringify(app.logLines), /Ada/)
   }
+})
+
+t.test('cost: how often a request upgrades and checks in production', async (t) => {
+  const redis = await startRedis(t)
+  t.intercept(process, 'env', { value: { ...process.env, NODE_ENV: 'production' } })
+  const calls = { upgrade: 0, validate: 0 }
+  const count = (call: keyof typeof calls) => (data: Dictionary) => {
+    calls[call]++
+    return data
+  }
+  const validate = standard((value) => ({ value: count('validate')(value) }))
+  const schema = { version: 2, upgrade: { 1: count('upgrade') }, validate }
+  for (const user of [undefined, 'userId'] as const) {
+    await redis.client.flushall()
+    const options = user === undefined ? {} : { user }
+    const browser = new Browser(await deploy(t, redis, undefined, options))
+    await post(browser, { userId: 1, count: 1 })
+    browser.visit(await deploy(t, redis, schema, options))
+    const during = async (request: () => Promise<unknown>) => {
+      calls.upgrade = calls.validate = 0
+      await request()
+      return [calls.upgrade, calls.validate]
+    }
+    t.same(await during(() => browser.request('/unused')), [0, 0])
+    t.same(await during(() => browser.request('/')), [1, 1])
+    const ofEarlier = await during(() => post(browser, { count: 2 }))
+    t.same(ofEarlier, user === undefined ? [2, 3] : [3, 5], 'it changes a session of an earlier version')
+    const ofThis = await during(() => post(browser, { count: 3 }))
+    t.same(ofThis, user === undefined ? [0, 3] : [0, 5], 'or of this one')
+  }
+})
+
+t.test('cost: only an application with the option imports the part', async (t) => {
+  const files = readdirSync('lib', { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.ts') && !name.startsWith('schema/')
+  )
+  const imports = files.flatMap((name) =>
+    (readFileSync(join('lib', name), 'utf8').match(/^.*'\.\.?\/schema\/.*$/gm) ?? []).filter(
+      (line) => !/^(?:im|ex)port type /.test(line)
+    )
+  )
+  t.match(imports, [/await import\('\.\.\/schema\/open\.js'\)/])
+  t.equal(imports.length, 1)
 })
 
 t.test('a later version is read as it is, and stored as that version', async (t) => {
