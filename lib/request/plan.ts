@@ -92,7 +92,8 @@ function isBlocked({ detached, draft }: SessionState): boolean {
 }
 
 function isEmpty({ merged }: Plan, draft: Draft): boolean {
-  return merged === undefined ? draft.isEmpty : Object.keys(merged.data).length === 0
+  // An upgrade may leave nothing, but only a change ends a session.
+  return merged === undefined ? draft.isEmpty && draft.mayDiffer : Object.keys(merged.data).length === 0
 }
 
 function isTouched(
@@ -165,7 +166,7 @@ function mergedPlan(
   const there = codec.versionOf(stored.header)
   // Only if a failover has lost the later version.
   if (there < version) throw new ConflictError(handle, 'the store holds data of an earlier version')
-  const rules = rulesTo(there, version, { ...read, ...draft.data }, merge)
+  const rules = there === version ? merge : withoutGuess({ ...read, ...draft.data }, merge)
   const data = mergeOrConflict(handle, () =>
     mergeLive(storedAs(tag, read, base.header.tag, codec), draft.data, others, rules, mine, budget)
   )
@@ -190,13 +191,8 @@ function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
   }
 }
 
-/**
- * The merge rules between this request's data of one version, and what is stored in the same or a later one. Another
- * version may hold a key in another form, so a value replaces a changed one only by a rule of the application.
- * @param mine The keys that the request may have changed.
- */
-function rulesTo(there: number, version: number, mine: Dictionary, merge: MergeRules): MergeRules {
-  if (there === version) return merge
+// A later version may hold a key in another form. If both sides changed it, only a rule of the application can decide.
+function withoutGuess(mine: Dictionary, merge: MergeRules): MergeRules {
   return { ...Object.fromEntries(Object.keys(mine).map((key) => [key, 'conflict'])), ...merge }
 }
 

@@ -19,7 +19,7 @@ export interface SchemaOptions {
   /** `upgrade[n]` takes data of version n to n + 1. All steps from 1 on are needed. */
   upgrade?: Readonly<Record<number, Upgrade>>
   /** Checks what is stored and what is read, at this version. It must be synchronous. */
-  validate?: StandardSchema
+  validate?: StandardSchema<unknown, object>
   /**
    * What a request gets if its stored data does not pass, or cannot be upgraded: an error, or an empty session. The record
    * stays; what is written to the empty session begins another one.
@@ -31,7 +31,7 @@ export interface SchemaOptions {
 export class Schema implements Versions {
   readonly version: number
   readonly #upgrade: Readonly<Record<number, Upgrade>>
-  readonly #validate: StandardSchema | undefined
+  readonly #validate: StandardSchema<unknown, object> | undefined
   readonly #onInvalid: 'error' | 'empty'
 
   constructor({ version, upgrade = {}, validate, onInvalid = 'error' }: SchemaOptions) {
@@ -63,8 +63,8 @@ export class Schema implements Versions {
     throw new NotUpgraded(version, 'returns no object', this.#onInvalid)
   }
 
-  #checked(data: Dictionary, { '~standard': { validate } }: StandardSchema): object {
-    let result: Result<unknown> | Promise<Result<unknown>>
+  #checked(data: Dictionary, { '~standard': { validate } }: StandardSchema<unknown, object>): object {
+    let result: Result<object> | Promise<Result<object>>
     try {
       result = validate(data)
     } catch (error) {
@@ -75,7 +75,7 @@ export class Schema implements Versions {
       throw new OptionError('schema.validate', 'is asynchronous: use a schema that validates synchronously')
     }
     if (result.issues !== undefined) throw new InvalidData(result.issues, this.#onInvalid)
-    return result.value as object
+    return result.value
   }
 }
 

@@ -117,6 +117,25 @@ t.test('app.sessions: find(), of() and all() show upgraded data, and user sees i
   t.equal(await app.sessions.endAllOf(7), 1)
 })
 
+t.test('user: a change back to what an earlier version stored is a change of the user', async (t) => {
+  const redis = await startRedis(t)
+  const before = await createApp(t, { redis: redis.url })
+  before.get('/', async ({ session }) => {
+    session.userId = 7
+    return {}
+  })
+  const moved: SchemaOptions = { version: 2, upgrade: { 1: () => ({ userId: 8 }) } }
+  const app = await createApp(t, { redis: redis.url, user: 'userId', schema: moved })
+  app.get('/', async ({ session }) => {
+    session.userId = 7
+    return {}
+  })
+  const browser = new Browser(before)
+  await browser.request('/')
+  await browser.visit(app).request('/')
+  t.match(await app.sessions.of(7), [{ data: { userId: 7 } }])
+})
+
 t.test('app.sessions.find(): a change is stored as the version of this process', async (t) => {
   const redis = await startRedis(t)
   const before = await createApp(t, { redis: redis.url })

@@ -182,6 +182,31 @@ t.test('upgrade: keys that it sets to undefined are not there', async (t) => {
   }
 })
 
+t.test('upgrade: a session of which it leaves nothing stays until it is changed', async (t) => {
+  const redis = await startRedis(t)
+  const before = await deploy(t, redis)
+  const after = await deploy(t, redis, { version: 2, upgrade: { 1: () => ({}) } }, { touchAfter: 0 })
+  after.get('/end', async ({ session }) => {
+    session.count = 1
+    session.delete('count')
+    return {}
+  })
+  const browser = new Browser(before)
+  await post(browser, { name: 'Ada' })
+  browser.visit(after)
+  t.same(await browser.json('/'), {})
+  await browser.request('/keys')
+  t.same(await browser.visit(before).json('/'), { name: 'Ada' }, 'a read ends no session')
+  browser.visit(after)
+  await post(browser, { count: 1 })
+  t.same(await browser.json('/'), { count: 1 })
+  t.equal((await redis.client.keys('session:*')).length, 1)
+  browser.cookies.clear()
+  await post(browser.visit(before), { name: 'Ada' })
+  await browser.visit(after).request('/end')
+  t.equal(browser.cookies.size, 0, 'a session that a request empties ends')
+})
+
 t.test(
   'upgrade: one that fails is an error that names the version, and nothing is overwritten',
   async (t) => {
@@ -413,7 +438,7 @@ t.test('validate: a merge of two requests keeps what the schema made of the valu
     '/unread': { isDate: true }
   })) {
     browser.cookies.clear()
-    await post(browser, { name: 'Ada' })
+    await post(browser, { name: 'Ada', anything: new Date(500) })
     for (const [name, value] of browser.cookies) tab.cookies.set(name, value)
     t.same(await browser.json(url), seen, url)
     t.match(await browser.json('/'), { name: 'Ada', anything: new Date(1_000).toISOString() })

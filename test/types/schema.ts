@@ -44,6 +44,8 @@ export function schemas(upgrade: Upgrade): void {
   options({ schema: { validate: own } })
   // @ts-expect-error: not a schema
   options({ schema: { version: 1, validate: (value: unknown) => value } })
+  // @ts-expect-error: no schema of a session
+  options({ schema: { version: 1, validate: z.string() } })
   // @ts-expect-error: returns no data
   options({ schema: { version: 2, upgrade: { 1: () => {} } } })
   // @ts-expect-error: is asynchronous
