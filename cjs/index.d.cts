@@ -11,6 +11,7 @@ import type {
   Entered,
   Entry,
   Indexed,
+  InferOutput,
   MaxPerUser,
   MemoryStoreOptions,
   Merge,
@@ -22,6 +23,7 @@ import type {
   RedisSessionOptions,
   RedisStoreOptions,
   ResponseCookie,
+  SchemaOptions,
   Secret,
   Serializer,
   SerializerName,
@@ -32,7 +34,9 @@ import type {
   SessionInfo,
   SessionMethods,
   Sessions,
+  StandardSchema,
   Store,
+  Upgrade,
   User
 } from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
 
@@ -52,6 +56,7 @@ declare namespace redisSession {
     Entered,
     Entry,
     Indexed,
+    InferOutput,
     MaxPerUser,
     MemoryStoreOptions,
     Merge,
@@ -64,6 +69,7 @@ declare namespace redisSession {
     RedisStoreOptions,
     ResponseCookie,
     redisSession as default,
+    SchemaOptions,
     Secret,
     Serializer,
     SerializerName,
@@ -74,7 +80,9 @@ declare namespace redisSession {
     SessionInfo,
     SessionMethods,
     Sessions,
+    StandardSchema,
     Store,
+    Upgrade,
     User
   }
   export const redisSession: Plugin

@@ -131,6 +131,20 @@ export const UndecodableError = createError<[string, string]>(
   500
 )
 
+/** The data does not pass the application's schema. Arguments: the handle, where. */
+export const InvalidError = createError<[string, string]>(
+  'FST_SESSION_INVALID',
+  'the data of session %s does not pass schema.validate at %s; correct what stores it, the schema, or its upgrades',
+  500
+)
+
+/** Stored data of an earlier version cannot be upgraded. Arguments: the handle, its version, why. */
+export const UpgradeError = createError<[string, number, string]>(
+  'FST_SESSION_UPGRADE',
+  'the data of session %s has version %d, and schema.upgrade for that version %s; correct the upgrade',
+  500
+)
+
 /** A session of another library cannot be adopted. Arguments: the library, why and what to do. */
 export const NotAdoptedError = createError<[string, string]>(
   'FST_SESSION_NOT_ADOPTED',

@@ -4,7 +4,7 @@ import { now } from './clock.js'
 import type { Commit } from './records/lineage.js'
 
 /** Why a session of another library was not adopted. */
-export type NotAdopted = 'signature' | 'ambiguous' | 'pickle' | 'java' | 'type' | 'size' | 'format'
+export type NotAdopted = 'signature' | 'ambiguous' | 'pickle' | 'java' | 'type' | 'size' | 'format' | 'schema'
 
 /**
  * A message on the diagnostics channel `fastify-ioredis-session`. A handle names a session and is safe to log. `ms` is

@@ -2,6 +2,7 @@
 
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { Codec } from '../data/codec.js'
+import { PayloadError } from '../data/payload-error.js'
 import { isDictionary } from '../data/weight.js'
 import { TooLargeError, TooManyError } from '../errors.js'
 import { type Lifetimes, newHeader } from '../records/expiry.js'
@@ -29,7 +30,9 @@ export function convert(
   const header = { ...newHeader(permanent === true, lifetimes, now), tag: codec.writer.tag }
   // As if it had last been used so long ago that the idle time that it had left there remains here.
   header.touchedAt -= Math.max(0, Math.floor(header.idleTimeout * 1000 - idle))
-  return encode(data, codec).seal(header)
+  const record = encode(data, codec).seal(header)
+  if (codec.versions !== undefined) check(record, codec)
+  return record
 }
 
 function open(values: OldRecord['values'], { adopter, maxBytes }: Library): OldSession {
@@ -43,6 +46,14 @@ function open(values: OldRecord['values'], { adopter, maxBytes }: Library): OldS
   }
   if (!isDictionary(session?.data) || Object.hasOwn(session.data, '__proto__')) throw new Refusal('format')
   return session
+}
+
+function check(record: SessionRecord, codec: Codec): void {
+  try {
+    codec.open(record)
+  } catch (error) {
+    throw error instanceof PayloadError ? new Refusal('schema') : error
+  }
 }
 
 function encode(data: Dictionary, codec: Codec): UnsealedRecord {

@@ -12,7 +12,8 @@ const WHY: Readonly<Record<Reason, string>> = {
   java: 'its record is a serialized Java object, which can run code; store JSON first',
   type: 'its key holds another type than the adopter reads; check the prefix and fields of the adopter',
   size: 'it exceeds the limits of a session; raise maxRecordBytes',
-  format: 'its record cannot be decoded; check which library wrote it, or write an adopter'
+  format: 'its record cannot be decoded; check which library wrote it, or write an adopter',
+  schema: 'its data does not fit the option schema; correct the schema, or its upgrades'
 }
 
 /** An old record that is not adopted. */

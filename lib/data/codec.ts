@@ -2,13 +2,22 @@
 import { Buffer } from 'node:buffer'
 import { type Dictionary, OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import { EncodeError, TooLargeError, TooManyError } from '../errors.js'
-import { recordBytes, UnsealedRecord } from '../records/record.js'
+import { type Header, recordBytes, UnsealedRecord } from '../records/record.js'
 import { Budget, isEqual } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
+import { PayloadError } from './payload-error.js'
 import { isDictionary, OverweightError, Scale } from './weight.js'
 
-/** A payload that cannot be decoded. The message quotes nothing of it. */
-export class PayloadError extends Error {}
+/** The seam for the part that gives the application's data a version. */
+export interface Versions {
+  /** The version of the data that this process stores. */
+  readonly version: number
+  /**
+   * Takes decoded data of a stored version to what a request sees. Data of a later version stays as it is.
+   * @throws {PayloadError}
+   */
+  read(data: Dictionary, version: number): Dictionary
+}
 
 /** Data ready to store. */
 export interface Encoded {
@@ -17,6 +26,12 @@ export interface Encoded {
   tag: number
   /** The top-level keys that the writer cannot keep, which is why the serializer of the stored record was used. */
   keys: readonly string[]
+}
+
+/** What the codec reads of a record. */
+export interface Stored {
+  readonly header: Pick<Header, 'tag' | 'schemaVersion'>
+  readonly payload: Uint8Array
 }
 
 export class Codec {
@@ -28,7 +43,13 @@ export class Codec {
   readonly #maxRecordBytes: number
 
   /** @param readers All serializers whose records can be read. If two have the same tag, the later one is used. */
-  constructor(writer: Serializer, readers: Iterable<Serializer>, maxRecordBytes: number) {
+  constructor(
+    writer: Serializer,
+    readers: Iterable<Serializer>,
+    maxRecordBytes: number,
+    /** Undefined without the option `schema`. */
+    readonly versions?: Versions
+  ) {
     this.writer = writer
     this.#byTag = new Map([...readers, writer].map((serializer) => [serializer.tag, serializer]))
     this.#maxRecordBytes = maxRecordBytes
@@ -100,6 +121,20 @@ export class Codec {
       return { record: byWriter.record, tag: writer.tag, keys }
     }
     return { record: byOwn.record, tag, keys }
+  }
+
+  /**
+   * The data of a record, as a request sees it. Its serializer must be loaded.
+   * @throws {PayloadError}
+   */
+  open({ header: { tag, schemaVersion }, payload }: Stored): Dictionary {
+    const data = this.decode(tag, payload)
+    return this.versions === undefined ? data : this.versions.read(data, schemaVersion)
+  }
+
+  /** The version of the data that `open` returns. Data stored without a version has version 1. */
+  versionOf({ schemaVersion }: Pick<Header, 'schemaVersion'>): number {
+    return Math.max(schemaVersion, this.versions?.version ?? 1)
   }
 
   /**

@@ -2,7 +2,7 @@
 import type { Dictionary } from '../../serializers/serializer.js'
 import { EncodeError } from '../errors.js'
 import { type Log, report } from '../events.js'
-import { type Codec, typeName } from './codec.js'
+import { type Codec, type Stored, typeName } from './codec.js'
 import { type Budget, BudgetError, isEqual } from './equal.js'
 import { keyName, keyNames } from './key-names.js'
 
@@ -36,9 +36,9 @@ export class FidelityCheck {
    * Warns, once per key, about values that the payload lost.
    * @throws {EncodeError} if the payload cannot be decoded
    */
-  check(data: Dictionary, payload: Uint8Array, codec: Codec, log: Log): void {
+  check(data: Dictionary, stored: Stored, codec: Codec, log: Log): void {
     const { name } = codec.writer
-    const back = decodeOwn(payload, codec, data)
+    const back = decodeOwn(stored, codec, data)
     const budget = codec.newBudget()
     for (const [key, value] of Object.entries(data)) {
       if (this.#warned.has(key) || isSame(value, back[key], budget)) continue
@@ -80,9 +80,9 @@ export class KeptReport {
   }
 }
 
-function decodeOwn(payload: Uint8Array, codec: Codec, data: Dictionary): Dictionary {
+function decodeOwn(stored: Stored, codec: Codec, data: Dictionary): Dictionary {
   try {
-    return codec.decode(codec.writer.tag, payload)
+    return codec.open(stored)
   } catch {
     throw new EncodeError(
       codec.writer.name,

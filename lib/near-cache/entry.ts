@@ -34,7 +34,7 @@ export class Entry extends SessionRecord implements SharedRecord {
   #decode(decoder: Decoder): void {
     this.#isDecoded = true
     try {
-      this.#shared = share(decoder.decode(this.header.tag, this.payload))
+      this.#shared = share(decoder.open(this))
       this.size += this.#shared.bytes
       this.#onGrowth()
     } catch {

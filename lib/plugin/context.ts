@@ -1,7 +1,7 @@
 // Makes, from the options, what all requests of one registration share.
 import { serializers } from '../../serializers/index.js'
 import { SessionIds } from '../cookies/session-id.js'
-import { Codec } from '../data/codec.js'
+import { Codec, type Versions } from '../data/codec.js'
 import { FidelityCheck, KeptReport } from '../data/fidelity.js'
 import type { Log } from '../events.js'
 import type { SessionObserver } from '../request/observer.js'
@@ -22,7 +22,8 @@ export async function createContext(
   const codec = new Codec(
     settings.serializer,
     [...Object.values(serializers), ...settings.readSerializers],
-    settings.maxRecordBytes
+    settings.maxRecordBytes,
+    await openVersions(settings)
   )
   await codec.load(settings.serializer.tag)
   const context: Context = {
@@ -43,4 +44,10 @@ export async function createContext(
   if (settings.user === undefined) return context
   const { openUsers } = await import('../users/open.js')
   return Object.assign(context, await openUsers(context, settings.user, settings.maxPerUser))
+}
+
+async function openVersions({ schema }: Settings): Promise<Versions | undefined> {
+  if (schema === undefined) return undefined
+  const { openSchema } = await import('../schema/open.js')
+  return openSchema(schema)
 }

@@ -10,6 +10,7 @@ import type { MergeRules } from '../data/merge.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import type { Lifetimes } from '../records/expiry.js'
+import type { SchemaOptions } from '../schema/schema.js'
 import { foreignOptions } from '../session/foreign-names.js'
 import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
@@ -184,6 +185,13 @@ export interface RedisSessionOptions {
    * @example [fastifySession({ secret: oldSecret })]
    */
   adopt?: readonly Adopter[]
+  /**
+   * What the data of a session looks like: a version, upgrades from earlier versions, and a Standard Schema such as one of
+   * zod, valibot or arktype. Sessions stored before the option was set have version 1.
+   * @default The data is not checked.
+   * @example { version: 2, upgrade: { 1: (data) => ({ ...data, theme: 'light' }) }, validate: sessionSchema }
+   */
+  schema?: SchemaOptions
 }
 
 /** The options, complete and checked. */
@@ -212,6 +220,7 @@ export interface Settings {
   onUndecodable: 'empty' | 'error'
   merge: MergeRules
   adopt: readonly Adopter[]
+  schema: SchemaOptions | undefined
   user: UserOption | undefined
   maxPerUser: MaxPerUser | undefined
 }
@@ -250,6 +259,7 @@ const NAMES: readonly string[] = [
     'absoluteTimeout',
     'merge',
     'adopt',
+    'schema',
     'user',
     'maxPerUser'
   ]
@@ -361,6 +371,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     onUndecodable: oneOf('onUndecodable', onUndecodable, ['empty', 'error']),
     merge: checkMerge(merge),
     adopt: checkAdopters(adopt, options),
+    schema: options.schema,
     user: checkUser(options),
     maxPerUser: checkMaxPerUser(options)
   }

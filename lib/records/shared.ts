@@ -13,7 +13,7 @@ export interface SharedValue {
 }
 
 export interface Decoder {
-  decode(tag: number, payload: Uint8Array): Dictionary
+  open(record: SessionRecord): Dictionary
 }
 
 export interface SharedRecord extends SessionRecord {

@@ -246,10 +246,10 @@ export class Committer {
     const known = own?.record ?? state.stored
     state.stored = theirs
     if (own !== undefined && context.replicas > 0) this.#writes.expectConfirmation()
-    if (own === undefined && state.base !== undefined) {
-      resolveRollback(state, state.base.header, theirs, log)
-    }
     const { codec } = context
+    if (own === undefined && state.base !== undefined) {
+      resolveRollback(state, state.base.header, theirs, codec, log)
+    }
     const { tag } = theirs.header
     if (!codec.isReady(tag)) await codec.load(tag)
     rebaseOn(state, theirs, known, codec)

@@ -1,8 +1,8 @@
 // Decides how a commit continues if others changed the record since the request read it. It logs, but does no I/O.
 import type { Codec } from '../data/codec.js'
 import { type Log, reportRollback } from '../events.js'
-import { type Commit, includes, isSame, type Lineage } from '../records/lineage.js'
-import { SessionRecord } from '../records/record.js'
+import { type Commit, includes, isSame } from '../records/lineage.js'
+import { type Header, SessionRecord } from '../records/record.js'
 import { decodeRecord } from './plan.js'
 import type { SessionState } from './state.js'
 
@@ -28,12 +28,18 @@ export function rebaseOn(
 }
 
 /** Detects that a failover lost commits which this request had read, and decides whether they are stored again. */
-export function resolveRollback(state: SessionState, read: Lineage, theirs: SessionRecord, log: Log): void {
+export function resolveRollback(
+  state: SessionState,
+  read: Header,
+  theirs: SessionRecord,
+  codec: Codec,
+  log: Log
+): void {
   if (includes(theirs.header, read) !== false) return
   state.rolledBack = true
   reportRollback(log, state.handle, read, theirs.header)
   // They are stored again if no other commit came since. Otherwise those commits stand, since they were acknowledged.
-  if (includes(read, theirs.header) === true) {
+  if (includes(read, theirs.header) === true && codec.versionOf(read) === codec.versionOf(theirs.header)) {
     state.base = theirs
     state.draft.claim()
   }

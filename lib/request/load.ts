@@ -2,8 +2,8 @@
 import type { Dictionary } from '../../serializers/serializer.js'
 import { now } from '../clock.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { PayloadError } from '../data/codec.js'
-import { UnavailableError, UndecodableError } from '../errors.js'
+import { PayloadError } from '../data/payload-error.js'
+import { UnavailableError } from '../errors.js'
 import { announce, report, reportAmbiguous, reportRollback, startTimer } from '../events.js'
 import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
@@ -96,7 +96,7 @@ function take(parts: RequestParts, found: Exclude<Found, { state: 'missing' }>):
     state.take(id, handle)
     state.detach('moved')
   } else {
-    state.take(id, handle, undefined, () => refuse(parts, found.reason))
+    state.take(id, handle, undefined, () => refuse(parts, new PayloadError(found.reason)))
     state.detach('undecodable')
   }
 }
@@ -112,24 +112,24 @@ function compare({ context, log, state }: RequestParts, handle: string, seen: Co
 
 function decode(parts: RequestParts, record: SessionRecord): Dictionary {
   try {
-    return parts.context.codec.decode(record.header.tag, record.payload)
+    return parts.context.codec.open(record)
   } catch (error) {
     if (!(error instanceof PayloadError)) throw error
-    return refuse(parts, error.message)
+    return refuse(parts, error)
   }
 }
 
 // Reported on first access, once: requests that never read the session are not affected.
-function refuse(parts: RequestParts, reason: string): Dictionary {
+function refuse(parts: RequestParts, failure: PayloadError): Dictionary {
   const { context, log, state } = parts
   if (state.isUndecodableReported) return {}
   state.isUndecodableReported = true
   const { handle } = state
   state.detach('undecodable')
   state.draft.rebase(false, {})
-  const error = new UndecodableError(handle, reason)
-  report(log, 'error', { type: 'undecodable', handle, reason }, error.message)
+  const error = failure.refusal(handle)
+  report(log, 'error', { type: 'undecodable', handle, reason: failure.message }, error.message)
   // Not thrown after the response: in a log serializer that reads the session it would end the process.
-  if (context.onUndecodable === 'error' && !parts.isEnding) throw error
+  if ((failure.policy ?? context.onUndecodable) === 'error' && !parts.isEnding) throw error
   return {}
 }

@@ -1,12 +1,14 @@
 // Decides what a commit has to do, and which data it has to store. No I/O here.
+import type { Buffer } from 'node:buffer'
 import type { Dictionary } from '../../serializers/serializer.js'
-import { type Codec, type Encoded, PayloadError } from '../data/codec.js'
+import type { Codec, Encoded, Stored } from '../data/codec.js'
 import { type Budget, isEqual } from '../data/equal.js'
 import { MergeConflict, type MergeRules, mergeLive } from '../data/merge.js'
-import { ConflictError, UndecodableError } from '../errors.js'
+import { PayloadError } from '../data/payload-error.js'
+import { ConflictError } from '../errors.js'
 import { isExtendable, isTouchDue, type Lifetimes } from '../records/expiry.js'
 import type { SessionRecord, UnsealedRecord } from '../records/record.js'
-import { type Draft, type Keep, kept, type Snapshot } from '../session/draft.js'
+import { type Draft, kept, type Snapshot } from '../session/draft.js'
 import type { SessionState } from './state.js'
 
 type Step = 'nothing' | 'create' | 'update' | 'move' | 'remove' | 'touch'
@@ -30,8 +32,11 @@ interface Merged {
   mine: UnsealedRecord
   /** Decodes the merged data from the payload to store. */
   stored(): Dictionary
+  /** The version of this request's data. */
+  version: number
   /** The tag of the serializer by which the merge compares values. */
   tag: number
+  rules: MergeRules
 }
 
 export interface PlanContext {
@@ -87,7 +92,8 @@ function isBlocked({ detached, draft }: SessionState): boolean {
 }
 
 function isEmpty({ merged }: Plan, draft: Draft): boolean {
-  return merged === undefined ? draft.isEmpty : Object.keys(merged.data).length === 0
+  // An upgrade may leave nothing, but only a change ends a session.
+  return merged === undefined ? draft.isEmpty && draft.mayDiffer : Object.keys(merged.data).length === 0
 }
 
 function isTouched(
@@ -110,21 +116,29 @@ function encodeChanged(
   const { tag } = stored.header
   if (tag !== codec.writer.tag && isAsWritten(data, stored, codec, budget)) return undefined
   const encoded = codec.encodeLike(data, tag)
-  return encoded.tag === tag && stored.payload.equals(encoded.record.payload) ? undefined : encoded
+  return encoded.tag === tag && payloadNow(stored, codec)?.equals(encoded.record.payload)
+    ? undefined
+    : encoded
+}
+
+// What the data of this record encodes to as a request sees it. With a schema that may not be what is stored, and the
+// difference is no change.
+function payloadNow(stored: SessionRecord, codec: Codec): Buffer | undefined {
+  if (codec.versions === undefined) return stored.payload
+  try {
+    return codec.encode(codec.open(stored), stored.header.tag).payload
+  } catch {
+    return undefined
+  }
 }
 
 // Whether this data is unchanged, for a record that another serializer wrote. The change of serializer alone is no
 // change of the data. A change that the other serializer cannot represent still is one.
-function isAsWritten(
-  data: Dictionary,
-  { header: { tag }, payload }: SessionRecord,
-  codec: Codec,
-  budget?: Budget
-): boolean {
+function isAsWritten(data: Dictionary, stored: SessionRecord, codec: Codec, budget?: Budget): boolean {
   try {
     return (
-      payload.equals(codec.encode(data, tag).payload) &&
-      isEqual(codec.decode(tag, payload), data, budget ?? codec.newBudget())
+      payloadNow(stored, codec)?.equals(codec.encode(data, stored.header.tag).payload) === true &&
+      isEqual(codec.open(stored), data, budget ?? codec.newBudget())
     )
   } catch {
     return false
@@ -145,25 +159,27 @@ function mergedPlan(
   const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = () => codec.decode(tag, record.payload)
+  const read = kept(decodeRecord(base, handle, codec), keep)
   const theirs = kept(decodeRecord(stored, handle, codec), keep)
-  const others = stored.header.tag === tag ? theirs : roundTrip(theirs, tag, codec)
+  const others = storedAs(tag, theirs, stored.header.tag, codec)
+  const version = codec.versionOf(base.header)
+  const there = codec.versionOf(stored.header)
+  // Only if a failover has lost the later version.
+  if (there < version) throw new ConflictError(handle, 'the store holds data of an earlier version')
+  const rules = there === version ? merge : withoutGuess({ ...read, ...draft.data }, merge)
   const data = mergeOrConflict(handle, () =>
-    mergeLive(readAs(base, keep, tag, handle, codec), draft.data, others, merge, mine, budget)
+    mergeLive(storedAs(tag, read, base.header.tag, codec), draft.data, others, rules, mine, budget)
   )
-  if (others !== theirs) {
-    for (const key of Object.keys(theirs)) {
-      if (Object.hasOwn(data, key) && data[key] === others[key]) data[key] = theirs[key]
-    }
-  }
+  restore(data, others, theirs)
   const encoded =
     keep === true ? encodeChanged(data, stored, codec, budget) : codec.encodeLike(data, stored.header.tag)
-  const written = encoded ?? { record: stored, tag: stored.header.tag }
+  const written: Stored = encoded === undefined ? stored : encodedAs(there, encoded)
   return {
     step: 'nothing',
     encoded,
     permanent,
     startsOver: draft.startsOver && Object.keys(theirs).length === 0,
-    merged: { data, mine: record, stored: () => codec.decode(written.tag, written.record.payload), tag }
+    merged: { data, mine: record, stored: () => codec.open(written), version, tag, rules }
   }
 }
 
@@ -175,17 +191,34 @@ function mergeOrConflict(handle: string, work: () => Dictionary): Dictionary {
   }
 }
 
-function readAs(record: SessionRecord, keep: Keep, tag: number, handle: string, codec: Codec): Dictionary {
-  const data = kept(decodeRecord(record, handle, codec), keep)
-  return record.header.tag === tag ? data : roundTrip(data, tag, codec)
+// A later version may hold a key in another form. If both sides changed it, only a rule of the application can decide.
+function withoutGuess(mine: Dictionary, merge: MergeRules): MergeRules {
+  return { ...Object.fromEntries(Object.keys(mine).map((key) => [key, 'conflict'])), ...merge }
 }
 
-/** @throws {UndecodableError} FST_SESSION_UNDECODABLE */
-export function decodeRecord({ header, payload }: SessionRecord, handle: string, codec: Codec): Dictionary {
+function encodedAs(schemaVersion: number, { record: { payload }, tag }: Encoded): Stored {
+  return { header: { tag, schemaVersion }, payload }
+}
+
+// Values as the serializer with this tag decodes them.
+function storedAs(tag: number, values: Dictionary, ownTag: number, codec: Codec): Dictionary {
+  return tag === ownTag && codec.versions === undefined ? values : roundTrip(values, tag, codec)
+}
+
+// What a merge took over from these values stays as it was before the round trip.
+function restore(merged: Dictionary, values: Dictionary, before: Dictionary): void {
+  if (values === before) return
+  for (const key of Object.keys(before)) {
+    if (Object.hasOwn(merged, key) && merged[key] === values[key]) merged[key] = before[key]
+  }
+}
+
+/** @throws FST_SESSION_UNDECODABLE, FST_SESSION_INVALID, FST_SESSION_UPGRADE */
+export function decodeRecord(record: SessionRecord, handle: string, codec: Codec): Dictionary {
   try {
-    return codec.decode(header.tag, payload)
+    return codec.open(record)
   } catch (error) {
-    throw error instanceof PayloadError ? new UndecodableError(handle, error.message) : error
+    throw error instanceof PayloadError ? error.refusal(handle) : error
   }
 }
 
@@ -206,29 +239,32 @@ export function rebaseDraft(
   state: SessionState,
   snapshot: Snapshot,
   plan: Plan,
-  { codec, merge }: PlanContext
+  { codec }: PlanContext
 ): void {
   if (plan.merged === undefined) return
   const { base, draft } = state
-  const { data, mine, stored, tag } = plan.merged
+  const { data, mine, stored, version, tag, rules } = plan.merged
   const permanent = draft.permanent === snapshot.permanent ? plan.permanent : draft.permanent
   if (draft.changes === snapshot.changes && !draft.handedOut) {
     draft.rebase(permanent, data)
     return
   }
   const normalize = (values: Dictionary) => roundTrip(values, tag, codec)
+  const theirs = stored()
+  const others = storedAs(tag, theirs, tag, codec)
   try {
     const live = mergeLive(
       codec.decode(tag, mine.payload),
       draft.data,
-      stored(),
-      merge,
+      others,
+      rules,
       normalize,
       codec.newBudget()
     )
+    restore(live, others, theirs)
     draft.rebase(permanent, live)
   } catch (error) {
     if (!(error instanceof MergeConflict)) throw error
-    if (base !== undefined) state.base = mine.seal({ ...base.header, tag })
+    if (base !== undefined) state.base = mine.seal({ ...base.header, tag, schemaVersion: version })
   }
 }

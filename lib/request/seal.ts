@@ -5,7 +5,7 @@ import type { Log } from '../events.js'
 import { isExtendable, type Lifetimes, touched } from '../records/expiry.js'
 import { followed, type Header, type SessionRecord, UnsealedRecord } from '../records/record.js'
 import type { Draft } from '../session/draft.js'
-import type { Plan } from './plan.js'
+import { decodeRecord, type Plan } from './plan.js'
 import type { SessionState } from './state.js'
 
 export interface SealContext {
@@ -32,21 +32,28 @@ export function nextHeader(
   return followed(next)
 }
 
-/** @param header Becomes the header of the record, with the tag of the serializer that wrote the payload. */
+/**
+ * @param header Becomes the header of the record, with the serializer and the version of the payload.
+ * @throws {InvalidError} FST_SESSION_INVALID if the data would not pass the application's schema when it is read
+ */
 export function seal(
-  { encoded, merged }: Plan,
+  { encoded, merged, startsOver }: Plan,
   header: Header,
-  { draft, stored }: SessionState,
+  { draft, nextHandle, stored }: SessionState,
   { codec, fidelity, keptReport }: SealContext,
   log: Log
 ): SessionRecord {
   if (encoded === undefined) return new UnsealedRecord(stored?.payload ?? '').seal(header)
   const { record, tag, keys } = encoded
   const data = merged?.data ?? draft.data
-  if (tag === codec.writer.tag) fidelity?.check(data, record.payload, codec, log)
-  else keptReport.warn(keys, tag, data, codec, log)
   header.tag = tag
-  return record.seal(header)
+  if (startsOver) header.schemaVersion = 0
+  if (codec.versions !== undefined) header.schemaVersion = codec.versionOf(header)
+  const sealed = record.seal(header)
+  if (codec.versions !== undefined) decodeRecord(sealed, nextHandle, codec)
+  if (tag === codec.writer.tag) fidelity?.check(data, sealed, codec, log)
+  else keptReport.warn(keys, tag, data, codec, log)
+  return sealed
 }
 
 /** Settles a draft without changes to store, such as a key that was set to the value that it had. */
@@ -58,7 +65,7 @@ export function settleUnchanged(
   if (detached !== undefined) return
   // If the serializer cannot represent the change, developers want to know.
   if (draft.written && stored?.header.tag === codec.writer.tag) {
-    fidelity?.check(draft.data, stored.payload, codec, log)
+    fidelity?.check(draft.data, stored, codec, log)
   }
   draft.settle(draft.snapshot())
 }

@@ -113,7 +113,7 @@ export class SessionMethods<Data extends object = SessionData> {
    * - `'disabled'`: the route has `session: false`, or its URL is outside `cookie.path`.
    * - `'unavailable'`: the store did not answer, and `onUnavailable` is `'anonymous'`; or a `reload()` failed, after which
    *   another one may succeed.
-   * - `'undecodable'`: the record cannot be decoded. A write starts a new session.
+   * - `'undecodable'`: the record cannot be decoded, or does not fit the option `schema`. A write starts a new session.
    * - `'moved'`: a concurrent request gave the session a new id.
    * - `'destroyed'`: a concurrent request ended the session.
    */

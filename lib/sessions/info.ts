@@ -1,7 +1,6 @@
 // What a list shows of a session.
 import type { Dictionary } from '../../serializers/serializer.js'
-import { PayloadError } from '../data/codec.js'
-import { UndecodableError } from '../errors.js'
+import { PayloadError } from '../data/payload-error.js'
 import { report } from '../events.js'
 import { expiresAt } from '../records/expiry.js'
 import type { SessionRecord } from '../records/record.js'
@@ -21,22 +20,13 @@ export function infoOf(handle: string, record: SessionRecord, parts: SessionsPar
 }
 
 // One broken record does not break the list.
-function decode(
-  handle: string,
-  { header, payload }: SessionRecord,
-  { context, log }: SessionsParts
-): Dictionary {
+function decode(handle: string, record: SessionRecord, { context, log }: SessionsParts): Dictionary {
   try {
-    return context.codec.decode(header.tag, payload)
+    return context.codec.open(record)
   } catch (error) {
     if (!(error instanceof PayloadError)) throw error
-    const reason = error.message
-    report(
-      log,
-      'error',
-      { type: 'undecodable', handle, reason },
-      new UndecodableError(handle, reason).message
-    )
+    const event = { type: 'undecodable', handle, reason: error.message } as const
+    report(log, 'error', event, error.refusal(handle).message)
     return {}
   }
 }

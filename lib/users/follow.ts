@@ -86,5 +86,6 @@ export class UserObserver implements SessionObserver {
 }
 
 function hasSameData(a: SessionRecord, b: SessionRecord): boolean {
-  return a.header.tag === b.header.tag && a.payload.equals(b.payload)
+  const isSameKind = a.header.tag === b.header.tag && a.header.schemaVersion === b.header.schemaVersion
+  return isSameKind && a.payload.equals(b.payload)
 }

@@ -26,14 +26,14 @@ export class Identity {
    * @throws {UserError} FST_SESSION_USER
    */
   of(record: SessionRecord): string | undefined {
-    if (!this.#known.has(record)) this.#known.set(record, this.#userOf(this.#decode(record)))
+    if (!this.#known.has(record)) this.#known.set(record, this.#userOf(this.#codec.open(record)))
     return this.#known.get(record)
   }
 
   /** The same for a record that was stored earlier: `undefined` also if that does not show a user. */
   was(record: SessionRecord, keep: Keep = true): string | undefined {
     try {
-      return keep === true ? this.of(record) : this.#userOf(kept(this.#decode(record), keep))
+      return keep === true ? this.of(record) : this.#userOf(kept(this.#codec.open(record), keep))
     } catch {
       return undefined
     }
@@ -51,10 +51,6 @@ export class Identity {
   /** The key of a user's set. */
   keyOf(user: string): string {
     return `${this.#prefix}user:${createHash('sha256').update(user).digest('base64url')}`
-  }
-
-  #decode({ header, payload }: SessionRecord): Dictionary {
-    return this.#codec.decode(header.tag, payload)
   }
 
   #userOf(data: Dictionary): string | undefined {

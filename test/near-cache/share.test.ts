@@ -259,7 +259,7 @@ t.test('what cannot be decoded is tried once, and reported by each request', asy
   const codec = await codecOf(serializers.json)
   const entry = new Entry(recordOf('no json').bytes, recordOf().header, () => {})
   t.equal(entry.share(codec), undefined)
-  t.equal(entry.share({ decode: () => ({}) }), undefined)
+  t.equal(entry.share({ open: () => ({}) }), undefined)
   t.equal(entry.copy(), undefined)
   t.throws(() => draftOf(entry, codec).get('name'), /cannot decode/)
 })
