@@ -1,4 +1,4 @@
-// A payload from which no data comes.
+// The error for a payload that cannot be used.
 import { UndecodableError } from '../errors.js'
 
 /** The message quotes nothing of the payload. */

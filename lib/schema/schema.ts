@@ -7,8 +7,8 @@ import { InvalidData, NotUpgraded } from './failures.js'
 import type { Result, StandardSchema } from './standard-schema.js'
 
 /**
- * Takes the data of one version to the next. It gets data of its own, and must be synchronous. The same data must give
- * the same result, since it is called again until a change is stored.
+ * Takes the data of one version to the next. It may change the data that it is given, and must be synchronous. The same
+ * data must give the same result, since it is called again until a change is stored.
  */
 export type Upgrade = (data: Dictionary) => Dictionary
 
