@@ -21,9 +21,14 @@ function copyOf(browser: Browser, app: ConstructorParameters<typeof Browser>[0])
  * Runs the contract as subtests of this test.
  * @param open Opens the same storage each time, through another connection if it has connections.
  */
-export function usersContract(t: Test, open: () => Store): void {
+export async function usersContract(t: Test, open: () => Store): Promise<void> {
+  // Two processes, which each test fills with users of its own.
+  const store = open()
+  const paused = new PausedStore(store)
+  const app = await createService(t, paused.store)
+  const other = await createService(t, open())
+
   t.test('of(): the living sessions of a user, newest first', async (t) => {
-    const [app, other] = [await createService(t, open()), await createService(t, open())]
     const [user, stranger] = [newUser(), newUser()]
     t.same(await app.sessions.of(user), [])
     const before = Date.now()
@@ -44,16 +49,14 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('of(): parallel logins are all in the list', async (t) => {
-    const apps = [await createService(t, open()), await createService(t, open())]
     const user = newUser()
     const ids = await Promise.all(
-      Array.from({ length: 30 }, async (_, index) => (await signedIn(apps[index % 2] as never, user)).id)
+      Array.from({ length: 30 }, async (_, at) => (await signedIn(at % 2 === 0 ? app : other, user)).id)
     )
-    t.same(new Set(await idsOf(apps[0] as never, user)), new Set(ids))
+    t.same(new Set(await idsOf(app, user)), new Set(ids))
   })
 
   t.test('regenerate(): the list has the session once, under the id that the route saw', async (t) => {
-    const app = await createService(t, open())
     const user = newUser()
     const { browser, id } = await signedIn(app, user)
     const { id: next } = await browser.json<{ id: string }>('/move')
@@ -65,8 +68,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('logout, by every way: the list forgets the session', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     for (const url of ['/logout', '/forget', '/leave']) {
       const user = newUser()
       const { browser } = await signedIn(app, user)
@@ -79,8 +80,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a change of user inside a session moves it from one list to the other', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const [one, two] = [newUser(), newUser()]
     const browser = new Browser(app)
     await browser.request('/cart')
@@ -102,7 +101,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('endAllOf(): ends all sessions but the one to keep; the others may sign in at once', async (t) => {
-    const [app, other] = [await createService(t, open()), await createService(t, open())]
     const [user, stranger] = [newUser(), newUser()]
     const mine = await signedIn(app, user)
     const others = [await signedIn(other, user), await signedIn(app, user)]
@@ -127,8 +125,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('endAllOf(): a request in flight does not undo it, and a second tab finds no session', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const { browser } = await signedIn(app, user)
     const tab = copyOf(browser, app)
@@ -156,8 +152,6 @@ export function usersContract(t: Test, open: () => Store): void {
 
   for (const [operation, where] of steps.slice(0, 4)) {
     t.test(`login ∥ endAllOf(): ${where} the step ${operation}`, async (t) => {
-      const paused = new PausedStore(open())
-      const [app, other] = [await createService(t, paused.store), await createService(t, open())]
       const user = newUser()
       const browser = new Browser(app)
       const held = paused.hold(operation, where)
@@ -180,8 +174,6 @@ export function usersContract(t: Test, open: () => Store): void {
   for (const [operation, where] of steps) {
     for (const url of ['/move', '/confirm']) {
       t.test(`${url} ∥ endAllOf(): ${where} the step ${operation}`, async (t) => {
-        const paused = new PausedStore(open())
-        const [app, other] = [await createService(t, paused.store), await createService(t, open())]
         const user = newUser()
         const { browser } = await signedIn(app, user)
         const old = copyOf(browser, app)
@@ -201,8 +193,6 @@ export function usersContract(t: Test, open: () => Store): void {
   }
 
   t.test('endAllOf(): if it fails halfway, the next one ends the rest', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const devices = [await signedIn(app, user), await signedIn(app, user)]
     const held = paused.hold('end', 'before')
@@ -215,8 +205,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a record that cannot be decoded is in the list without data, and ends', async (t) => {
-    const store = open()
-    const app = await createService(t, store)
     const user = newUser()
     const [kept, again] = [await signedIn(app, user), await signedIn(app, user)]
     for (const { id } of [kept, again]) {
@@ -234,8 +222,7 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('endAllOf(): follows a session that a process without users has moved', async (t) => {
-    const store = open()
-    const [app, old] = [await createService(t, store), await createService(t, store, {})]
+    const old = await createService(t, store, {})
     const [user, stranger] = [newUser(), newUser()]
     const [moved, changed] = [await signedIn(app, user), await signedIn(app, user)]
     for (const { browser } of [moved, changed]) browser.visit(old)
@@ -247,10 +234,9 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a login whose index step fails sets no cookie and stores no record', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const browser = new Browser(app)
+    paused.operations.length = 0
     const held = paused.hold('enter', 'after')
     const login = browser.request(`/login/${user}`)
     ;(await held)(new UnavailableError('enter', 'a test'))
@@ -261,8 +247,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a login that fails between its two steps is in no list', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const browser = new Browser(app)
     const held = paused.hold('create', 'before')
@@ -274,7 +258,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('sessions from before the option was set: they enter when they are used', async (t) => {
-    const store = open()
     const old = await createService(t, store, {})
     const [user, locked] = [newUser(), newUser()]
     const [used, moved, ended] = [
@@ -283,7 +266,6 @@ export function usersContract(t: Test, open: () => Store): void {
       await signedIn(old, locked)
     ]
     const endedToo = await signedIn(old, locked)
-    const app = await createService(t, store)
     t.same(await idsOf(app, user), [])
     for (const { browser } of [used, moved, ended, endedToo]) browser.visit(app)
     await moved.browser.request('/move')
