@@ -124,6 +124,23 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
     t.same(await idsOf(app, user), [])
   })
 
+  t.test('find(), all() and end() with a reason, on another process', async (t) => {
+    const user = newUser()
+    const { browser, id } = await signedIn(app, user)
+    const found = await other.sessions.find(id)
+    t.equal(found?.userId, user)
+    found?.set('count', 5)
+    await found?.save()
+    t.match(await app.sessions.of(user), [{ id, data: { count: 5 } }])
+    const all = new Map<string, unknown>()
+    for await (const info of other.sessions.all()) all.set(info.id, info.data)
+    t.match(all.get(id), { userId: user, count: 5 })
+    t.equal(await other.sessions.end(id, { reason: 'ended-by-user' }), true)
+    t.equal(await other.sessions.end(id), false)
+    t.same(await browser.json('/me'), { endedBecause: 'ended-by-user' })
+    t.same(await idsOf(app, user), [])
+  })
+
   t.test('endAllOf(): a request in flight does not undo it, and a second tab finds no session', async (t) => {
     const user = newUser()
     const { browser } = await signedIn(app, user)

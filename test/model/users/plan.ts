@@ -51,7 +51,7 @@ const step = fc.oneof(
       do: fc.constantFrom('me', 'me', 'move', 'move', 'move', 'count', 'forget', 'logout')
     })
   },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('list', 'list', 'end all'), user }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('list', 'end all', 'end all'), user }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('end others') }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('end'), browser: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('refuse', 'lose', 'crash') }) }
