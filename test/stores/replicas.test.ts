@@ -135,3 +135,20 @@ t.test('replicas: if only one of the sessions cannot be ended, the others are', 
   t.match(ended, { value: 'done' })
   t.match(failed, { reason: { code: 'FST_SESSION_FOREIGN_KEY' } })
 })
+
+t.test('replicas: if the client gives up, it is uncertain which sessions have ended', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  await client.ping()
+  // A fake answer: a cluster client rejects a pipeline as a whole only while it loses its nodes.
+  const { pipeline } = client
+  client.pipeline = ((...given: []) => {
+    const line = pipeline.apply(client, given)
+    line.exec = () => Promise.reject(new Error('Connection is closed.'))
+    return line
+  }) as never
+  const store = new RedisStore(client, { replicas: 1 })
+  for (const ending of [store.end(newKey()), store.end(newKey())]) {
+    await t.rejects(ending, { code: 'FST_SESSION_UNCERTAIN' })
+  }
+})
