@@ -37,6 +37,13 @@ export interface SessionObserver {
     before: SessionRecord,
     parts: RequestParts
   ): Promise<void> | undefined
-  /** After the session was ended, and its record removed, if that is known. */
-  destroyed?(handle: string, before?: SessionRecord, parts?: RequestParts): Promise<void> | undefined
+  /**
+   * After the session was ended, here or outside a request.
+   * @param before Its record, if that is known.
+   */
+  destroyed?(
+    handle: string,
+    before: SessionRecord | undefined,
+    parts: Pick<RequestParts, 'store'>
+  ): Promise<void> | undefined
 }

@@ -16,6 +16,7 @@ export class Batcher<Call, Result> {
   readonly #one: (call: Call) => Promise<Result>
   readonly #many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>
   readonly #sizeOf: (call: Call) => number
+  readonly #maxCalls: number
   #waiting: Waiting<Call, Result>[] = []
   #bytes = 0
 
@@ -23,15 +24,18 @@ export class Batcher<Call, Result> {
    * @param one Sends a single call.
    * @param many Sends several calls. Those without a result are sent again, one by one.
    * @param sizeOf The bytes that a call sends. Omit it if they are always few.
+   * @param maxCalls The most calls that are sent together.
    */
   constructor(
     one: (call: Call) => Promise<Result>,
     many: (calls: Call[]) => Promise<readonly (Result | Promise<never> | undefined)[]>,
-    sizeOf = (_call: Call) => 0
+    sizeOf = (_call: Call) => 0,
+    maxCalls = MAX_CALLS
   ) {
     this.#one = one
     this.#many = many
     this.#sizeOf = sizeOf
+    this.#maxCalls = maxCalls
   }
 
   // A separate promise for each call, so that its continuation runs in the caller's asynchronous context.
@@ -42,7 +46,7 @@ export class Batcher<Call, Result> {
       if (this.#waiting.length === 0) setImmediate(() => this.#send())
       this.#waiting.push({ call, resolve, reject })
       this.#bytes += size
-      if (this.#waiting.length === MAX_CALLS) this.#send()
+      if (this.#waiting.length === this.#maxCalls) this.#send()
     })
   }
 

@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { isNoScript, isRedirection, isReply, wordOf } from './replies.js'
 import type { Script } from './scripts.js'
+import { groupsOf } from './slots.js'
 
 // These clients have every command in a variant that returns bytes, and all of them in pipelines. Their types do not
 // name all.
@@ -10,6 +11,8 @@ export interface FullClient extends Commands<Promise<unknown>> {
   readonly isCluster?: boolean
   readonly status?: string
   readonly options?: { keyPrefix?: unknown }
+  /** The servers of each slot of a cluster. */
+  readonly slots?: readonly (readonly string[] | undefined)[]
   nodes?(role: 'master'): FullClient[]
   scan(...args: Argument[]): Promise<[cursor: string, keys: string[]]>
   mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
@@ -27,9 +30,15 @@ interface Pipeline extends Commands<Pipeline> {
 }
 type Replied = [error: Error | null, reply: unknown]
 export type Argument = string | Buffer | number
+type Command = readonly [name: keyof Commands<unknown>, args: readonly Argument[]]
+
+/** A script that is called with one key. */
+export type Evaluation = readonly [script: Script, key: string, args: readonly Argument[]]
 
 export interface Sent {
   reply: unknown
+  /** Why there is no reply. */
+  error?: Error
   /** Why the write is not known to be on enough replicas. */
   shortage?: string
 }
@@ -68,35 +77,66 @@ export class RedisCommands {
     }
   }
 
-  async write(command: keyof Commands<unknown>, args: Argument[], until: number): Promise<Sent> {
-    if (this.#replicas === 0) return { reply: await this.send(command, args) }
-    let [written, waited] = await this.#replicated(command, args, until)
-    if (written[0] !== null && isRedirection(written[0])) {
-      // The slot has moved to another node. A cluster client learns that only from a command outside a pipeline.
-      await this.#client.getBuffer(String(args[command === 'set' ? 0 : 2]))
-      ;[written, waited] = await this.#replicated(command, args, until)
+  /**
+   * Calls scripts at the same time. They wait together for the replicas: once for each primary.
+   * @returns For each its answer or error; `undefined` if it must be sent alone, because its slot has moved.
+   */
+  async evaluateAll(
+    calls: readonly Evaluation[],
+    prefix: string,
+    until: number
+  ): Promise<(Sent | undefined)[]> {
+    const results: (Sent | undefined)[] = []
+    const send = async (positions: readonly number[], isKnown: boolean): Promise<void> => {
+      const commands = positions.map((at): Command => {
+        const [{ sha, source }, key, args] = calls[at] as Evaluation
+        return isKnown ? ['evalshaBuffer', [sha, 1, key, ...args]] : ['evalBuffer', [source, 1, key, ...args]]
+      })
+      const sent = await this.#replicated(commands, until).catch((error) => commands.map(() => failed(error)))
+      const unknown: number[] = []
+      for (const [index, at] of positions.entries()) {
+        const answer = sent[index] as Sent
+        const { error } = answer
+        if (error !== undefined && isNoScript(error)) unknown.push(at)
+        results[at] = error !== undefined && isRedirection(error) ? undefined : answer
+      }
+      if (unknown.length > 0) await send(unknown, false)
     }
-    if (written[0] !== null) throw written[0]
-    const [error, reached] = waited
-    if (error !== null) {
-      // The write has succeeded, even if WAIT has not.
-      const why = (isReply(error) && wordOf(error.message)) || 'the connection'
-      return { reply: written[1], shortage: `an unknown number of replicas: WAIT failed with ${why}` }
-    }
-    if (Number(reached) >= this.#replicas) return { reply: written[1] }
-    return { reply: written[1], shortage: `${reached} of ${this.#replicas} replicas` }
+    const keys = calls.map(([, key]) => prefix + key)
+    await Promise.all(groupsOf(this.#client, keys).map((positions) => send(positions, true)))
+    return results
   }
 
-  // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the command
+  async write(command: keyof Commands<unknown>, args: Argument[], until: number): Promise<Sent> {
+    if (this.#replicas === 0) return { reply: await this.send(command, args) }
+    let [sent] = (await this.#replicated([[command, args]], until)) as [Sent]
+    if (sent.error !== undefined && isRedirection(sent.error)) {
+      // The slot has moved to another node. A cluster client learns that only from a command outside a pipeline.
+      await this.#client.getBuffer(String(args[command === 'set' ? 0 : 2]))
+      ;[sent] = (await this.#replicated([[command, args]], until)) as [Sent]
+    }
+    if (sent.error !== undefined) throw sent.error
+    return sent
+  }
+
+  // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the commands
   // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
-  async #replicated(
-    command: keyof Commands<unknown>,
-    args: Argument[],
-    until: number
-  ): Promise<[written: Replied, waited: Replied]> {
-    const pipeline = this.#client.pipeline()[command](...args)
-    const replies = await pipeline.wait(this.#replicas, Math.max(1, Math.ceil(until - now()))).exec()
-    return replies as [Replied, Replied]
+  async #replicated(commands: readonly Command[], until: number): Promise<Sent[]> {
+    const pipeline = this.#client.pipeline()
+    for (const [name, args] of commands) pipeline[name](...args)
+    const waiting = pipeline.wait(this.#replicas, Math.max(1, Math.ceil(until - now())))
+    const replies = (await waiting.exec()) as Replied[]
+    const shortage = this.#shortageIn(replies.pop() as Replied)
+    return replies.map(([error, reply]) => (error === null ? { reply, ...shortage } : failed(error)))
+  }
+
+  #shortageIn([error, reached]: Replied): { shortage?: string } {
+    if (error !== null) {
+      // The writes have succeeded, even if WAIT has not.
+      const why = (isReply(error) && wordOf(error.message)) || 'the connection'
+      return { shortage: `an unknown number of replicas: WAIT failed with ${why}` }
+    }
+    return Number(reached) >= this.#replicas ? {} : { shortage: `${reached} of ${this.#replicas} replicas` }
   }
 
   // A cluster client follows a redirection, except in a pipeline that succeeded in part, as with
@@ -116,4 +156,8 @@ export class RedisCommands {
       return reply
     })
   }
+}
+
+function failed(error: Error): Sent {
+  return { reply: undefined, error }
 }

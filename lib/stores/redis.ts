@@ -4,7 +4,13 @@ import { Buffer } from 'node:buffer'
 import { NotReplicatedError, UncertainError } from '../errors.js'
 import { Batcher } from './batcher.js'
 import { type Losses, lossesOf } from './losses.js'
-import { type Argument, type FullClient, RedisCommands, type Sent } from './redis-commands.js'
+import {
+  type Argument,
+  type Evaluation,
+  type FullClient,
+  RedisCommands,
+  type Sent
+} from './redis-commands.js'
 import { keyPrefixOf, keysOf } from './redis-keys.js'
 import { Attempt, explainRead, explainWrite, isReply, isTimeout, refusesBatches } from './replies.js'
 import {
@@ -98,6 +104,8 @@ export class RedisStore implements Store {
   /** Undefined if keys are on several servers or each write waits for replicas. */
   #updates: Batcher<Call, Outcome> | undefined
   #touches: Batcher<Call, Outcome> | undefined
+  /** Undefined unless each write waits for replicas. Sessions that end together wait once. */
+  readonly #replicatedEnds: Batcher<Evaluation, Outcome> | undefined
 
   constructor(client: RedisClient, options: RedisStoreOptions = {}) {
     const { channel, replicas = 0, replicaTimeout = 500, writeClient = client } = options
@@ -111,6 +119,14 @@ export class RedisStore implements Store {
     this.#writer = lineOf(writeClient, replicas)
     this.#channel = channel === undefined ? [] : [keyPrefixOf(this.#reader.client) + channel]
     this.#ends = endScripts(replicas > 0, channel !== undefined)
+    if (replicas > 0) {
+      this.#replicatedEnds = new Batcher(
+        (call) => this.#run(...call, true),
+        (calls) => this.#endTogether(calls),
+        () => 0,
+        Number.POSITIVE_INFINITY
+      )
+    }
     if (this.#reader.client.isCluster === true) return
     if (this.#reader.client.mgetBuffer !== undefined) {
       this.#reads = new Batcher(
@@ -171,14 +187,8 @@ export class RedisStore implements Store {
   }
 
   end(key: string, mark?: Mark): Promise<Outcome> {
-    if (mark === undefined) return this.#run(this.#ends.end, key, this.#channel, true)
-    const { record, expiresAt, always = false } = mark
-    return this.#run(
-      always ? this.#ends.markAlways : this.#ends.mark,
-      key,
-      [asBuffer(record), millisecondsUntil(expiresAt), ...this.#channel],
-      true
-    )
+    const call = this.#endOf(key, mark)
+    return this.#replicatedEnds === undefined ? this.#run(...call, true) : this.#replicatedEnds.add(call)
   }
 
   async openIndex(): Promise<SessionIndex> {
@@ -288,20 +298,47 @@ export class RedisStore implements Store {
     }
   }
 
+  #endOf(key: string, mark: Mark | undefined): Evaluation {
+    if (mark === undefined) return [this.#ends.end, key, this.#channel]
+    const { record, expiresAt, always = false } = mark
+    const script = always ? this.#ends.markAlways : this.#ends.mark
+    return [script, key, [asBuffer(record), millisecondsUntil(expiresAt), ...this.#channel]]
+  }
+
+  async #endTogether(calls: readonly Evaluation[]): Promise<(Outcome | Promise<never> | undefined)[]> {
+    const attempt = attemptOn(this.#writer)
+    const { commands, client } = this.#writer
+    const answers = await commands.evaluateAll(calls, keyPrefixOf(client), commands.until)
+    return answers.map((answer) => {
+      if (answer === undefined) return undefined
+      try {
+        if (answer.error !== undefined) throw answer.error
+        return resultOf(answer, attempt, true)
+      } catch (error) {
+        return Promise.reject(explainWrite(error, 'EVALSHA', attempt))
+      }
+    })
+  }
+
   // @param isRemoval A missing record then counts as removed by an earlier try, and the removal must reach the replicas
   // too.
   async #run(script: Script, key: string, args: readonly Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
       const sent = await this.#writer.commands.evaluate(script, [key], args, this.#writer.commands.until)
-      const outcome = outcomeOf(sent.reply)
-      if (outcome === 'done' || (isRemoval && outcome === 'missing')) refuseShortage('EVALSHA', sent)
-      else if (attempt.isLost) throw new UncertainError('EVALSHA', LOST)
-      return outcome
+      return resultOf(sent, attempt, isRemoval)
     } catch (error) {
       throw explainWrite(error, 'EVALSHA', attempt)
     }
   }
+}
+
+/** @throws {NotReplicatedError | UncertainError} */
+function resultOf(sent: Sent, attempt: Attempt, isRemoval: boolean): Outcome {
+  const outcome = outcomeOf(sent.reply)
+  if (outcome === 'done' || (isRemoval && outcome === 'missing')) refuseShortage('EVALSHA', sent)
+  else if (attempt.isLost) throw new UncertainError('EVALSHA', LOST)
+  return outcome
 }
 
 function attemptOn({ client, losses }: Line): Attempt {

@@ -56,7 +56,7 @@ export class UserObserver implements SessionObserver {
     handle: string,
     record: SessionRecord | undefined,
     before: SessionRecord,
-    parts: RequestParts
+    parts: Pick<RequestParts, 'store'>
   ): Promise<void> | undefined {
     if (record !== undefined && hasSameData(before, record)) return undefined
     const { identity } = this.#users
@@ -65,8 +65,12 @@ export class UserObserver implements SessionObserver {
     return this.#users.leave(parts.store, user, [handle])
   }
 
-  destroyed(handle: string, before?: SessionRecord, parts?: RequestParts): Promise<void> | undefined {
-    return before && parts && this.replaced(handle, undefined, before, parts)
+  destroyed(
+    handle: string,
+    before: SessionRecord | undefined,
+    parts: Pick<RequestParts, 'store'>
+  ): Promise<void> | undefined {
+    return before && this.replaced(handle, undefined, before, parts)
   }
 
   async #renew(

@@ -6,6 +6,7 @@ import type { Store } from '../../lib/index.js'
 import { revisionOf } from '../../lib/records/record.js'
 import type { Operation } from '../../lib/stores/store.js'
 import { Browser, sessionCookie } from '../support/browser.js'
+import { until } from '../support/gate.js'
 import { PausedStore } from '../users/paused-store.js'
 import { createService, idsOf, newUser, signedIn, userOf } from '../users/service.js'
 
@@ -20,9 +21,14 @@ function copyOf(browser: Browser, app: ConstructorParameters<typeof Browser>[0])
  * Runs the contract as subtests of this test.
  * @param open Opens the same storage each time, through another connection if it has connections.
  */
-export function usersContract(t: Test, open: () => Store): void {
+export async function usersContract(t: Test, open: () => Store): Promise<void> {
+  // Two processes, which each test fills with users of its own.
+  const store = open()
+  const paused = new PausedStore(store)
+  const app = await createService(t, paused.store)
+  const other = await createService(t, open())
+
   t.test('of(): the living sessions of a user, newest first', async (t) => {
-    const [app, other] = [await createService(t, open()), await createService(t, open())]
     const [user, stranger] = [newUser(), newUser()]
     t.same(await app.sessions.of(user), [])
     const before = Date.now()
@@ -43,16 +49,14 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('of(): parallel logins are all in the list', async (t) => {
-    const apps = [await createService(t, open()), await createService(t, open())]
     const user = newUser()
     const ids = await Promise.all(
-      Array.from({ length: 30 }, async (_, index) => (await signedIn(apps[index % 2] as never, user)).id)
+      Array.from({ length: 30 }, async (_, at) => (await signedIn(at % 2 === 0 ? app : other, user)).id)
     )
-    t.same(new Set(await idsOf(apps[0] as never, user)), new Set(ids))
+    t.same(new Set(await idsOf(app, user)), new Set(ids))
   })
 
   t.test('regenerate(): the list has the session once, under the id that the route saw', async (t) => {
-    const app = await createService(t, open())
     const user = newUser()
     const { browser, id } = await signedIn(app, user)
     const { id: next } = await browser.json<{ id: string }>('/move')
@@ -64,8 +68,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('logout, by every way: the list forgets the session', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     for (const url of ['/logout', '/forget', '/leave']) {
       const user = newUser()
       const { browser } = await signedIn(app, user)
@@ -78,8 +80,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a change of user inside a session moves it from one list to the other', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const [one, two] = [newUser(), newUser()]
     const browser = new Browser(app)
     await browser.request('/cart')
@@ -101,7 +101,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('endAllOf(): ends all sessions but the one to keep; the others may sign in at once', async (t) => {
-    const [app, other] = [await createService(t, open()), await createService(t, open())]
     const [user, stranger] = [newUser(), newUser()]
     const mine = await signedIn(app, user)
     const others = [await signedIn(other, user), await signedIn(app, user)]
@@ -125,9 +124,24 @@ export function usersContract(t: Test, open: () => Store): void {
     t.same(await idsOf(app, user), [])
   })
 
+  t.test('find(), all() and end() with a reason, on another process', async (t) => {
+    const user = newUser()
+    const { browser, id } = await signedIn(app, user)
+    const found = await other.sessions.find(id)
+    t.equal(found?.userId, user)
+    found?.set('count', 5)
+    await found?.save()
+    t.match(await app.sessions.of(user), [{ id, data: { count: 5 } }])
+    const all = new Map<string, unknown>()
+    for await (const info of other.sessions.all()) all.set(info.id, info.data)
+    t.match(all.get(id), { userId: user, count: 5 })
+    t.equal(await other.sessions.end(id, { reason: 'ended-by-user' }), true)
+    t.equal(await other.sessions.end(id), false)
+    t.same(await browser.json('/me'), { endedBecause: 'ended-by-user' })
+    t.same(await idsOf(app, user), [])
+  })
+
   t.test('endAllOf(): a request in flight does not undo it, and a second tab finds no session', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const { browser } = await signedIn(app, user)
     const tab = copyOf(browser, app)
@@ -155,8 +169,6 @@ export function usersContract(t: Test, open: () => Store): void {
 
   for (const [operation, where] of steps.slice(0, 4)) {
     t.test(`login ∥ endAllOf(): ${where} the step ${operation}`, async (t) => {
-      const paused = new PausedStore(open())
-      const [app, other] = [await createService(t, paused.store), await createService(t, open())]
       const user = newUser()
       const browser = new Browser(app)
       const held = paused.hold(operation, where)
@@ -179,8 +191,6 @@ export function usersContract(t: Test, open: () => Store): void {
   for (const [operation, where] of steps) {
     for (const url of ['/move', '/confirm']) {
       t.test(`${url} ∥ endAllOf(): ${where} the step ${operation}`, async (t) => {
-        const paused = new PausedStore(open())
-        const [app, other] = [await createService(t, paused.store), await createService(t, open())]
         const user = newUser()
         const { browser } = await signedIn(app, user)
         const old = copyOf(browser, app)
@@ -200,8 +210,6 @@ export function usersContract(t: Test, open: () => Store): void {
   }
 
   t.test('endAllOf(): if it fails halfway, the next one ends the rest', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const devices = [await signedIn(app, user), await signedIn(app, user)]
     const held = paused.hold('end', 'before')
@@ -214,8 +222,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a record that cannot be decoded is in the list without data, and ends', async (t) => {
-    const store = open()
-    const app = await createService(t, store)
     const user = newUser()
     const [kept, again] = [await signedIn(app, user), await signedIn(app, user)]
     for (const { id } of [kept, again]) {
@@ -233,8 +239,7 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('endAllOf(): follows a session that a process without users has moved', async (t) => {
-    const store = open()
-    const [app, old] = [await createService(t, store), await createService(t, store, {})]
+    const old = await createService(t, store, {})
     const [user, stranger] = [newUser(), newUser()]
     const [moved, changed] = [await signedIn(app, user), await signedIn(app, user)]
     for (const { browser } of [moved, changed]) browser.visit(old)
@@ -246,10 +251,9 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a login whose index step fails sets no cookie and stores no record', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const browser = new Browser(app)
+    paused.operations.length = 0
     const held = paused.hold('enter', 'after')
     const login = browser.request(`/login/${user}`)
     ;(await held)(new UnavailableError('enter', 'a test'))
@@ -260,8 +264,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('a login that fails between its two steps is in no list', async (t) => {
-    const paused = new PausedStore(open())
-    const app = await createService(t, paused.store)
     const user = newUser()
     const browser = new Browser(app)
     const held = paused.hold('create', 'before')
@@ -273,7 +275,6 @@ export function usersContract(t: Test, open: () => Store): void {
   })
 
   t.test('sessions from before the option was set: they enter when they are used', async (t) => {
-    const store = open()
     const old = await createService(t, store, {})
     const [user, locked] = [newUser(), newUser()]
     const [used, moved, ended] = [
@@ -282,7 +283,6 @@ export function usersContract(t: Test, open: () => Store): void {
       await signedIn(old, locked)
     ]
     const endedToo = await signedIn(old, locked)
-    const app = await createService(t, store)
     t.same(await idsOf(app, user), [])
     for (const { browser } of [used, moved, ended, endedToo]) browser.visit(app)
     await moved.browser.request('/move')
@@ -356,16 +356,37 @@ export function usersContract(t: Test, open: () => Store): void {
 
   t.test('maxPerUser: sessions that have ended do not count', async (t) => {
     const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const
-    const app = await createService(t, open(), { ...options, timeout: 1_000 })
+    const app = await createService(t, open(), options)
     const user = newUser()
-    const devices = [await signedIn(app, user), await signedIn(app, user)]
+    const [ended, moved] = [await signedIn(app, user), await signedIn(app, user)]
     t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 409)
-    for (const { id } of devices) await app.sessions.end(id)
-    // A login counts for its timeout and a second, since its record may be about to be stored.
-    await new Promise((resolve) => setTimeout(resolve, 2_100))
-    for (const _ of devices) t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 200)
+    t.equal(await app.sessions.end(ended.id), true)
+    const next = new Browser(app)
+    t.equal((await next.request(`/login/${user}`)).statusCode, 200)
+    await moved.browser.request('/move')
+    t.equal(await app.sessions.end(moved.id), true, 'it ends under its new id')
+    t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 200)
     t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 409)
+    await next.request('/logout')
+    t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 200)
     await app.sessions.endAllOf(user)
     t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 200)
+  })
+
+  t.test('maxPerUser: a login that stores nothing counts until its record can no longer come', async (t) => {
+    const paused = new PausedStore(open())
+    const options = { user: 'userId', maxPerUser: { limit: 1, onFull: 'refuse' } } as const
+    const app = await createService(t, paused.store, { ...options, timeout: 1_000 })
+    // A login that waits does not keep the process alive, as a server would.
+    const server = setInterval(() => {}, 60_000)
+    t.teardown(() => clearInterval(server))
+    const user = newUser()
+    const held = paused.hold('create', 'before')
+    const login = new Browser(app).request(`/login/${user}`)
+    ;(await held)(new UnavailableError('create', 'a test'))
+    t.equal((await login).statusCode, 503)
+    t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 409)
+    await until(async () => (await new Browser(app).request(`/login/${user}`)).statusCode === 200)
+    t.equal((await idsOf(app, user)).length, 1)
   })
 }

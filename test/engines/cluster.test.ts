@@ -254,8 +254,13 @@ t.test('cluster: two of three primaries are killed', async (t) => {
   await until(async () => (await post(new Browser(app), '/login')).statusCode === 200)
 })
 
-t.test('replicas: a commit follows its slot to another node', async (t) => {
+t.test('replicas', async (t) => {
   const cluster = await startCluster(t, { replicas: true })
+  await t.test('a commit follows its slot to another node', (t) => followSlot(t, cluster))
+  await t.test('sessions that end together wait once on each primary', (t) => endTogether(t, cluster))
+})
+
+async function followSlot(t: Test, cluster: TestCluster): Promise<void> {
   const client = connect(t, cluster, { slotsRefreshInterval: 0 })
   const store = new RedisStore(client, { replicas: 1, replicaTimeout: 10_000 })
   const record = Buffer.alloc(60, 1)
@@ -268,4 +273,29 @@ t.test('replicas: a commit follows its slot to another node', async (t) => {
   await cluster.moveSlot(slot, other)
   t.equal(await store.create('{a}1', record, later), true, 'a new record, without a read before')
   t.equal(await store.update('{a}0', record.subarray(14, 32), record, later), 'done')
-})
+}
+
+async function endTogether(t: Test, cluster: TestCluster): Promise<void> {
+  const { primaries } = cluster
+  const client = connect(t, cluster, { slotsRefreshInterval: 0, enableOfflineQueue: false })
+  await until(() => client.status === 'ready')
+  const store = new RedisStore(client, { replicas: 1, replicaTimeout: 10_000 })
+  const keys = Array.from({ length: 60 }, (_, at) => `session:${at}`)
+  const [first = ''] = keys
+  const begin = () =>
+    Promise.all(keys.map((key) => store.create(key, Buffer.alloc(60, 1), Date.now() + 60_000)))
+  const endAll = async () => new Set(await Promise.all(keys.map((key) => store.end(key))))
+  const waits = () => Promise.all(primaries.map(async (node) => (await node.commands()).wait ?? 0))
+  t.same(await endAll(), new Set(['missing']), 'Redis gets to know the script')
+  await begin()
+  await waits()
+  t.same(await endAll(), new Set(['done']))
+  t.same(await waits(), [1, 1, 1])
+  await begin()
+  const slot = await cluster.slotOf(first)
+  const owner = await cluster.ownerOf(slot)
+  await cluster.moveSlot(slot, primaries.find((node) => node !== owner) as (typeof primaries)[0])
+  t.same(await endAll(), new Set(['done']), 'a slot has moved')
+  client.disconnect()
+  await t.rejects(endAll(), { code: 'FST_SESSION_UNAVAILABLE' })
+}

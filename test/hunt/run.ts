@@ -1,5 +1,5 @@
 // `npm run test:hunt -- --seed 1 --inputs 1000000`: feeds hostile and damaged inputs, which depend only on the seed.
-// `--target lists` feeds only this target. Random plans for the model follow; `--plans 0` skips them.
+// `--target lists` feeds only this target. Random plans for the models follow; `--plans 0` skips them.
 // The exit code is 1 if an input took more than 50 ms of CPU or 50 MB, threw an error without a code or had side
 // effects.
 import { type ChildProcess, fork, spawnSync } from 'node:child_process'
@@ -68,8 +68,10 @@ console.log(
 process.exitCode = findings.length > 0 ? 1 : 0
 if (values.plans !== '0') {
   const model = fileURLToPath(new URL('model.ts', import.meta.url))
-  const args = ['--import=tsx', model, '--seed', String(seed), '--runs', values.plans]
-  if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) process.exitCode = 1
+  for (const of of ['requests', 'users']) {
+    const args = ['--import=tsx', model, '--of', of, '--seed', String(seed), '--runs', values.plans]
+    if (spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0) process.exitCode = 1
+  }
 }
 
 function start(): ChildProcess {

@@ -93,3 +93,62 @@ t.test('replicas: a write is stored, however the wait for replicas ends', async 
     await t.rejects(cut, { ...NOT_REPLICATED, message: /WAIT failed with the connection/ })
   })
 })
+
+t.test('replicas: sessions that end together wait for them once', async (t) => {
+  const { primary, frozen, fresh } = await startPair(t)
+  const store = fresh(20_000)
+  const keys = Array.from({ length: 100 }, newKey)
+  const mark = { record: recordOf(9), expiresAt: later(), always: true }
+  const endAll = () => Promise.all(keys.map((key) => store.end(key, mark)))
+  const direct = new RedisStore(primary.connect())
+  await Promise.all(keys.slice(1).map((key) => direct.create(key, recordOf(1), later())))
+  await primary.commands()
+  const outcomes = await endAll()
+  t.same([outcomes[0], ...new Set(outcomes.slice(1))], ['missing', 'done'])
+  t.match(
+    await primary.commands(),
+    { wait: 2, eval: 100 },
+    'once more, because Redis did not know the script'
+  )
+  await endAll()
+  const { wait, evalsha } = await primary.commands()
+  t.same({ wait, evalsha }, { wait: 1, evalsha: 100 })
+  await frozen(async () => {
+    const [one, two] = [fresh(50), fresh(50)]
+    await Promise.all([
+      direct.create('one', recordOf(1), later()),
+      direct.create('two', recordOf(1), later())
+    ])
+    await t.rejects(Promise.all([one.end('one', mark), one.end('two', mark)]), NOT_REPLICATED)
+    await t.rejects(two.end('one', mark), NOT_REPLICATED, 'a single one')
+  })
+  t.equal(await primary.client.exists('one', 'two'), 2, 'the marks are stored')
+})
+
+t.test('replicas: if only one of the sessions cannot be ended, the others are', async (t) => {
+  const { primary, fresh } = await startPair(t)
+  const [session, other] = [newKey(), newKey()]
+  await primary.client.lpush(other, 'a list of another application')
+  const store = fresh(20_000)
+  await store.create(session, recordOf(1), later())
+  const [ended, failed] = await Promise.allSettled([store.end(session), store.end(other)])
+  t.match(ended, { value: 'done' })
+  t.match(failed, { reason: { code: 'FST_SESSION_FOREIGN_KEY' } })
+})
+
+t.test('replicas: if the client gives up, it is uncertain which sessions have ended', async (t) => {
+  const redis = await startRedis(t)
+  const client = redis.connect()
+  await client.ping()
+  // A fake answer: a cluster client rejects a pipeline as a whole only while it loses its nodes.
+  const { pipeline } = client
+  client.pipeline = ((...given: []) => {
+    const line = pipeline.apply(client, given)
+    line.exec = () => Promise.reject(new Error('Connection is closed.'))
+    return line
+  }) as never
+  const store = new RedisStore(client, { replicas: 1 })
+  for (const ending of [store.end(newKey()), store.end(newKey())]) {
+    await t.rejects(ending, { code: 'FST_SESSION_UNCERTAIN' })
+  }
+})

@@ -4,7 +4,7 @@ import { generator } from '../support/random.js'
 import { check } from './checker/check.js'
 import { type Facts, findViolations } from './checker/facts.js'
 
-const SHORT = { seconds: 4, processes: 2, users: 2, browsers: 6, limit: 4 }
+const SHORT = { engine: 'standalone', seconds: 4, processes: 2, users: 2, browsers: 6, limit: 4 } as const
 
 t.test('nothing that users may not see is found', async (t) => {
   const { counts, violations } = await check(t, { ...SHORT, random: generator(1) })

@@ -5,5 +5,5 @@ import { usersContract } from '../contracts/users.js'
 t.test('users: the memory store keeps the contract', async (t) => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
-  usersContract(t, () => store)
+  await usersContract(t, () => store)
 })

@@ -1,24 +1,23 @@
 // The sessions of users in Redis and on a cluster, and what they cost.
 import { Cluster, Redis } from 'ioredis'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { RedisStore } from '../../lib/index.js'
 import { usersContract } from '../contracts/users.js'
 import { createApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
-import { startRedis } from '../support/redis-server.js'
+import { type RedisServer, startRedis } from '../support/redis-server.js'
 import { startSentinel } from '../support/sentinel.js'
 import { createService, idsOf, newUser, signedIn, userOf } from './service.js'
 
-t.test('users: Redis keeps the contract', async (t) => {
-  const redis = await startRedis(t)
-  usersContract(t, () => new RedisStore(redis.connect()))
-})
+const redis = await startRedis(t)
+
+t.test('users: Redis keeps the contract', (t) => usersContract(t, () => new RedisStore(redis.connect())))
 
 t.test('users: a cluster keeps the contract', async (t) => {
   const { nodes } = await startCluster(t)
-  usersContract(t, () => {
+  await usersContract(t, () => {
     const client = new Cluster(nodes)
     client.on('error', () => {})
     t.teardown(() => client.disconnect())
@@ -34,7 +33,13 @@ t.test('users: with Sentinel, lists and ends outlive a failover', async (t) => {
     t.teardown(() => client.disconnect())
     return client
   }
-  usersContract(t, () => new RedisStore(connect()))
+  await t.test('the contract', (t) => usersContract(t, () => new RedisStore(connect())))
+  await t.test('endAllOf(): it waits for the replica once', async (t) => {
+    const [primary] = sentinel.servers as [RedisServer]
+    t.equal(await tripsOfEndAllOf(t, primary, 1), 3)
+    const { wait } = await primary.commands()
+    t.equal(wait, 3, 'once in each of its round trips')
+  })
   const app = await createService(t, new RedisStore(connect(), { replicas: 1 }))
   const user = newUser()
   const browsers = [(await signedIn(app, user)).browser, (await signedIn(app, user)).browser]
@@ -59,7 +64,6 @@ t.test('users: with Sentinel, lists and ends outlive a failover', async (t) => {
 })
 
 t.test('users: what a request costs in Redis', async (t) => {
-  const redis = await startRedis(t)
   const app = await createService(t, new RedisStore(redis.connect()))
   const user = newUser()
   const warm = new Browser(app)
@@ -106,16 +110,20 @@ t.test('users: what a request costs in Redis', async (t) => {
 })
 
 t.test('endAllOf(): two round trips, however many sessions', async (t) => {
-  const redis = await startRedis(t)
-  const client = redis.connect()
-  const app = await createService(t, new RedisStore(client))
-  const user = newUser()
+  t.equal(await tripsOfEndAllOf(t, redis, 0), 3, 'nobody waits for the third: it empties the index')
+})
+
+/** How many round trips the end of 30 sessions takes. Counts commands from then on. */
+async function tripsOfEndAllOf(t: Test, server: RedisServer, replicas: number): Promise<number> {
+  const client = server.connect()
+  const app = await createService(t, new RedisStore(client, { replicas, replicaTimeout: 20_000 }))
+  const [user, other] = [newUser(), newUser()]
   for (let devices = 0; devices < 30; devices++) await signedIn(app, user)
-  const other = newUser()
   await signedIn(app, other)
   await app.sessions.endAllOf(other)
   // Until Redis knows the script of the step that nobody waits for.
   for (let trips = 0; trips < 3; trips++) await client.ping()
+  await server.commands()
   // What is sent after an answer has come is a further round trip.
   let trips = 0
   let answered = true
@@ -123,43 +131,36 @@ t.test('endAllOf(): two round trips, however many sessions', async (t) => {
   client.sendCommand = ((command: { promise: Promise<unknown> }, ...rest: never[]) => {
     if (answered) trips++
     answered = false
-    command.promise.then(
-      () => {
-        answered = true
-      },
-      () => {
-        answered = true
-      }
-    )
+    const note = () => {
+      answered = true
+    }
+    command.promise.then(note, note)
     return send(command as never, ...rest)
   }) as never
-  const ended = app.sessions.endAllOf(user)
   let tripsAtAnswer = 0
-  await ended.then(() => {
+  const ended = app.sessions.endAllOf(user).then((ended) => {
     tripsAtAnswer = trips
+    return ended
   })
   t.equal(await ended, 30)
-  t.equal(tripsAtAnswer, 3, 'nobody waits for the third: it empties the index')
-})
+  await client.ping()
+  return tripsAtAnswer
+}
 
 t.test('users: an application without them sends what it sent, and has no index', async (t) => {
-  const redis = await startRedis(t)
+  await redis.client.flushdb()
   const app = await createService(t, new RedisStore(redis.connect()), {})
   const user = newUser()
   const { browser } = await signedIn(app, user)
   for (const url of ['/count', '/move', '/logout', `/login/${user}`]) await browser.request(url)
-  const keys = await redis.client.keys('*')
-  t.same(
-    keys.filter((key) => key.includes('user:')),
-    []
-  )
+  t.same(await redis.client.keys('*user:*'), [])
   const error = { code: 'FST_SESSION_OPTION', message: /option user: is missing/ }
   await t.rejects(app.sessions.of(user), error)
   await t.rejects(app.sessions.endAllOf(user), error)
 })
 
 t.test('users: every key has an end', async (t) => {
-  const redis = await startRedis(t)
+  await redis.client.flushdb()
   const app = await createService(t, new RedisStore(redis.connect()), {
     user: 'userId',
     maxPerUser: { limit: 2, onFull: 'end-oldest' }
@@ -177,7 +178,7 @@ t.test('users: every key has an end', async (t) => {
 })
 
 t.test('absoluteTimeout: the index forgets a session soon after that', async (t) => {
-  const redis = await startRedis(t)
+  await redis.client.flushdb()
   const app = await createService(t, new RedisStore(redis.connect()), {
     user: 'userId',
     absoluteTimeout: 100
@@ -189,7 +190,6 @@ t.test('absoluteTimeout: the index forgets a session soon after that', async (t)
 })
 
 t.test('users: a custom decorator, and a function of the data', async (t) => {
-  const redis = await startRedis(t)
   const app = await createApp(t, {
     redis: redis.connect(),
     decorator: 'staff',
@@ -213,7 +213,6 @@ t.test('users: a custom decorator, and a function of the data', async (t) => {
 })
 
 t.test('users: with a near cache, the process that ends sessions serves none of them', async (t) => {
-  const redis = await startRedis(t)
   const app = await createApp(t, { redis: redis.url, nearCache: { maxStale: 60 }, user: 'userId' })
   app.get('/login/:user', async ({ params, session }) => {
     session.userId = Number((params as { user: string }).user)

@@ -49,7 +49,10 @@ export async function createService(
     await session.destroy()
     return {}
   })
-  app.get('/me', async ({ session }) => ({ user: session.get('userId'), detached: session.detached }))
+  app.get('/me', async ({ session }) => {
+    const { detached, endedBecause } = session
+    return { user: session.get('userId'), detached, endedBecause }
+  })
   return app
 }
 

@@ -1,16 +1,19 @@
-// Several processes over HTTP, many browsers of few users, and kills; then what nobody may have seen.
+// Several processes over HTTP, many browsers of few users, kills and failovers; then what nobody may have seen.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { Jar } from '../../../lib/testing/jar.js'
 import { exchange } from '../../support/exchange.js'
-import { startRedis } from '../../support/redis-server.js'
 import { kill, launch, type ServiceProcess } from '../../support/service-process.js'
+import { ENGINES, type EngineName } from './engine.js'
 import { type Facts, findViolations, type Held } from './facts.js'
 import type { Bug } from './planted.js'
 import type { Answer, ServiceOptions } from './process.js'
 
 export interface CheckOptions {
+  engine: EngineName
+  /** How many replicas a write waits for. All of them by default, which a failover needs to lose nothing. */
+  replicas?: number
   seconds: number
   random: () => number
   processes: number
@@ -29,6 +32,7 @@ export interface Counts {
   revocations: number
   lists: number
   kills: number
+  failovers: number
   failures: number
 }
 
@@ -47,25 +51,40 @@ const PROGRAM = new URL('process.js', import.meta.url)
 const IDLE = 20
 /** Milliseconds between two kills, at most. */
 const KILL_EVERY = 3_000
+/** The same for failovers. */
+const FAIL_OVER_EVERY = 4_000
 
 export async function check(test: Test, options: CheckOptions): Promise<Outcome> {
   const { browsers, limit, processes, random, seconds, users, bug } = options
-  const redis = await startRedis(test)
-  const given: ServiceOptions = { port: redis.port, limit, idleTimeout: IDLE, bug }
+  const engine = await ENGINES[options.engine](test)
+  const { connection, failOver } = engine
+  const replicas = options.replicas ?? engine.replicas
+  const given: ServiceOptions = { connection, replicas, limit, idleTimeout: IDLE, bug }
   const start = () => launch(PROGRAM, given)
   const fleet = await Promise.all(Array.from({ length: processes }, start))
   test.teardown(() => Promise.all(fleet.map(kill)))
-  const counts: Counts = { requests: 0, logins: 0, moves: 0, revocations: 0, lists: 0, kills: 0, failures: 0 }
+  const counts: Counts = {
+    ...{ requests: 0, logins: 0, moves: 0, revocations: 0, lists: 0 },
+    ...{ kills: 0, failovers: 0, failures: 0 }
+  }
   const facts: Facts = { held: [], served: [], revocations: [], ended: [], lists: [] }
   const end = performance.now() + seconds * 1_000
   const isOver = () => performance.now() > end
   const visitors = Array.from(
     { length: users * browsers },
-    (_, index) => new Visitor(`user-${index % users}`, fleet, random, facts, counts)
+    (_, index) => new Visitor(`user-${index % users}`, fleet, random, facts, counts, failOver !== undefined)
   )
+  const pause = (most: number) => sleep(Math.min(random() * most, Math.max(0, end - performance.now())))
+  const failingOver = async () => {
+    while (failOver !== undefined && !isOver()) {
+      await pause(FAIL_OVER_EVERY)
+      await failOver(random)
+      counts.failovers++
+    }
+  }
   const killing = async () => {
     while (!isOver()) {
-      await sleep(Math.min(random() * KILL_EVERY, Math.max(0, end - performance.now())))
+      await pause(KILL_EVERY)
       const [killed] = fleet.splice(Math.floor(random() * processes), 1)
       await kill(killed as ServiceProcess)
       counts.kills++
@@ -74,6 +93,7 @@ export async function check(test: Test, options: CheckOptions): Promise<Outcome>
   }
   await Promise.all([
     killing(),
+    failingOver(),
     ...visitors.map(async (visitor) => {
       while (!isOver()) {
         await visitor.act()
@@ -100,19 +120,22 @@ class Visitor {
   readonly #random: () => number
   readonly #facts: Facts
   readonly #counts: Counts
+  readonly #hasFailovers: boolean
 
   constructor(
     user: string,
     fleet: readonly ServiceProcess[],
     random: () => number,
     facts: Facts,
-    counts: Counts
+    counts: Counts,
+    hasFailovers: boolean
   ) {
     this.#user = user
     this.#fleet = fleet
     this.#random = random
     this.#facts = facts
     this.#counts = counts
+    this.#hasFailovers = hasFailovers
   }
 
   async act(
@@ -159,7 +182,9 @@ class Visitor {
       const except = action === 'end-others' && answer.user !== undefined ? handle : undefined
       facts.revocations.push({ user, except, sentAt, answeredAt })
     }
-    if (before !== undefined && (action === 'logout' || before.handle !== handle)) {
+    // A failover may undo an end that no replica has, after another browser has seen it and before it is answered.
+    const isAnswered = action === 'logout' || answer.user !== undefined || !this.#hasFailovers
+    if (before !== undefined && isAnswered && (action === 'logout' || before.handle !== handle)) {
       facts.ended.push({ handle: before.handle, answeredAt })
     }
     if (action === 'login') {

@@ -2,13 +2,16 @@
 import type { AddressInfo } from 'node:net'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyRequest } from 'fastify'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import redisSession, { RedisStore } from '../../../lib/index.js'
+import type { Connection } from './engine.js'
 import { type Bug, withBug } from './planted.js'
 
 /** The options of a process, passed as JSON. */
 export interface ServiceOptions {
-  port: number
+  connection: Connection
+  /** How many replicas a write waits for. */
+  replicas: number
   limit: number
   /** Seconds. */
   idleTimeout: number
@@ -24,15 +27,19 @@ export interface Answer {
   list?: string[]
 }
 
-const { port, limit, idleTimeout, bug }: ServiceOptions = JSON.parse(process.argv[2] ?? '')
+const { connection, replicas, limit, idleTimeout, bug }: ServiceOptions = JSON.parse(process.argv[2] ?? '')
 process.on('disconnect', () => process.exit())
 
-const client = new Redis({ port, host: '127.0.0.1' })
-client.on('error', () => {})
+function connect(): Redis | Cluster {
+  const client = 'nodes' in connection ? new Cluster(connection.nodes) : new Redis(connection)
+  client.on('error', () => {})
+  return client
+}
+
 const app = Fastify()
 await app.register(cookie)
 await app.register(redisSession, {
-  store: withBug(new RedisStore(client), bug),
+  store: withBug(new RedisStore(connect(), { replicas, writeClient: connect() }), bug),
   timeout: 5_000,
   idleTimeout,
   cookie: { secure: false },
