@@ -1,5 +1,6 @@
 // The session's cookies in one request and its response: what the browser holds, and what to send.
 import { LRUCache } from 'lru-cache'
+import { MAX_COOKIE_AGE } from '../records/expiry.js'
 import { type Commit, isSame } from '../records/lineage.js'
 import {
   type Cookie,
@@ -46,11 +47,8 @@ interface SessionCookieOptions {
   cookie: Cookie
   ids: SessionIds
   graceAfterRegenerate: number
-  lifetimes: { touchAfter: number }
 }
 
-/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
-const MAX_COOKIE_AGE = 400 * 86_400
 /** Lets a later response send the cookie if shared caches may store this one. */
 const NOT_SENT = () => {}
 
@@ -111,8 +109,9 @@ export class SessionCookie {
    * Sends the cookies that the browser does not hold yet.
    * @param until When the cookie expires; `undefined` if that is when the browser closes.
    * @param seen The last commit, for the browser to remember.
+   * @param renewAfter Seconds: a renewal extends the cookie by at least as much.
    */
-  send(id: string, until: number | undefined, seen: Commit | undefined): void {
+  send(id: string, until: number | undefined, seen: Commit | undefined, renewAfter: number): void {
     if (!this.isOpen) return
     const { ids } = this.#options
     const held = this.#held?.id === id ? this.#held : undefined
@@ -120,7 +119,7 @@ export class SessionCookie {
     const mustSend = this.#mustSend || (until === undefined) !== (this.#heldUntil === undefined)
     if (held === undefined) this.#replace(id, until)
     else if (mustSend) this.#put('id', ids.sign(id), maxAgeOf(until))
-    else this.#renew(held, until)
+    else this.#renew(held, until, renewAfter * 1000)
     // A separate cookie: a late response with an old commit must not restore an old id.
     const knows = held?.seen !== undefined && seen !== undefined && isSame(held.seen, seen)
     if (seen !== undefined && (this.#mustSend || !knows)) {
@@ -198,9 +197,8 @@ export class SessionCookie {
   }
 
   // Rarely, because each renewal could arrive late and overwrite the cookie of a new id.
-  #renew({ id, handle, outdated }: ReceivedId, until: number | undefined): void {
+  #renew({ id, handle, outdated }: ReceivedId, until: number | undefined, step: number): void {
     const { behind } = this.#headers.memory
-    const { ids, lifetimes } = this.#options
     const heldUntil = this.#heldUntil
     // Only the cookie of a permanent session has an expiry.
     const since = heldUntil === undefined ? undefined : Math.min(behind.get(handle) ?? heldUntil, heldUntil)
@@ -208,9 +206,10 @@ export class SessionCookie {
     const fallBehind = () => {
       if (since !== undefined && extension > 0) behind.set(handle, since)
     }
-    if (outdated || (extension > 0 && extension >= lifetimes.touchAfter * 1000)) {
+    // A lifetime that became shorter needs it too.
+    if (outdated || (extension !== 0 && Math.abs(extension) >= step)) {
       behind.delete(handle)
-      this.#put('id', ids.sign(id), maxAgeOf(until), fallBehind)
+      this.#put('id', this.#options.ids.sign(id), maxAgeOf(until), fallBehind)
     } else fallBehind()
   }
 

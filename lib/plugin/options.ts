@@ -9,7 +9,7 @@ import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
-import type { Lifetimes } from '../records/expiry.js'
+import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
 import { foreignOptions } from '../session/foreign-names.js'
 import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
@@ -256,8 +256,6 @@ const NAMES: readonly string[] = [
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
-/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
-const MAX_COOKIE_AGE = 400 * 86_400
 /** The most seconds that the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
 /** The most milliseconds that a timer accepts. */

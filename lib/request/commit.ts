@@ -175,7 +175,7 @@ export class Committer {
     // A record that cannot be decoded is not overwritten: the new session gets another id.
     if (state.detached === 'undecodable' && state.nextId === state.id) state.renew()
     const { nextId, nextHandle } = state
-    const header = newHeader(plan.permanent, context.lifetimes, Date.now())
+    const header = newHeader(plan.duration, context.lifetimes, Date.now())
     const record = seal(plan, header, state, context, log)
     try {
       await context.observer?.created?.(nextHandle, record, this.#parts)
