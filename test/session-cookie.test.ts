@@ -20,6 +20,7 @@ function request(cookies: Record<string, string> = {}) {
   const headers = {
     isOpen: true,
     memory: new CookieMemory(),
+    domainBy() {},
     setCookie: (
       { name }: Cookie,
       value: string,

@@ -4,12 +4,14 @@ import { MAX_COOKIE_AGE } from '../records/expiry.js'
 import { type Commit, isSame } from '../records/lineage.js'
 import {
   type Cookie,
+  type DomainBy,
   hostOnlyVariant,
   nameFor,
   PURPOSES,
   type Purpose,
   type ResponseCookie,
-  withAttributes
+  withAttributes,
+  withDomain
 } from './cookie.js'
 import type { ReceivedId, RequestCookies, SessionIds } from './session-id.js'
 
@@ -18,6 +20,8 @@ export interface CookieHeaders {
   /** Whether a Set-Cookie header can still be sent. */
   readonly isOpen: boolean
   readonly memory: CookieMemory
+  /** Calls the option `cookie.domain` with the request. */
+  domainBy(option: DomainBy): unknown
   /** Sets a cookie. Replaces an earlier one of this response with the same name, domain and path. */
   setCookie(cookie: Cookie, value: string, sending: Sending): void
   /** Undoes setCookie(). */
@@ -73,6 +77,21 @@ export class SessionCookie {
     this.#headers = headers
   }
 
+  /** With the domain of this request. */
+  get #attributes(): Cookie {
+    const { domainBy } = this.#cookie
+    if (domainBy !== undefined) this.#cookie = withDomain(this.#cookie, this.#headers.domainBy(domainBy))
+    return this.#cookie
+  }
+
+  /**
+   * Call it before a write that the response must tell of: then nothing is stored if no cookie can be sent.
+   * @throws {OptionError} FST_SESSION_OPTION if `cookie.domain` returns something that is no domain
+   */
+  prepare(): void {
+    if (this.isOpen) void this.#attributes
+  }
+
   get isOpen(): boolean {
     return this.#headers.isOpen
   }
@@ -100,7 +119,7 @@ export class SessionCookie {
    * @throws {OptionError} FST_SESSION_OPTION
    */
   setAttributes(attributes: ResponseCookie): void {
-    this.#cookie = withAttributes(this.#cookie, attributes)
+    this.#cookie = withAttributes(this.#attributes, attributes)
     this.#mustSend = true
     this.#headers.memory.variesAttributes = true
   }
@@ -149,7 +168,7 @@ export class SessionCookie {
     if (!this.isOpen) return
     this.withdraw()
     for (const purpose of this.#purposesThatCame()) {
-      const variant = purpose === 'id' ? hostOnlyVariant(this.#cookie) : undefined
+      const variant = purpose === 'id' ? hostOnlyVariant(this.#attributes) : undefined
       if (variant !== undefined) this.#headers.setCookie(variant, '', { maxAge: 0 })
       this.#put(purpose, '', 0)
     }
@@ -165,7 +184,8 @@ export class SessionCookie {
 
   /** Drops the cookies of an earlier save(). The session is gone, and they would overwrite the cookie of its new id. */
   withdraw(): void {
-    if (!this.isOpen) return
+    // Without its domain, no cookie was sent yet.
+    if (!this.isOpen || this.#cookie.domainBy !== undefined) return
     for (const purpose of PURPOSES) this.#headers.withdrawCookie(this.#cookieFor(purpose))
   }
 
@@ -220,7 +240,8 @@ export class SessionCookie {
   }
 
   #cookieFor(purpose: Purpose): Cookie {
-    return { ...this.#cookie, name: nameFor(purpose, this.#cookie.name) }
+    const cookie = this.#attributes
+    return { ...cookie, name: nameFor(purpose, cookie.name) }
   }
 
   #put(purpose: Purpose, value: string, maxAge: number | undefined, withheld?: () => void): void {

@@ -1,9 +1,10 @@
 // The options: their meaning, their defaults, and their checks at start-up. Errors name the option.
+import type { FastifyRequest } from 'fastify'
 import type { RedisOptions } from 'ioredis'
 import { type SerializerName, serializers } from '../../serializers/index.js'
 import { OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import type { Adopter } from '../adopt/adopter.js'
-import { type Cookie, type CookieOptions, resolveCookie } from '../cookies/cookie.js'
+import { type Cookie, type CookieAttributes, resolveCookie } from '../cookies/cookie.js'
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
@@ -17,6 +18,9 @@ import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
 import type { UserOption } from '../users/identity.js'
 import type { MaxPerUser } from '../users/users.js'
+
+/** Attributes of the session cookie. Its Max-Age follows from the lifetime of the session. */
+export type CookieOptions = CookieAttributes<FastifyRequest>
 
 /**
  * The options of the plugin. Durations are in seconds, unless the option says milliseconds.

@@ -2,7 +2,6 @@
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { whyUnusable } from '../cookies/cookie.js'
 import { CookieMemory } from '../cookies/session-cookie.js'
 import { keyName } from '../data/key-names.js'
 import { AssignError } from '../errors.js'
@@ -12,6 +11,7 @@ import type { Session, SessionHost } from '../session/session.js'
 import { Sessions } from '../sessions/sessions.js'
 import { MemoryStore } from '../stores/memory.js'
 import { createContext } from './context.js'
+import { warnOfDomain } from './cookie-warnings.js'
 import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
 import { openOrigins } from './open-origins.js'
@@ -44,13 +44,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
   refuseOverlap(fastify, settings)
-  const { domain } = settings.cookie
-  const why = whyUnusable(domain)
-  if (why !== undefined) {
-    fastify.log.warn(
-      `cookie.domain ${domain} ${why}: browsers refuse cookies for it; leave cookie.domain out`
-    )
-  }
+  warnOfDomain(settings.cookie.domain, fastify.log)
   if (options.prefix?.startsWith('/')) {
     fastify.log.info(
       `option prefix: ${keyName(options.prefix)} is a route prefix, so keys begin with ${settings.prefix}; ` +

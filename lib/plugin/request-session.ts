@@ -2,7 +2,7 @@
 import '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { setImmediate } from '../clock.js'
-import { attributesOn, type Cookie, isOnPath } from '../cookies/cookie.js'
+import { attributesOn, type Cookie, type DomainBy, isOnPath } from '../cookies/cookie.js'
 import { ResponseCookies, varyByCookie } from '../cookies/response-cookies.js'
 import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
@@ -11,6 +11,7 @@ import type { Origin } from '../request/origin.js'
 import type { Context } from '../request/parts.js'
 import { type Response, Transaction } from '../request/transaction.js'
 import { createSession, type Session, type SessionHost } from '../session/session.js'
+import { warnOfPlainHttp, warnOfReturnedDomain } from './cookie-warnings.js'
 import type { Hints } from './hints.js'
 import type { SessionRouteConfig } from './route-config.js'
 
@@ -154,11 +155,16 @@ export class RequestSession implements Response, SessionHost {
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
   }
 
+  domainBy(option: DomainBy): unknown {
+    return option(this.#request as never)
+  }
+
   setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
     const request = this.#request
     const { name, domain, path, partitioned, priority, httpOnly } = cookie
     const attributes = attributesOn(request.protocol === 'https', cookie)
     if (attributes.secure && !cookie.production) warnOfPlainHttp(request)
+    if (this.#context.cookie.domainBy !== undefined) warnOfReturnedDomain(domain, this.log)
     const header = this.#reply.server.serializeCookie(name, value, {
       ...(domain === undefined ? {} : { domain }),
       ...(priority === undefined ? {} : { priority }),
@@ -197,17 +203,4 @@ export class RequestSession implements Response, SessionHost {
 // To a browser, cookies that agree in all of these are one cookie.
 function keyOf({ name, domain, path, partitioned }: Cookie): string {
   return `${name};${domain};${path};${partitioned}`
-}
-
-let hasWarned = false
-
-// The browser drops such a cookie silently, and the next request has no session.
-function warnOfPlainHttp({ headers, hostname, log, protocol }: FastifyRequest): void {
-  if (hasWarned || protocol === 'https' || headers['x-forwarded-proto'] === 'https') return
-  if (/^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i.test(hostname)) return
-  hasWarned = true
-  log.warn(
-    "a Secure session cookie was set over plain http, where browsers drop it: set cookie: { secure: 'auto' }, or " +
-      'trustProxy in Fastify if a proxy ends TLS'
-  )
 }

@@ -146,7 +146,9 @@ export class Committer {
     let { step } = plan
     // A touch finds out what is stored. Replicas that confirm it have every earlier write too.
     if (step === 'nothing' && this.isUnsettled) step = 'touch'
-    if ((step === 'create' || step === 'move') && !cookie.isOpen) throw new HeadersSentError()
+    const isNewId = step === 'create' || step === 'move'
+    if (isNewId && !cookie.isOpen) throw new HeadersSentError()
+    if (isNewId || step === 'remove') cookie.prepare()
     if (step === 'create') return this.#create(plan)
     if (stored === undefined || step === 'nothing') {
       state.base = stored

@@ -189,6 +189,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         if (state.detached === 'moved') throw movedError(state.handle)
         const isUnknown = state.detached === 'unavailable' && !this.state.isInterrupted
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
+        this.cookie.prepare()
         await endAll(this, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
       } catch (error) {

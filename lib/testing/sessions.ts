@@ -97,6 +97,7 @@ function responseWith(app: FastifyInstance, cookies: Map<string, string>): Respo
     log: app.log,
     isOpen: true,
     memory: new CookieMemory(),
+    domainBy: nothing,
     setCookie: ({ name }: Cookie, value: string) => void cookies.set(name, value),
     withdrawCookie: nothing,
     onceClosed: nothing,
