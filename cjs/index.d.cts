@@ -10,6 +10,7 @@ import type {
   EndReason,
   Entered,
   Entry,
+  HeaderTransportOptions,
   Indexed,
   MaxPerUser,
   MemoryStoreOptions,
@@ -33,6 +34,7 @@ import type {
   SessionMethods,
   Sessions,
   Store,
+  Transport,
   User
 } from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
 
@@ -51,6 +53,7 @@ declare namespace redisSession {
     EndReason,
     Entered,
     Entry,
+    HeaderTransportOptions,
     Indexed,
     MaxPerUser,
     MemoryStoreOptions,
@@ -75,6 +78,7 @@ declare namespace redisSession {
     SessionMethods,
     Sessions,
     Store,
+    Transport,
     User
   }
   export const redisSession: Plugin

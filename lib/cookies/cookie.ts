@@ -63,6 +63,8 @@ export interface Cookie {
   partitioned: boolean
   priority?: 'low' | 'medium' | 'high'
   httpOnly: true
+  /** A response header of this name, in the place of a cookie. Its attributes have no effect. */
+  isHeader?: true
   /** In production, the cookie must not be sent without Secure. */
   production: boolean
 }
@@ -223,8 +225,8 @@ export function isOnPath(url: string, path: string): boolean {
   return pathname.length === path.length || path.endsWith('/') || pathname[path.length] === '/'
 }
 
-/** The values of a session's cookies, in the order of the header. */
-type CookieValues = Record<Purpose, string[]>
+/** The values of a session's cookies, or of the headers in their place, in the order of the request. */
+export type CookieValues = Readonly<Record<Purpose, readonly string[]>>
 
 /**
  * Finds the session's cookies in a Cookie header; `undefined` if there are none. A browser may hold several cookies
@@ -232,7 +234,7 @@ type CookieValues = Record<Purpose, string[]>
  */
 export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
-  let found: CookieValues | undefined
+  let found: Record<Purpose, string[]> | undefined
   for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
     const rest = at + name.length

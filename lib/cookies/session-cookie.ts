@@ -1,4 +1,5 @@
-// The session's cookies in one request and its response: what the browser holds, and what to send.
+// The session's cookies in one request and its response: what the browser holds, and what to send. The same for headers in
+// their place.
 import { LRUCache } from 'lru-cache'
 import { MAX_COOKIE_AGE } from '../records/expiry.js'
 import { type Commit, isSame } from '../records/lineage.js'
@@ -20,6 +21,8 @@ export interface CookieHeaders {
   /** Whether a Set-Cookie header can still be sent. */
   readonly isOpen: boolean
   readonly memory: CookieMemory
+  /** The response header in the place of the cookies, if the client uses that. */
+  readonly header?: Cookie | undefined
   /** Calls the option `cookie.domain` with the request. */
   domainBy(option: DomainBy): unknown
   /** Sets a cookie. Replaces an earlier one of this response with the same name, domain and path. */
@@ -73,7 +76,7 @@ export class SessionCookie {
 
   constructor(options: SessionCookieOptions, headers: CookieHeaders) {
     this.#options = options
-    this.#cookie = options.cookie
+    this.#cookie = headers.header ?? options.cookie
     this.#headers = headers
   }
 
@@ -110,6 +113,7 @@ export class SessionCookie {
 
   /** Sets when the received cookie expires; `undefined` if that is when the browser closes. */
   expires(at: number | undefined): void {
+    if (this.#cookie.isHeader) return
     this.#heldUntil = at
     if (at !== undefined) this.#wasPermanent = true
   }
@@ -126,12 +130,13 @@ export class SessionCookie {
 
   /**
    * Sends the cookies that the browser does not hold yet.
-   * @param until When the cookie expires; `undefined` if that is when the browser closes.
+   * @param expiry When the cookie expires; `undefined` if that is when the browser closes. A header does not expire.
    * @param seen The last commit, for the browser to remember.
    * @param renewAfter Seconds: a renewal extends the cookie by at least as much.
    */
-  send(id: string, until: number | undefined, seen: Commit | undefined, renewAfter: number): void {
+  send(id: string, expiry: number | undefined, seen: Commit | undefined, renewAfter: number): void {
     if (!this.isOpen) return
+    const until = this.#cookie.isHeader ? undefined : expiry
     const { ids } = this.#options
     const held = this.#held?.id === id ? this.#held : undefined
     const handle = held?.handle ?? ids.handleOf(id)
@@ -177,7 +182,7 @@ export class SessionCookie {
   /** Clears a cookie of another library. */
   clearOther(name: string, domain: string | undefined, path: string): void {
     if (!this.isOpen) return
-    const { domain: _, ...rest } = this.#cookie
+    const { domain: _, ...rest } = this.#options.cookie
     const cookie = { ...rest, ...(domain !== undefined && { domain }), name, path, partitioned: false }
     this.#headers.setCookie(cookie, '', { maxAge: 0 })
   }

@@ -16,6 +16,7 @@ import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
 import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
+import type { Transport } from '../transport/open.js'
 import type { UserOption } from '../users/identity.js'
 import type { MaxPerUser } from '../users/users.js'
 
@@ -61,6 +62,12 @@ export interface RedisSessionOptions {
   secret?: Secret | readonly Secret[]
   /** Attributes of the session cookie. */
   cookie?: CookieOptions
+  /**
+   * Where the id of a session travels: in the session cookie, in a header, or in either (a list of both).
+   * @default 'cookie'
+   * @example ['cookie', { header: 'x-session' }]
+   */
+  transport?: Transport | readonly Transport[]
   /**
    * Idle timeout in seconds: how long a session may stay unused, by the clock of the store.
    * @default 86_400 (a day)
@@ -199,6 +206,7 @@ export interface Settings {
   readSerializers: readonly Serializer[]
   secrets: readonly Secret[]
   cookie: Cookie
+  transport: Transport | readonly Transport[] | undefined
   lifetimes: Lifetimes
   maxRecordBytes: number
   saveOn5xx: boolean
@@ -251,6 +259,7 @@ const NAMES: readonly string[] = [
     'readSerializers',
     'secret',
     'cookie',
+    'transport',
     'absoluteTimeout',
     'merge',
     'adopt',
@@ -339,6 +348,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     readSerializers: checkReaders(readSerializers, serializer),
     secrets: secretsOf(options.secret),
     cookie: resolveCookie(cookie, decorator, production),
+    transport: options.transport,
     lifetimes: {
       idleTimeout,
       permanentLifetime,

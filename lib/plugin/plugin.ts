@@ -16,6 +16,7 @@ import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
 import { openOrigins } from './open-origins.js'
 import { openStore } from './open-store.js'
+import { openTransport } from './open-transport.js'
 import { type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { keepContext, refuseOverlap } from './registrations.js'
 import { RequestSession } from './request-session.js'
@@ -43,7 +44,8 @@ declare module 'fastify' {
 async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): Promise<void> {
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
-  refuseOverlap(fastify, settings)
+  const transport = await openTransport(settings)
+  refuseOverlap(fastify, settings, transport?.names ?? [])
   warnOfDomain(settings.cookie.domain, fastify.log)
   if (options.prefix?.startsWith('/')) {
     fastify.log.info(
@@ -59,6 +61,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
+  context.transport = transport
   context.origins = await openOrigins(settings, client, context.ids)
   keepContext(fastify, settings.decorator, context)
   if (settings.signals && store.watch !== undefined) {
@@ -106,11 +109,7 @@ function addHooks(
     }
     const current = new RequestSession(context, memory, hints, request, reply)
     ;(request as Slotted)[slot] = current
-    const { cookie } = request.headers
-    const received = context.ids.receive(cookie)
-    const origin = context.origins?.receive(cookie)
-    const isEmpty = received === undefined && origin === undefined
-    const loading = isEmpty ? undefined : current.load(received, origin, onUnavailable)
+    const loading = current.load(onUnavailable)
     if (loading === undefined) done()
     else {
       loading.then(

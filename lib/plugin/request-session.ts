@@ -3,7 +3,7 @@ import '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { setImmediate } from '../clock.js'
 import { attributesOn, type Cookie, type DomainBy, isOnPath } from '../cookies/cookie.js'
-import { ResponseCookies, varyByCookie } from '../cookies/response-cookies.js'
+import { ResponseCookies, VARY, varyBy } from '../cookies/response-cookies.js'
 import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import type { Log } from '../events.js'
@@ -26,6 +26,8 @@ const NO_COOKIES: RequestCookies = {
 export class RequestSession implements Response, SessionHost {
   readonly #context: Context
   readonly memory: CookieMemory
+  /** The response header in the place of cookies, if the client uses that. */
+  header: Cookie | undefined
   readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -55,8 +57,28 @@ export class RequestSession implements Response, SessionHost {
     this.#reply = reply
   }
 
-  /** Loads the session that the cookies lead to, ours or those of another library. A route or path without sessions loads nothing. */
-  load(
+  /**
+   * Loads the session that the request leads to, by our cookies or headers or the cookies of another library. A route or
+   * path without sessions loads nothing.
+   */
+  load(onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+    const { ids, origins, transport } = this.#context
+    const { cookie } = this.#request.headers
+    let received: RequestCookies | undefined
+    if (transport !== undefined) {
+      received = transport.receive(this.#request.raw, ids)
+      if (received !== undefined || transport.isOnly) this.header = transport.cookie
+    }
+    // A browser adds cookies by itself. Where only headers count, another site must not sign anybody in by an old cookie.
+    const isAsked = this.header === undefined || received !== undefined
+    const origin = isAsked ? origins?.receive(cookie) : undefined
+    if (this.header === undefined) received = ids.receive(cookie)
+    return received === undefined && origin === undefined
+      ? undefined
+      : this.#load(received, origin, onUnavailable)
+  }
+
+  #load(
     received: RequestCookies = NO_COOKIES,
     origin: Origin | undefined,
     onUnavailable: 'error' | 'anonymous'
@@ -70,7 +92,7 @@ export class RequestSession implements Response, SessionHost {
   // The browser sends no cookie there, so a new session would replace the one of the other pages.
   get #pathProblem(): string | undefined {
     const { path } = this.#context.cookie
-    if (isOnPath(this.#request.originalUrl, path)) return undefined
+    if (this.header !== undefined || isOnPath(this.#request.originalUrl, path)) return undefined
     return `disabled: the request is outside of cookie.path ${path}`
   }
 
@@ -98,7 +120,7 @@ export class RequestSession implements Response, SessionHost {
   end(saveOn5xx: boolean): Promise<void> | undefined {
     this.#isAnswering = true
     if (this.#session !== undefined) {
-      this.#reply.header('vary', varyByCookie(this.#reply.getHeader('vary')))
+      this.#reply.header('vary', varyBy(this.#vary, this.#reply.getHeader('vary')))
     }
     if (this.#transaction === undefined) return undefined
     // Async handlers sometimes send a reply twice. The second one must not overtake the commit and its cookie.
@@ -160,6 +182,10 @@ export class RequestSession implements Response, SessionHost {
   }
 
   setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
+    if (cookie.isHeader) {
+      this.#send(cookie, value, withheld)
+      return
+    }
     const request = this.#request
     const { name, domain, path, partitioned, priority, httpOnly } = cookie
     const attributes = attributesOn(request.protocol === 'https', cookie)
@@ -175,8 +201,17 @@ export class RequestSession implements Response, SessionHost {
       httpOnly,
       ...attributes
     })
-    this.#cookies ??= new ResponseCookies(this.#reply.raw)
-    this.#cookies.set(keyOf(cookie), name, header, withheld)
+    this.#send(cookie, header, withheld)
+  }
+
+  #send(cookie: Cookie, value: string, withheld: Sending['withheld']): void {
+    const { isHeader = false, name } = cookie
+    this.#cookies ??= new ResponseCookies(this.#reply.raw, this.#vary)
+    this.#cookies.set(keyOf(cookie), { name, value, isHeader, withheld })
+  }
+
+  get #vary(): readonly string[] {
+    return this.#context.transport?.vary ?? VARY
   }
 
   withdrawCookie(cookie: Cookie): void {
