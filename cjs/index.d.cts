@@ -10,6 +10,7 @@ import type {
   EndReason,
   Entered,
   Entry,
+  HeaderTransportOptions,
   Indexed,
   InferOutput,
   MaxPerUser,
@@ -36,6 +37,7 @@ import type {
   Sessions,
   StandardSchema,
   Store,
+  Transport,
   Upgrade,
   User
 } from '../dist/lib/index.js' with { 'resolution-mode': 'import' }
@@ -55,6 +57,7 @@ declare namespace redisSession {
     EndReason,
     Entered,
     Entry,
+    HeaderTransportOptions,
     Indexed,
     InferOutput,
     MaxPerUser,
@@ -82,6 +85,7 @@ declare namespace redisSession {
     Sessions,
     StandardSchema,
     Store,
+    Transport,
     Upgrade,
     User
   }

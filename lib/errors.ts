@@ -34,6 +34,14 @@ export const HandleError = createError<[string]>(
   TypeError
 )
 
+/** The lifetime of a session cannot be used. Argument: the maximum. */
+export const LifetimeError = createError<[number]>(
+  'FST_SESSION_LIFETIME',
+  'session.lifetime cannot be this: set a whole number of seconds from 1 to %d, or undefined to return to the options',
+  500,
+  TypeError
+)
+
 /** What should be a user is none. Argument: what it is. */
 export const UserError = createError<[string]>(
   'FST_SESSION_USER',

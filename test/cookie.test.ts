@@ -3,7 +3,7 @@
 import t from 'tap'
 import {
   attributesOn,
-  type CookieOptions,
+  type CookieAttributes,
   findCookies,
   hostOnlyVariant,
   isOnPath,
@@ -17,7 +17,7 @@ const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false,
 
 t.test('cookie.name: the prefix is __Host- if the attributes allow it', (t) => {
   t.same(resolveCookie({}, 'session', true), { name: '__Host-session', ...defaults, production: true })
-  const names: [CookieOptions, string][] = [
+  const names: [CookieAttributes, string][] = [
     [{ domain: 'example.com' }, 'session'],
     [{ path: '/app' }, 'session'],
     [{ secure: false }, 'session'],
@@ -61,7 +61,7 @@ t.test('cookie options: what browsers reject or OWASP forbids is refused by name
   for (const [options, name] of refused) {
     const expected = { code: 'FST_SESSION_OPTION', message: new RegExp(`^option cookie\\.${name}: `) }
     t.throws(
-      () => resolveCookie(options as CookieOptions, 'session', false),
+      () => resolveCookie(options as CookieAttributes, 'session', false),
       expected,
       JSON.stringify(options)
     )
@@ -175,7 +175,7 @@ t.test('cookie.path: which paths match (RFC 6265, 5.1.4)', (t) => {
 })
 
 t.test('cookie: the cookie from before domain, path or partitioned were set is recognised', (t) => {
-  const variants: CookieOptions[] = [
+  const variants: CookieAttributes[] = [
     { domain: 'example.com' },
     { path: '/app' },
     { partitioned: true, name: 'session' }

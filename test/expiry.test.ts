@@ -21,6 +21,7 @@ const lifetimes: Lifetimes = {
   rolling: true
 }
 const after = (seconds: number): number => NOW + seconds * 1000
+const lasting = (permanent: boolean, lifetime?: number) => ({ permanent, lifetime })
 
 t.test('expiresAt(): a session ends at the earlier of its two deadlines', async (t) => {
   // permanent, absoluteTimeout, seconds until the last touch, seconds until the end
@@ -39,7 +40,7 @@ t.test('expiresAt(): a session ends at the earlier of its two deadlines', async 
   ] as const
   for (const [permanent, absoluteTimeout, used, end] of table) {
     const rules = { ...lifetimes, absoluteTimeout }
-    const header = touched(newHeader(permanent, rules, NOW), permanent, rules, after(used))
+    const header = touched(newHeader(lasting(permanent), rules, NOW), lasting(permanent), rules, after(used))
     const name = JSON.stringify({ permanent, absoluteTimeout, used })
     t.equal(expiresAt(header, rules), after(end), name)
     t.equal(remaining(header, rules, after(used)), (end - used) * 1000, `${name}: remaining time`)
@@ -48,7 +49,7 @@ t.test('expiresAt(): a session ends at the earlier of its two deadlines', async 
 
 t.test('isTouchDue(): a session is extended once touchAfter has passed', async (t) => {
   const due = (permanent: boolean, rules: Lifetimes, now: number): boolean =>
-    isTouchDue(newHeader(permanent, rules, NOW), rules, now)
+    isTouchDue(newHeader(lasting(permanent), rules, NOW), rules, now)
   t.notOk(due(false, lifetimes, after(60) - 1))
   t.ok(due(false, lifetimes, after(60)))
   t.ok(due(false, { ...lifetimes, touchAfter: 0 }, NOW))
@@ -64,13 +65,13 @@ t.test('isExtendable(): a permanent session is extended only if it rolls', async
     [false, fixed, true],
     [true, fixed, false]
   ] as const) {
-    t.equal(isExtendable(permanent, rules), extendable)
-    t.equal(isTouchDue(newHeader(permanent, rules, NOW), rules, after(DAY)), extendable)
+    t.equal(isExtendable(lasting(permanent), rules), extendable)
+    t.equal(isTouchDue(newHeader(lasting(permanent), rules, NOW), rules, after(DAY)), extendable)
   }
 })
 
 t.test('newHeader(): the header of a new session', async (t) => {
-  const header = newHeader(false, lifetimes, NOW)
+  const header = newHeader(lasting(false), lifetimes, NOW)
   t.match(header, {
     createdAt: NOW,
     touchedAt: NOW,
@@ -79,18 +80,22 @@ t.test('newHeader(): the header of a new session', async (t) => {
     permanent: false,
     moved: false
   })
-  t.match(newHeader(true, lifetimes, NOW), { idleTimeout: 31 * DAY, permanent: true })
+  t.match(newHeader(lasting(true), lifetimes, NOW), { idleTimeout: 31 * DAY, permanent: true })
 })
 
 t.test('touched(): a touch changes only the expiry of a session', async (t) => {
-  const header = { ...newHeader(false, lifetimes, NOW), tag: 3, schemaVersion: 7, counter: 9 }
-  t.same(touched(header, false, lifetimes, after(5)), { ...header, touchedAt: after(5) })
-  t.same(touched(header, true, lifetimes, NOW), { ...header, permanent: true, idleTimeout: 31 * DAY })
+  const header = { ...newHeader(lasting(false), lifetimes, NOW), tag: 3, schemaVersion: 7, counter: 9 }
+  t.same(touched(header, lasting(false), lifetimes, after(5)), { ...header, touchedAt: after(5) })
+  t.same(touched(header, lasting(true), lifetimes, NOW), {
+    ...header,
+    permanent: true,
+    idleTimeout: 31 * DAY
+  })
 })
 
 t.test('isTooOld(): a session ends at its absoluteTimeout, however it is used', async (t) => {
   const rules = { ...lifetimes, absoluteTimeout: 2 * DAY }
-  const header = touched(newHeader(false, rules, NOW), false, rules, after(2 * DAY - 1))
+  const header = touched(newHeader(lasting(false), rules, NOW), lasting(false), rules, after(2 * DAY - 1))
   t.notOk(isTooOld(header, rules, after(2 * DAY) - 1))
   t.ok(isTooOld(header, rules, after(2 * DAY)))
   t.notOk(isTooOld(header, lifetimes, after(400 * DAY)), 'no absoluteTimeout')
@@ -115,8 +120,8 @@ t.test(
           fc.boolean(),
           fc.integer({ min: -DAY, max: DAY }),
           (rules, permanent, skew) => {
-            const begun = newHeader(permanent, rules, NOW)
-            const header = touched(begun, permanent, rules, after(skew))
+            const begun = newHeader(lasting(permanent), rules, NOW)
+            const header = touched(begun, lasting(permanent), rules, after(skew))
             const idle = (permanent ? rules.permanentLifetime : rules.idleTimeout) * 1000
             const age = Math.max(0, skew) * 1000
             const old = (rules.absoluteTimeout ?? Number.POSITIVE_INFINITY) * 1000 - age
@@ -140,7 +145,7 @@ t.test(
           (rules, permanent, skew) => {
             const { absoluteTimeout: _, ...rest } = rules
             const idleOnly = { ...rest, absoluteTimeout: undefined }
-            const header = newHeader(permanent, idleOnly, NOW)
+            const header = newHeader(lasting(permanent), idleOnly, NOW)
             const left = remaining(header, idleOnly, after(skew))
             return left > 0 && left <= header.idleTimeout * 1000
           }

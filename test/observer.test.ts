@@ -27,6 +27,7 @@ async function begin(t: Test, observer: SessionObserver, options: RedisSessionOp
       log,
       memory,
       isOpen: true,
+      domainBy() {},
       setCookie: ({ name }, value) => void cookies.set(name, value),
       withdrawCookie: ({ name }) => void cookies.delete(name),
       onceClosed() {},

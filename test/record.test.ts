@@ -4,6 +4,7 @@ import { includes } from '../lib/records/lineage.js'
 import {
   followed,
   type Header,
+  isShorter,
   isTombstone,
   MAX_EARLIER,
   NotARecordError,
@@ -21,6 +22,7 @@ import fc, { type Arbitrary } from './support/properties.js'
 const header: Header = {
   tag: 3,
   permanent: true,
+  lifetime: undefined,
   moved: false,
   schemaVersion: 0x01020304,
   createdAt: 0x0198_1122_3344,
@@ -36,21 +38,24 @@ const HEX = 'f5010301 01020304 019811223344 0a0b0c0d deadbeef 019855667788 00015
   ''
 )
 
-const headers: Arbitrary<Header> = fc.record(
-  {
-    tag: fc.integer({ min: 0, max: 255 }),
-    permanent: fc.boolean(),
-    moved: fc.boolean(),
-    schemaVersion: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
-    counter: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    nonce: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-    earlier: fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: MAX_EARLIER }),
-    touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
-    idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 })
-  },
-  { noNullPrototype: true }
-)
+const headers: Arbitrary<Header> = fc
+  .record(
+    {
+      tag: fc.integer({ min: 0, max: 255 }),
+      permanent: fc.boolean(),
+      moved: fc.boolean(),
+      schemaVersion: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+      counter: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      nonce: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      earlier: fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: MAX_EARLIER }),
+      touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+      idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      isOwn: fc.boolean()
+    },
+    { noNullPrototype: true }
+  )
+  .map(({ isOwn, ...header }) => ({ ...header, lifetime: isOwn ? header.idleTimeout : undefined }))
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const sealed = (header: Header, payload: Uint8Array | string): Buffer =>
@@ -75,6 +80,20 @@ t.test('seal(): earlier commits are listed after the payload', async (t) => {
   t.same(openRecord(record).header.earlier, earlier)
   t.equal(openRecord(record).payload.toString(), 'hello')
   t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is truncated' })
+})
+
+t.test('seal(): a lifetime that the session asked for is a flag beside its idle timeout', async (t) => {
+  const record = sealed({ ...header, lifetime: 86_400 }, 'hello')
+  t.equal(hex(record), `f5010305${HEX.slice(8)}`)
+  t.equal(openRecord(record).header.lifetime, 86_400)
+})
+
+t.test('isShorter(): compares the idle timeouts alone', async (t) => {
+  const revision = revisionOf(sealed(header, 'hello'))
+  const of = (change: Partial<Header>) => isShorter(sealed({ ...header, ...change }, ''), revision)
+  t.ok(of({ idleTimeout: 86_399, touchedAt: header.touchedAt + 1 }))
+  t.notOk(of({ idleTimeout: 86_400, touchedAt: header.touchedAt - 1 }))
+  t.notOk(of({ idleTimeout: 2 ** 31 }), 'not compared as signed numbers')
 })
 
 t.test('REVISION and TOUCH: what stores compare and patch has its documented offset', async (t) => {
@@ -179,7 +198,7 @@ t.test('openRecord(): unknown layouts, unknown flags and truncated headers are r
   t.throws(() => openRecord(patched(1, 3)), {
     message: 'its layout version 3 is unknown (perhaps written by a later version'
   })
-  for (const flag of [4, 8, 16, 32, 64, 128]) {
+  for (const flag of [8, 16, 32, 64, 128]) {
     t.throws(() => openRecord(patched(3, 1 | flag)), {
       message: `its flags ${1 | flag} are unknown (perhaps written by a later version`
     })

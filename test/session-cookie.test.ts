@@ -20,6 +20,7 @@ function request(cookies: Record<string, string> = {}) {
   const headers = {
     isOpen: true,
     memory: new CookieMemory(),
+    domainBy() {},
     setCookie: (
       { name }: Cookie,
       value: string,
@@ -48,10 +49,10 @@ t.test('send(): restores the session cookie once after following a companion', (
   const { cookie, received, sent } = request({ [NAME]: ids.sign(old), [`${NAME}-next`]: ids.signNext(id) })
   if (received.next !== undefined) cookie.hold(received.next)
   cookie.expires(undefined)
-  cookie.send(id, undefined, undefined)
+  cookie.send(id, undefined, undefined, 60)
   t.same(sent(), { [NAME]: { value: ids.sign(id), maxAge: undefined, mayWait: false } })
   cookie.withdraw()
-  cookie.send(id, undefined, undefined)
+  cookie.send(id, undefined, undefined, 60)
   t.same(sent(), {})
   t.end()
 })
@@ -60,7 +61,7 @@ t.test('send(): sets no cookie once the headers are sent', (t) => {
   const { cookie, headers, received, sent } = request({ [NAME]: ids.sign(ids.create()) })
   headers.isOpen = false
   if (received.ids[0] !== undefined) cookie.hold(received.ids[0])
-  cookie.send(ids.create(), undefined, undefined)
+  cookie.send(ids.create(), undefined, undefined, 60)
   cookie.offer(ids.create())
   cookie.ended()
   cookie.clear()
@@ -75,7 +76,7 @@ t.test('send(): a new session replaces the clearing of its cookie', (t) => {
   const { cookie, sent } = request({ [NAME]: ids.sign(old) })
   cookie.ended()
   t.same(sent(), { [NAME]: { value: '', maxAge: 0, mayWait: true } })
-  cookie.send(id, undefined, undefined)
+  cookie.send(id, undefined, undefined, 60)
   t.same(sent(), {
     [NAME]: { value: ids.sign(id), maxAge: undefined, mayWait: false },
     [`${NAME}-next`]: { value: ids.signNext(id), maxAge: 30, mayWait: false }
@@ -88,7 +89,7 @@ t.test('send(): the number of a commit is sent alone and may wait', (t) => {
   const { cookie, received, sent } = request({ [NAME]: ids.sign(id) })
   if (received.ids[0] !== undefined) cookie.hold(received.ids[0])
   const seen = { counter: 2, nonce: 3 }
-  cookie.send(id, undefined, seen)
+  cookie.send(id, undefined, seen, 60)
   const value = ids.signSeen(ids.handleOf(id), seen)
   t.same(sent(), { [`${NAME}-seen`]: { value, maxAge: undefined, mayWait: true } })
   t.end()

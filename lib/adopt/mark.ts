@@ -4,7 +4,7 @@
 import type { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { type Lifetimes, newHeader } from '../records/expiry.js'
-import { openRecord, revisionOf, UnsealedRecord } from '../records/record.js'
+import { DEFAULT_DURATION, openRecord, revisionOf, UnsealedRecord } from '../records/record.js'
 import type { GuardedStore } from '../stores/guarded.js'
 
 /** Milliseconds by which clocks may differ. An extension by less goes unnoticed. */
@@ -25,7 +25,11 @@ export async function writeMark(
 ): Promise<boolean> {
   const now = Date.now()
   // A tombstone: to everybody else there is no session under this key.
-  const header = { ...newHeader(false, lifetimes, now), moved: true, idleTimeout: Math.ceil(left / 1000) }
+  const header = {
+    ...newHeader(DEFAULT_DURATION, lifetimes, now),
+    moved: true,
+    idleTimeout: Math.ceil(left / 1000)
+  }
   const { bytes } = new UnsealedRecord('').seal(header)
   const endsAt = now + left + TOLERANCE
   if (earlier === undefined) return store.create(key, bytes, endsAt)

@@ -27,7 +27,8 @@ export function convert(
   const now = Date.now()
   const idle = Math.min(left, (expiresAt ?? Number.POSITIVE_INFINITY) - now)
   if (!(idle > 0)) return undefined
-  const header = { ...newHeader(permanent === true, lifetimes, now), tag: codec.writer.tag }
+  const duration = { permanent: permanent === true, lifetime: undefined }
+  const header = { ...newHeader(duration, lifetimes, now), tag: codec.writer.tag }
   // As if it had last been used so long ago that the idle time that it had left there remains here.
   header.touchedAt -= Math.max(0, Math.floor(header.idleTimeout * 1000 - idle))
   const record = encode(data, codec).seal(header)

@@ -3,7 +3,7 @@
 import { OptionError } from '../errors.js'
 
 /** Attributes of the session cookie. Its Max-Age follows from the lifetime of the session. */
-export interface CookieOptions {
+export interface CookieAttributes<Request = never> {
   /**
    * The name of the cookie. Prefixes such as `__Host-` need `secure: true`. `__Host-` also needs the default `domain`
    * and `path`.
@@ -11,10 +11,12 @@ export interface CookieOptions {
    */
   name?: string
   /**
-   * The domain that receives the cookie, with its subdomains.
+   * The domain that receives the cookie, with its subdomains; or a function of the request that returns it. The function is
+   * called at most once for a request, and only if its response sets or clears a cookie.
    * @default only the host that set the cookie
+   * @example ({ hostname }) => domains.get(hostname)
    */
-  domain?: string
+  domain?: string | ((request: Request) => string | undefined)
   /**
    * The path below which requests have a session.
    * @default '/'
@@ -47,21 +49,28 @@ export interface CookieOptions {
 }
 
 /** The attributes that one response may override. With another domain or path it would set a second cookie. */
-export type ResponseCookie = Pick<CookieOptions, 'secure' | 'sameSite'>
+export type ResponseCookie = Pick<CookieAttributes, 'secure' | 'sameSite'>
 
 /** The attributes, complete and checked. */
 export interface Cookie {
   name: string
   domain?: string
+  /** Tells the domain of a request. `withDomain()` puts it in place of this. */
+  domainBy?: DomainBy
   path: string
   secure: boolean | 'auto'
   sameSite: 'lax' | 'strict' | 'none'
   partitioned: boolean
   priority?: 'low' | 'medium' | 'high'
   httpOnly: true
+  /** A response header of this name, in the place of a cookie. Its attributes have no effect. */
+  isHeader?: true
   /** In production, the cookie must not be sent without Secure. */
   production: boolean
 }
+
+/** The option `cookie.domain` as a function. Only the plugin knows what a request is. */
+export type DomainBy = (request: never) => unknown
 
 /** The cookies of a session: its id; the new id after `regenerate()`; the last commit that the browser has seen. */
 export type Purpose = 'id' | 'next' | 'seen'
@@ -84,7 +93,11 @@ const FOREIGN_NAMES = ['userInfo']
  * @param baseName The default name, without prefix.
  * @throws {OptionError} FST_SESSION_OPTION for attributes that browsers reject or OWASP forbids
  */
-export function resolveCookie(options: CookieOptions, baseName: string, production: boolean): Cookie {
+export function resolveCookie(
+  options: CookieAttributes<never>,
+  baseName: string,
+  production: boolean
+): Cookie {
   if (typeof options !== 'object' || options === null) throw new OptionError('cookie', 'must be an object')
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) refuseUnknown(name, NAMES)
@@ -93,7 +106,7 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
   const hostOnly = domain === undefined && path === '/' && secure === true
   return checkCookie({
     name: options.name ?? (hostOnly ? `__Host-${baseName}` : baseName),
-    ...(domain === undefined ? {} : { domain }),
+    ...(domain === undefined ? {} : typeof domain === 'function' ? { domainBy: domain } : { domain }),
     path,
     secure,
     sameSite: options.sameSite ?? 'lax',
@@ -102,6 +115,14 @@ export function resolveCookie(options: CookieOptions, baseName: string, producti
     httpOnly: options.httpOnly ?? true,
     production
   })
+}
+
+/**
+ * The cookie with the domain of one request, checked like the option.
+ * @throws {OptionError} FST_SESSION_OPTION
+ */
+export function withDomain({ domainBy: _, ...cookie }: Cookie, domain: unknown): Cookie {
+  return domain === undefined ? cookie : checkCookie({ ...cookie, domain: domain as string })
 }
 
 /** The name of one of the session's cookies. They all have the same attributes. */
@@ -149,7 +170,8 @@ export function hostOnlyVariant({ domain, ...rest }: Cookie): Cookie | undefined
 }
 
 function checkCookie(cookie: Cookie): Cookie {
-  const { name, domain, path, secure, sameSite, partitioned, priority, httpOnly, production } = cookie
+  const { name, domain, domainBy, path, secure, sameSite, partitioned, priority, httpOnly, production } =
+    cookie
   if (typeof name !== 'string' || !TOKEN.test(name))
     refuse('name', 'must be a token (RFC 6265): use letters, digits, - and _')
   if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain)))
@@ -172,7 +194,8 @@ function checkCookie(cookie: Cookie): Cookie {
     refuse('partitioned', 'needs secure: true: browsers reject it otherwise')
   const prefixed = /^__(host|secure|http)-/i.exec(name)?.[1]?.toLowerCase()
   if (prefixed !== undefined && secure !== true) refuse('name', `${name} needs secure: true`)
-  if (prefixed === 'host' && domain !== undefined) refuse('domain', `must not be set for ${name}`)
+  if (prefixed === 'host' && (domain ?? domainBy) !== undefined)
+    refuse('domain', `must not be set for ${name}`)
   if (prefixed === 'host' && path !== '/') refuse('path', `must be / for ${name}`)
   return cookie
 }
@@ -202,8 +225,8 @@ export function isOnPath(url: string, path: string): boolean {
   return pathname.length === path.length || path.endsWith('/') || pathname[path.length] === '/'
 }
 
-/** The values of a session's cookies, in the order of the header. */
-type CookieValues = Record<Purpose, string[]>
+/** The values of a session's cookies, or of the headers in their place, in the order of the request. */
+export type CookieValues = Readonly<Record<Purpose, readonly string[]>>
 
 /**
  * Finds the session's cookies in a Cookie header; `undefined` if there are none. A browser may hold several cookies
@@ -211,7 +234,7 @@ type CookieValues = Record<Purpose, string[]>
  */
 export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
-  let found: CookieValues | undefined
+  let found: Record<Purpose, string[]> | undefined
   for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
     const rest = at + name.length

@@ -1,4 +1,4 @@
-// The cookies of one response, and what caches may then do with the response (RFC 9111).
+// The cookies of one response, or the headers in their place, and what caches may then do with the response (RFC 9111).
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 import type { Sending } from './session-cookie.js'
 
@@ -9,11 +9,16 @@ type Head = Pick<
 >
 
 interface Pending {
-  /** One response sets at most one cookie with this name. */
+  /** One response sets at most one cookie, or one header, with this name. */
   name: string
-  header: string
+  /** A Set-Cookie header, or the value of the header `name`. */
+  value: string
+  isHeader: boolean
   withheld: Sending['withheld']
 }
+
+/** The request headers on which a response with a session depends, unless the option `transport` says others. */
+export const VARY: readonly string[] = ['Cookie']
 
 /** Headers that override Cache-Control for caches near the server (RFC 9213; Surrogate-Control). */
 const TARGETED = /.-cache-control$|^surrogate-control$/
@@ -25,7 +30,10 @@ const TARGETED = /.-cache-control$|^surrogate-control$/
 export class ResponseCookies {
   readonly #pending = new Map<string, Pending>()
 
-  constructor(raw: ServerResponse) {
+  readonly #vary: readonly string[]
+
+  constructor(raw: ServerResponse, vary: readonly string[]) {
+    this.#vary = vary
     const { writeHead } = raw
     // Node calls it for every response, even if the application does not.
     raw.writeHead = (status: number, reason?: string | Headers, headers?: Headers) => {
@@ -37,9 +45,9 @@ export class ResponseCookies {
   }
 
   /** @param key Identifies the cookie in the browser: name, domain and path. */
-  set(key: string, name: string, header: string, withheld: Sending['withheld']): void {
+  set(key: string, pending: Pending): void {
     this.delete(key)
-    this.#pending.set(key, { name, header, withheld })
+    this.#pending.set(key, pending)
   }
 
   delete(key: string): void {
@@ -47,27 +55,38 @@ export class ResponseCookies {
   }
 
   #writeTo(head: Head): void {
-    const cookies = [...this.#pending.values()]
-    const mustSend = cookies.some(({ withheld }) => withheld === undefined)
-    if (cookies.length === 0) return
+    const pending = [...this.#pending.values()]
+    const mustSend = pending.some(({ withheld }) => withheld === undefined)
+    if (pending.length === 0) return
     if (!mustSend && isSharable(head)) {
-      for (const { withheld } of cookies) withheld?.()
+      for (const { withheld } of pending) withheld?.()
       return
     }
-    const others = valuesOf(head, 'set-cookie').filter((other) =>
-      cookies.every(({ name }) => !other.startsWith(`${name}=`))
+    setCookies(
+      head,
+      pending.filter(({ isHeader }) => !isHeader)
     )
-    head.setHeader('set-cookie', [...others, ...cookies.map(({ header }) => header)])
+    for (const { isHeader, name, value } of pending) if (isHeader) head.setHeader(name, value)
     keepFromCaches(head)
-    head.setHeader('vary', varyByCookie(head.getHeader('vary')))
+    head.setHeader('vary', varyBy(this.#vary, head.getHeader('vary')))
   }
 }
 
-/** The Vary header of a response that depends on the cookie, and had this one. */
-export function varyByCookie(vary: OutgoingHttpHeader | undefined): string {
-  if (vary === undefined) return 'Cookie'
+/** The Vary header of a response that depends on these request headers, and had this one. */
+export function varyBy(names: readonly string[], vary: OutgoingHttpHeader | undefined): string {
+  if (vary === undefined) return names.join(', ')
   const fields = [vary].flat().join(', ')
-  return /(^|,)\s*(\*|cookie)\s*(,|$)/i.test(fields) ? fields : `${fields}, Cookie`
+  const known = fields.split(',').map((field) => field.trim().toLowerCase())
+  if (known.includes('*')) return fields
+  return [fields, ...names.filter((name) => !known.includes(name.toLowerCase()))].join(', ')
+}
+
+function setCookies(head: Head, cookies: readonly Pending[]): void {
+  if (cookies.length === 0) return
+  const others = valuesOf(head, 'set-cookie').filter((other) =>
+    cookies.every(({ name }) => !other.startsWith(`${name}=`))
+  )
+  head.setHeader('set-cookie', [...others, ...cookies.map(({ value }) => value)])
 }
 
 /** Whether shared caches may store and use the response. */

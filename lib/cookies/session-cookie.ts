@@ -1,14 +1,18 @@
-// The session's cookies in one request and its response: what the browser holds, and what to send.
+// The session's cookies in one request and its response: what the browser holds, and what to send. The same for headers in
+// their place.
 import { lruCache } from '../data/lru-cache.js'
+import { MAX_COOKIE_AGE } from '../records/expiry.js'
 import { type Commit, isSame } from '../records/lineage.js'
 import {
   type Cookie,
+  type DomainBy,
   hostOnlyVariant,
   nameFor,
   PURPOSES,
   type Purpose,
   type ResponseCookie,
-  withAttributes
+  withAttributes,
+  withDomain
 } from './cookie.js'
 import type { ReceivedId, RequestCookies, SessionIds } from './session-id.js'
 
@@ -17,6 +21,10 @@ export interface CookieHeaders {
   /** Whether a Set-Cookie header can still be sent. */
   readonly isOpen: boolean
   readonly memory: CookieMemory
+  /** The response header in the place of the cookies, if the client uses that. */
+  readonly header?: Cookie | undefined
+  /** Calls the option `cookie.domain` with the request. */
+  domainBy(option: DomainBy): unknown
   /** Sets a cookie. Replaces an earlier one of this response with the same name, domain and path. */
   setCookie(cookie: Cookie, value: string, sending: Sending): void
   /** Undoes setCookie(). */
@@ -46,11 +54,8 @@ interface SessionCookieOptions {
   cookie: Cookie
   ids: SessionIds
   graceAfterRegenerate: number
-  lifetimes: { touchAfter: number }
 }
 
-/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
-const MAX_COOKIE_AGE = 400 * 86_400
 /** Lets a later response send the cookie if shared caches may store this one. */
 const NOT_SENT = () => {}
 
@@ -71,8 +76,23 @@ export class SessionCookie {
 
   constructor(options: SessionCookieOptions, headers: CookieHeaders) {
     this.#options = options
-    this.#cookie = options.cookie
+    this.#cookie = headers.header ?? options.cookie
     this.#headers = headers
+  }
+
+  /** With the domain of this request. */
+  get #attributes(): Cookie {
+    const { domainBy } = this.#cookie
+    if (domainBy !== undefined) this.#cookie = withDomain(this.#cookie, this.#headers.domainBy(domainBy))
+    return this.#cookie
+  }
+
+  /**
+   * Call it before a write that the response must tell of: then nothing is stored if no cookie can be sent.
+   * @throws {OptionError} FST_SESSION_OPTION if `cookie.domain` returns something that is no domain
+   */
+  prepare(): void {
+    if (this.isOpen) void this.#attributes
   }
 
   get isOpen(): boolean {
@@ -93,6 +113,7 @@ export class SessionCookie {
 
   /** Sets when the received cookie expires; `undefined` if that is when the browser closes. */
   expires(at: number | undefined): void {
+    if (this.#cookie.isHeader) return
     this.#heldUntil = at
     if (at !== undefined) this.#wasPermanent = true
   }
@@ -102,25 +123,27 @@ export class SessionCookie {
    * @throws {OptionError} FST_SESSION_OPTION
    */
   setAttributes(attributes: ResponseCookie): void {
-    this.#cookie = withAttributes(this.#cookie, attributes)
+    this.#cookie = withAttributes(this.#attributes, attributes)
     this.#mustSend = true
     this.#headers.memory.variesAttributes = true
   }
 
   /**
    * Sends the cookies that the browser does not hold yet.
-   * @param until When the cookie expires; `undefined` if that is when the browser closes.
+   * @param expiry When the cookie expires; `undefined` if that is when the browser closes. A header does not expire.
    * @param seen The last commit, for the browser to remember.
+   * @param renewAfter Seconds: a renewal extends the cookie by at least as much.
    */
-  send(id: string, until: number | undefined, seen: Commit | undefined): void {
+  send(id: string, expiry: number | undefined, seen: Commit | undefined, renewAfter: number): void {
     if (!this.isOpen) return
+    const until = this.#cookie.isHeader ? undefined : expiry
     const { ids } = this.#options
     const held = this.#held?.id === id ? this.#held : undefined
     const handle = held?.handle ?? ids.handleOf(id)
     const mustSend = this.#mustSend || (until === undefined) !== (this.#heldUntil === undefined)
     if (held === undefined) this.#replace(id, until)
     else if (mustSend) this.#put('id', ids.sign(id), maxAgeOf(until))
-    else this.#renew(held, until)
+    else this.#renew(held, until, renewAfter * 1000)
     // A separate cookie: a late response with an old commit must not restore an old id.
     const knows = held?.seen !== undefined && seen !== undefined && isSame(held.seen, seen)
     if (seen !== undefined && (this.#mustSend || !knows)) {
@@ -150,7 +173,7 @@ export class SessionCookie {
     if (!this.isOpen) return
     this.withdraw()
     for (const purpose of this.#purposesThatCame()) {
-      const variant = purpose === 'id' ? hostOnlyVariant(this.#cookie) : undefined
+      const variant = purpose === 'id' ? hostOnlyVariant(this.#attributes) : undefined
       if (variant !== undefined) this.#headers.setCookie(variant, '', { maxAge: 0 })
       this.#put(purpose, '', 0)
     }
@@ -159,14 +182,15 @@ export class SessionCookie {
   /** Clears a cookie of another library. */
   clearOther(name: string, domain: string | undefined, path: string): void {
     if (!this.isOpen) return
-    const { domain: _, ...rest } = this.#cookie
+    const { domain: _, ...rest } = this.#options.cookie
     const cookie = { ...rest, ...(domain !== undefined && { domain }), name, path, partitioned: false }
     this.#headers.setCookie(cookie, '', { maxAge: 0 })
   }
 
   /** Drops the cookies of an earlier save(). The session is gone, and they would overwrite the cookie of its new id. */
   withdraw(): void {
-    if (!this.isOpen) return
+    // Without its domain, no cookie was sent yet.
+    if (!this.isOpen || this.#cookie.domainBy !== undefined) return
     for (const purpose of PURPOSES) this.#headers.withdrawCookie(this.#cookieFor(purpose))
   }
 
@@ -198,9 +222,8 @@ export class SessionCookie {
   }
 
   // Rarely, because each renewal could arrive late and overwrite the cookie of a new id.
-  #renew({ id, handle, outdated }: ReceivedId, until: number | undefined): void {
+  #renew({ id, handle, outdated }: ReceivedId, until: number | undefined, step: number): void {
     const { behind } = this.#headers.memory
-    const { ids, lifetimes } = this.#options
     const heldUntil = this.#heldUntil
     // Only the cookie of a permanent session has an expiry.
     const since = heldUntil === undefined ? undefined : Math.min(behind.get(handle) ?? heldUntil, heldUntil)
@@ -208,9 +231,10 @@ export class SessionCookie {
     const fallBehind = () => {
       if (since !== undefined && extension > 0) behind.set(handle, since)
     }
-    if (outdated || (extension > 0 && extension >= lifetimes.touchAfter * 1000)) {
+    // A lifetime that became shorter needs it too.
+    if (outdated || (extension !== 0 && Math.abs(extension) >= step)) {
       behind.delete(handle)
-      this.#put('id', ids.sign(id), maxAgeOf(until), fallBehind)
+      this.#put('id', this.#options.ids.sign(id), maxAgeOf(until), fallBehind)
     } else fallBehind()
   }
 
@@ -221,7 +245,8 @@ export class SessionCookie {
   }
 
   #cookieFor(purpose: Purpose): Cookie {
-    return { ...this.#cookie, name: nameFor(purpose, this.#cookie.name) }
+    const cookie = this.#attributes
+    return { ...cookie, name: nameFor(purpose, cookie.name) }
   }
 
   #put(purpose: Purpose, value: string, maxAge: number | undefined, withheld?: () => void): void {

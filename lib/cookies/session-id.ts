@@ -4,7 +4,7 @@ import { createHmac, createSecretKey, hash, type KeyObject, randomBytes, timingS
 import { lruCache } from '../data/lru-cache.js'
 import { announce } from '../events.js'
 import type { Commit } from '../records/lineage.js'
-import { findCookies, type Purpose } from './cookie.js'
+import { type CookieValues, findCookies, type Purpose } from './cookie.js'
 
 // 32 bytes in base64url; OWASP asks for at least 8 bytes of entropy. The last character carries only 4 bits.
 const RANDOM = '[\\w-]{42}[AEIMQUYcgkosw048]'
@@ -138,8 +138,11 @@ export class SessionIds {
   /** Reads a Cookie header; `undefined` if it has no cookies of this registration. */
   receive(header: string | undefined): RequestCookies | undefined {
     const values = findCookies(header, this.#name)
-    if (values === undefined) return undefined
-    const { id, next: offers, seen } = values
+    return values && this.read(values)
+  }
+
+  /** Verifies these values. */
+  read({ id, next: offers, seen }: CookieValues): RequestCookies {
     const [value] = id
     // Nearly every request, so it takes no lists and Sets.
     if (value !== undefined && id.length + offers.length + seen.length === 1) {

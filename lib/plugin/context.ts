@@ -36,6 +36,7 @@ export async function createContext(
     queue: new CommitQueue(),
     observer,
     origins: undefined,
+    transport: undefined,
     users: undefined,
     fidelity: production ? undefined : new FidelityCheck(),
     peeks: production ? undefined : new PeekCheck(),

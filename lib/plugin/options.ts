@@ -1,23 +1,28 @@
 // The options: their meaning, their defaults, and their checks at start-up. Errors name the option.
+import type { FastifyRequest } from 'fastify'
 import type { RedisOptions } from 'ioredis'
 import { type SerializerName, serializers } from '../../serializers/index.js'
 import { OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import type { Adopter } from '../adopt/adopter.js'
-import { type Cookie, type CookieOptions, resolveCookie } from '../cookies/cookie.js'
+import { type Cookie, type CookieAttributes, resolveCookie } from '../cookies/cookie.js'
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
-import type { Lifetimes } from '../records/expiry.js'
+import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
 import type { SchemaOptions } from '../schema/schema.js'
 import { foreignOptions } from '../session/foreign-names.js'
 import type { SessionData } from '../session/session.js'
 import type { CircuitBreaker } from '../stores/health.js'
 import { CLIENT_METHODS, type RedisClient } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
+import type { Transport } from '../transport/open.js'
 import type { UserOption } from '../users/identity.js'
 import type { MaxPerUser } from '../users/users.js'
+
+/** Attributes of the session cookie. Its Max-Age follows from the lifetime of the session. */
+export type CookieOptions = CookieAttributes<FastifyRequest>
 
 /**
  * The options of the plugin. Durations are in seconds, unless the option says milliseconds.
@@ -58,6 +63,12 @@ export interface RedisSessionOptions {
   secret?: Secret | readonly Secret[]
   /** Attributes of the session cookie. */
   cookie?: CookieOptions
+  /**
+   * Where the id of a session travels: in the session cookie, in a header, or in either (a list of both).
+   * @default 'cookie'
+   * @example ['cookie', { header: 'x-session' }]
+   */
+  transport?: Transport | readonly Transport[]
   /**
    * Idle timeout in seconds: how long a session may stay unused, by the clock of the store.
    * @default 86_400 (a day)
@@ -203,6 +214,7 @@ export interface Settings {
   readSerializers: readonly Serializer[]
   secrets: readonly Secret[]
   cookie: Cookie
+  transport: Transport | readonly Transport[] | undefined
   lifetimes: Lifetimes
   maxRecordBytes: number
   saveOn5xx: boolean
@@ -256,6 +268,7 @@ const NAMES: readonly string[] = [
     'readSerializers',
     'secret',
     'cookie',
+    'transport',
     'absoluteTimeout',
     'merge',
     'adopt',
@@ -266,8 +279,6 @@ const NAMES: readonly string[] = [
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
-/** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
-const MAX_COOKIE_AGE = 400 * 86_400
 /** The most seconds that the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
 /** The most milliseconds that a timer accepts. */
@@ -347,6 +358,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     readSerializers: checkReaders(readSerializers, serializer),
     secrets: secretsOf(options.secret),
     cookie: resolveCookie(cookie, decorator, production),
+    transport: options.transport,
     lifetimes: {
       idleTimeout,
       permanentLifetime,

@@ -2,7 +2,6 @@
 import '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { whyUnusable } from '../cookies/cookie.js'
 import { CookieMemory } from '../cookies/session-cookie.js'
 import { keyName } from '../data/key-names.js'
 import { AssignError } from '../errors.js'
@@ -12,10 +11,12 @@ import type { Session, SessionHost } from '../session/session.js'
 import { Sessions } from '../sessions/sessions.js'
 import { MemoryStore } from '../stores/memory.js'
 import { createContext } from './context.js'
+import { warnOfDomain } from './cookie-warnings.js'
 import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
 import { openOrigins } from './open-origins.js'
 import { openStore } from './open-store.js'
+import { openTransport } from './open-transport.js'
 import { type RedisSessionOptions, resolveOptions, type Settings } from './options.js'
 import { keepContext, refuseOverlap } from './registrations.js'
 import { RequestSession } from './request-session.js'
@@ -43,14 +44,9 @@ declare module 'fastify' {
 async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): Promise<void> {
   const production = process.env.NODE_ENV === 'production'
   const settings = resolveOptions(options, production)
-  refuseOverlap(fastify, settings)
-  const { domain } = settings.cookie
-  const why = whyUnusable(domain)
-  if (why !== undefined) {
-    fastify.log.warn(
-      `cookie.domain ${domain} ${why}: browsers refuse cookies for it; leave cookie.domain out`
-    )
-  }
+  const transport = await openTransport(settings)
+  refuseOverlap(fastify, settings, transport?.names ?? [])
+  warnOfDomain(settings.cookie.domain, fastify.log)
   if (options.prefix?.startsWith('/')) {
     fastify.log.info(
       `option prefix: ${keyName(options.prefix)} is a route prefix, so keys begin with ${settings.prefix}; ` +
@@ -65,6 +61,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const context = await createContext(settings, store, fastify.log, production)
+  context.transport = transport
   context.origins = await openOrigins(settings, client, context.ids)
   keepContext(fastify, settings.decorator, context)
   if (settings.signals && store.watch !== undefined) {
@@ -112,11 +109,7 @@ function addHooks(
     }
     const current = new RequestSession(context, memory, hints, request, reply)
     ;(request as Slotted)[slot] = current
-    const { cookie } = request.headers
-    const received = context.ids.receive(cookie)
-    const origin = context.origins?.receive(cookie)
-    const isEmpty = received === undefined && origin === undefined
-    const loading = isEmpty ? undefined : current.load(received, origin, onUnavailable)
+    const loading = current.load(onUnavailable)
     if (loading === undefined) done()
     else {
       loading.then(

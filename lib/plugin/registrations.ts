@@ -7,6 +7,7 @@ import type { Settings } from './options.js'
 
 interface Registration {
   names: readonly string[]
+  headers: readonly string[]
   prefix: string
 }
 
@@ -16,7 +17,11 @@ const registrations = new WeakMap<object, Registration[]>()
 // Two kinds of sessions must not read each other's records or overwrite each other's cookies. This also concerns
 // siblings in the plugin tree: a browser may send both cookies, whatever their domain and path, and two clients may use
 // one Redis.
-export function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: Settings): void {
+export function refuseOverlap(
+  { server }: FastifyInstance,
+  { cookie, prefix }: Settings,
+  headers: readonly string[]
+): void {
   const earlier = registrations.get(server) ?? []
   const names = PURPOSES.map((purpose) => nameFor(purpose, cookie.name))
   for (const other of earlier) {
@@ -25,10 +30,13 @@ export function refuseOverlap({ server }: FastifyInstance, { cookie, prefix }: S
         'cookie.name',
         `${cookie.name} belongs to another registration: set decorator or cookie.name`
       )
+    const taken = headers.find((name) => other.headers.includes(name))
+    if (taken !== undefined)
+      throw new OptionError('transport', `${taken} belongs to another registration: choose another header`)
     if (other.prefix === prefix)
       throw new OptionError('prefix', `${prefix} belongs to another registration: set decorator or prefix`)
   }
-  registrations.set(server, [...earlier, { names, prefix }])
+  registrations.set(server, [...earlier, { names, headers, prefix }])
 }
 
 /** What the requests of each registration share, by the server of its application. */

@@ -2,8 +2,8 @@
 import '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { setImmediate } from '../clock.js'
-import { attributesOn, type Cookie, isOnPath } from '../cookies/cookie.js'
-import { ResponseCookies, varyByCookie } from '../cookies/response-cookies.js'
+import { attributesOn, type Cookie, type DomainBy, isOnPath } from '../cookies/cookie.js'
+import { ResponseCookies, VARY, varyBy } from '../cookies/response-cookies.js'
 import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import type { Log } from '../events.js'
@@ -11,6 +11,7 @@ import type { Origin } from '../request/origin.js'
 import type { Context } from '../request/parts.js'
 import { type Response, Transaction } from '../request/transaction.js'
 import { createSession, type Session, type SessionHost } from '../session/session.js'
+import { warnOfPlainHttp, warnOfReturnedDomain } from './cookie-warnings.js'
 import type { Hints } from './hints.js'
 import type { SessionRouteConfig } from './route-config.js'
 
@@ -25,6 +26,8 @@ const NO_COOKIES: RequestCookies = {
 export class RequestSession implements Response, SessionHost {
   readonly #context: Context
   readonly memory: CookieMemory
+  /** The response header in the place of cookies, if the client uses that. */
+  header: Cookie | undefined
   readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -54,8 +57,28 @@ export class RequestSession implements Response, SessionHost {
     this.#reply = reply
   }
 
-  /** Loads the session that the cookies lead to, ours or those of another library. A route or path without sessions loads nothing. */
-  load(
+  /**
+   * Loads the session that the request leads to, by our cookies or headers or the cookies of another library. A route or
+   * path without sessions loads nothing.
+   */
+  load(onUnavailable: 'error' | 'anonymous'): Promise<void> | undefined {
+    const { ids, origins, transport } = this.#context
+    const { cookie } = this.#request.headers
+    let received: RequestCookies | undefined
+    if (transport !== undefined) {
+      received = transport.receive(this.#request.raw, ids)
+      if (received !== undefined || transport.isOnly) this.header = transport.cookie
+    }
+    // A browser adds cookies by itself. Where only headers count, another site must not sign anybody in by an old cookie.
+    const isAsked = this.header === undefined || received !== undefined
+    const origin = isAsked ? origins?.receive(cookie) : undefined
+    if (this.header === undefined) received = ids.receive(cookie)
+    return received === undefined && origin === undefined
+      ? undefined
+      : this.#load(received, origin, onUnavailable)
+  }
+
+  #load(
     received: RequestCookies = NO_COOKIES,
     origin: Origin | undefined,
     onUnavailable: 'error' | 'anonymous'
@@ -69,7 +92,7 @@ export class RequestSession implements Response, SessionHost {
   // The browser sends no cookie there, so a new session would replace the one of the other pages.
   get #pathProblem(): string | undefined {
     const { path } = this.#context.cookie
-    if (isOnPath(this.#request.originalUrl, path)) return undefined
+    if (this.header !== undefined || isOnPath(this.#request.originalUrl, path)) return undefined
     return `disabled: the request is outside of cookie.path ${path}`
   }
 
@@ -97,7 +120,7 @@ export class RequestSession implements Response, SessionHost {
   end(saveOn5xx: boolean): Promise<void> | undefined {
     this.#isAnswering = true
     if (this.#session !== undefined) {
-      this.#reply.header('vary', varyByCookie(this.#reply.getHeader('vary')))
+      this.#reply.header('vary', varyBy(this.#vary, this.#reply.getHeader('vary')))
     }
     if (this.#transaction === undefined) return undefined
     // Async handlers sometimes send a reply twice. The second one must not overtake the commit and its cookie.
@@ -154,11 +177,20 @@ export class RequestSession implements Response, SessionHost {
     return !this.#reply.raw.headersSent && (this.#isEnding || !isUpgrade)
   }
 
+  domainBy(option: DomainBy): unknown {
+    return option(this.#request as never)
+  }
+
   setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
+    if (cookie.isHeader) {
+      this.#send(cookie, value, withheld)
+      return
+    }
     const request = this.#request
     const { name, domain, path, partitioned, priority, httpOnly } = cookie
     const attributes = attributesOn(request.protocol === 'https', cookie)
     if (attributes.secure && !cookie.production) warnOfPlainHttp(request)
+    if (this.#context.cookie.domainBy !== undefined) warnOfReturnedDomain(domain, this.log)
     const header = this.#reply.server.serializeCookie(name, value, {
       ...(domain === undefined ? {} : { domain }),
       ...(priority === undefined ? {} : { priority }),
@@ -169,8 +201,17 @@ export class RequestSession implements Response, SessionHost {
       httpOnly,
       ...attributes
     })
-    this.#cookies ??= new ResponseCookies(this.#reply.raw)
-    this.#cookies.set(keyOf(cookie), name, header, withheld)
+    this.#send(cookie, header, withheld)
+  }
+
+  #send(cookie: Cookie, value: string, withheld: Sending['withheld']): void {
+    const { isHeader = false, name } = cookie
+    this.#cookies ??= new ResponseCookies(this.#reply.raw, this.#vary)
+    this.#cookies.set(keyOf(cookie), { name, value, isHeader, withheld })
+  }
+
+  get #vary(): readonly string[] {
+    return this.#context.transport?.vary ?? VARY
   }
 
   withdrawCookie(cookie: Cookie): void {
@@ -197,17 +238,4 @@ export class RequestSession implements Response, SessionHost {
 // To a browser, cookies that agree in all of these are one cookie.
 function keyOf({ name, domain, path, partitioned }: Cookie): string {
   return `${name};${domain};${path};${partitioned}`
-}
-
-let hasWarned = false
-
-// The browser drops such a cookie silently, and the next request has no session.
-function warnOfPlainHttp({ headers, hostname, log, protocol }: FastifyRequest): void {
-  if (hasWarned || protocol === 'https' || headers['x-forwarded-proto'] === 'https') return
-  if (/^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/i.test(hostname)) return
-  hasWarned = true
-  log.warn(
-    "a Secure session cookie was set over plain http, where browsers drop it: set cookie: { secure: 'auto' }, or " +
-      'trustProxy in Fastify if a proxy ends TLS'
-  )
 }

@@ -1,5 +1,8 @@
 // When a session expires. The idle and the absolute deadline meet only here: the earlier one wins.
-import { type Header, newNonce } from './record.js'
+import { type Duration, type Header, newNonce } from './record.js'
+
+/** Seconds. Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
+export const MAX_COOKIE_AGE = 400 * 86_400
 
 /** How long sessions live; all in seconds. */
 export interface Lifetimes {
@@ -44,24 +47,30 @@ export function isTooOld(header: Header, { absoluteTimeout }: Lifetimes, now: nu
   return absoluteTimeout !== undefined && now - header.createdAt >= absoluteTimeout * 1000
 }
 
+/** Seconds between two extensions. A short lifetime of the session itself needs them more often than the option says. */
+export function touchAfterOf({ lifetime }: Duration, { touchAfter }: Lifetimes): number {
+  return lifetime === undefined ? touchAfter : Math.min(touchAfter, lifetime / 10)
+}
+
 /** Whether use extends this session. It does, except for a permanent session without `rolling`. */
-export function isExtendable(permanent: boolean, lifetimes: Lifetimes): boolean {
+export function isExtendable({ permanent }: Duration, lifetimes: Lifetimes): boolean {
   return !permanent || lifetimes.rolling
 }
 
 /** A touch in the future comes from a clock that is ahead, so it does not show how long the session was idle. */
 export function isTouchDue(header: Header, lifetimes: Lifetimes, now: number): boolean {
   return (
-    isExtendable(header.permanent, lifetimes) &&
-    Math.abs(now - header.touchedAt) >= lifetimes.touchAfter * 1000
+    isExtendable(header, lifetimes) &&
+    Math.abs(now - header.touchedAt) >= touchAfterOf(header, lifetimes) * 1000
   )
 }
 
 /** The header of a session that starts now. */
-export function newHeader(permanent: boolean, lifetimes: Lifetimes, now: number): Header {
+export function newHeader({ permanent, lifetime }: Duration, lifetimes: Lifetimes, now: number): Header {
   return {
     tag: 0,
     permanent,
+    lifetime,
     moved: false,
     schemaVersion: 0,
     createdAt: now,
@@ -69,15 +78,28 @@ export function newHeader(permanent: boolean, lifetimes: Lifetimes, now: number)
     nonce: newNonce(),
     earlier: [],
     touchedAt: now,
-    idleTimeout: idleTimeoutOf(permanent, lifetimes)
+    idleTimeout: idleTimeoutOf({ permanent, lifetime }, lifetimes)
   }
 }
 
 /** The header of the same session, used now. */
-export function touched(header: Header, permanent: boolean, lifetimes: Lifetimes, now: number): Header {
-  return { ...header, permanent, touchedAt: now, idleTimeout: idleTimeoutOf(permanent, lifetimes) }
+export function touched(header: Header, duration: Duration, lifetimes: Lifetimes, now: number): Header {
+  const { permanent, lifetime } = duration
+  return { ...header, permanent, lifetime, touchedAt: now, idleTimeout: idleTimeoutOf(duration, lifetimes) }
 }
 
-function idleTimeoutOf(permanent: boolean, lifetimes: Lifetimes): number {
-  return permanent ? lifetimes.permanentLifetime : lifetimes.idleTimeout
+function idleTimeoutOf({ permanent, lifetime }: Duration, lifetimes: Lifetimes): number {
+  return lifetime ?? (permanent ? lifetimes.permanentLifetime : lifetimes.idleTimeout)
+}
+
+export function isSameDuration(a: Duration, b: Duration): boolean {
+  return a.permanent === b.permanent && a.lifetime === b.lifetime
+}
+
+/** What `mine` has changed since `base`; the rest as in `theirs`. */
+export function mergeDurations(base: Duration, mine: Duration, theirs: Duration): Duration {
+  return {
+    permanent: mine.permanent === base.permanent ? theirs.permanent : mine.permanent,
+    lifetime: mine.lifetime === base.lifetime ? theirs.lifetime : mine.lifetime
+  }
 }

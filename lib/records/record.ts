@@ -5,7 +5,8 @@
 //   offset  0  1 byte   0xF5, which starts no text and no other common format
 //           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
 //           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
-//           3  1        flags: 1 permanent, 2 moved (a tombstone); the upper four bits count the earlier commits
+//           3  1        flags: 1 permanent, 2 moved (a tombstone), 4 idleTimeout is the lifetime that the session has asked
+//                       for; the upper four bits count the earlier commits
 //           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
 //          14  4        revision: counter, +1 for every committed change
@@ -20,12 +21,15 @@ import type { Lineage } from './lineage.js'
 const LAYOUT = 1
 const LAYOUT_WITH_EARLIER = 2
 const PERMANENT = 1
+const OWN_LIFETIME = 4
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
 /** Maximum earlier commits in a record. A write whose answer was lost is recognised until this many commits follow. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
+/** A revision ends with the idle timeout. */
+const IDLE_BYTES = 4
 
 /** The first byte of every record. It starts no text and no other common format. */
 export const FIRST_BYTE = 0xf5
@@ -36,11 +40,21 @@ export const REVISION = { offset: 14, length: 18 } as const
 /** The position of the bytes that a touch overwrites: `touchedAt` and `idleTimeout`. */
 export const TOUCH = { offset: 22, length: 10 } as const
 
+/** How long a session lives, as far as it decides for itself. */
+export interface Duration {
+  /** Whether it outlives the browser. */
+  permanent: boolean
+  /** The idle timeout that it has asked for, in seconds; `undefined` if the options decide. */
+  lifetime: number | undefined
+}
+
+/** The options decide. */
+export const DEFAULT_DURATION: Duration = { permanent: false, lifetime: undefined }
+
 /** The header of a record. Instants are epoch milliseconds. */
-export interface Header extends Lineage {
+export interface Header extends Lineage, Duration {
   /** Tag of the serializer that wrote the payload, 1 to 255. Of a tombstone, one of `HAPPENED`. */
   tag: number
-  permanent: boolean
   /** Whether this is a tombstone: the session has moved to a new id. */
   moved: boolean
   schemaVersion: number
@@ -87,19 +101,22 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const flags = record.readUInt8(3)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
   // Unknown flags: a later version may have encrypted or compressed the payload.
-  if (count > MAX_EARLIER || (flags & ~(PERMANENT | TOMBSTONE.bit | (count << EARLIER_SHIFT))) !== 0)
+  const known = PERMANENT | TOMBSTONE.bit | OWN_LIFETIME | (count << EARLIER_SHIFT)
+  if (count > MAX_EARLIER || (flags & ~known) !== 0)
     throw new NotARecordError(`its flags ${flags} are unknown (${LATER})`)
   if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is truncated')
+  const idleTimeout = record.readUInt32BE(28)
   return new SessionRecord(record, {
     tag: record.readUInt8(2),
     permanent: (flags & PERMANENT) !== 0,
+    lifetime: (flags & OWN_LIFETIME) === 0 ? undefined : idleTimeout,
     moved: (flags & TOMBSTONE.bit) !== 0,
     schemaVersion: record.readUInt32BE(4),
     createdAt: record.readUIntBE(8, 6),
     counter: record.readUInt32BE(14),
     nonce: record.readUInt32BE(18),
     touchedAt: record.readUIntBE(22, 6),
-    idleTimeout: record.readUInt32BE(28),
+    idleTimeout,
     earlier: count === 0 ? NONE : earlierOf(record, count)
   })
 }
@@ -168,6 +185,7 @@ export class UnsealedRecord {
     bytes[3] =
       (header.permanent ? PERMANENT : 0) |
       (header.moved ? TOMBSTONE.bit : 0) |
+      (header.lifetime === undefined ? 0 : OWN_LIFETIME) |
       (earlier.length << EARLIER_SHIFT)
     bytes.writeUInt32BE(header.schemaVersion, 4)
     bytes.writeUIntBE(header.createdAt, 8, 6)
@@ -194,6 +212,12 @@ export function revisionOf(bytes: Uint8Array): Buffer {
 /** Whether this record is a tombstone: the session has moved to a new id. A store's `end()` does not remove it. */
 export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
+}
+
+/** Whether this record may stay unused for less time than the one with this revision. */
+export function isShorter(bytes: Uint8Array, revision: Uint8Array): boolean {
+  const [next, last] = [revisionOf(bytes), view(revision)]
+  return Buffer.compare(next.subarray(-IDLE_BYTES), last.subarray(-IDLE_BYTES)) < 0
 }
 
 /** The bytes of a record with a payload of this many bytes. */

@@ -26,6 +26,7 @@ export function movedTo(
     ...followed(header),
     tag: keepsData ? HAPPENED.moved : HAPPENED.replaced,
     moved: true,
+    lifetime: undefined,
     touchedAt: Date.now(),
     idleTimeout: lifetime
   })
@@ -37,6 +38,7 @@ export function endedBecause(reason: string, lifetime: number): SessionRecord {
   return new UnsealedRecord(reason).seal({
     tag: HAPPENED.ended,
     permanent: false,
+    lifetime: undefined,
     moved: true,
     schemaVersion: 0,
     createdAt: now,

@@ -146,7 +146,9 @@ export class Committer {
     let { step } = plan
     // A touch finds out what is stored. Replicas that confirm it have every earlier write too.
     if (step === 'nothing' && this.isUnsettled) step = 'touch'
-    if ((step === 'create' || step === 'move') && !cookie.isOpen) throw new HeadersSentError()
+    const isNewId = step === 'create' || step === 'move'
+    if (isNewId && !cookie.isOpen) throw new HeadersSentError()
+    if (isNewId || step === 'remove') cookie.prepare()
     if (step === 'create') return this.#create(plan)
     if (stored === undefined || step === 'nothing') {
       state.base = stored
@@ -175,7 +177,7 @@ export class Committer {
     // A record that cannot be decoded is not overwritten: the new session gets another id.
     if (state.detached === 'undecodable' && state.nextId === state.id) state.renew()
     const { nextId, nextHandle } = state
-    const header = newHeader(plan.permanent, context.lifetimes, Date.now())
+    const header = newHeader(plan.duration, context.lifetimes, Date.now())
     const record = seal(plan, header, state, context, log)
     try {
       await context.observer?.created?.(nextHandle, record, this.#parts)

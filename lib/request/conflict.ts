@@ -1,6 +1,7 @@
 // Decides how a commit continues if others changed the record since the request read it. It logs, but does no I/O.
 import type { Codec } from '../data/codec.js'
 import { type Log, reportRollback } from '../events.js'
+import { mergeDurations } from '../records/expiry.js'
 import { type Commit, includes, isSame } from '../records/lineage.js'
 import { type Header, SessionRecord } from '../records/record.js'
 import { decodeRecord } from './plan.js'
@@ -20,8 +21,8 @@ export function rebaseOn(
   const { base, draft, handle } = state
   const isRead = !draft.written && !draft.handedOut
   if (isRead) {
-    const permanent = draft.permanent === base?.header.permanent ? theirs.header.permanent : draft.permanent
-    draft.showInstead(permanent, () => decodeRecord(theirs, handle, codec))
+    const duration = mergeDurations(base?.header ?? draft.duration, draft.duration, theirs.header)
+    draft.showInstead(duration, () => decodeRecord(theirs, handle, codec))
   }
   const isTouched = base !== undefined && base === known && isSame(base.header, theirs.header)
   if (isRead || isTouched) state.base = state.stored

@@ -7,7 +7,7 @@ import { UnavailableError } from '../errors.js'
 import { announce, report, reportAmbiguous, reportRollback, startTimer } from '../events.js'
 import { cookieExpiry } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
-import type { SessionRecord } from '../records/record.js'
+import { DEFAULT_DURATION, type SessionRecord } from '../records/record.js'
 import { markDestroyed } from './commit.js'
 import { type Ambiguous, type Found, find, lookUp } from './lookup.js'
 import type { RequestParts } from './parts.js'
@@ -126,7 +126,7 @@ function refuse(parts: RequestParts, failure: PayloadError): Dictionary {
   state.isUndecodableReported = true
   const { handle } = state
   state.detach('undecodable')
-  state.draft.rebase(false, {})
+  state.draft.rebase(DEFAULT_DURATION, {})
   const error = failure.refusal(handle)
   report(log, 'error', { type: 'undecodable', handle, reason: failure.message }, error.message)
   // Not thrown after the response: in a log serializer that reads the session it would end the process.

@@ -7,6 +7,7 @@ import type { Records, RecordsOptions } from '../records/records.js'
 import type { PeekCheck } from '../session/peek.js'
 import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
+import type { HeaderTransport } from '../transport/header.js'
 import type { Users } from '../users/users.js'
 import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
@@ -34,6 +35,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   observer: SessionObserver | undefined
   /** Undefined if sessions come from nowhere else. */
   origins: Origins | undefined
+  /** Undefined if ids travel only in cookies. */
+  transport: HeaderTransport | undefined
   /** Undefined without the option `user`. */
   users: Users | undefined
   /** Undefined without the option `signals`. */

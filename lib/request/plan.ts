@@ -6,8 +6,19 @@ import { type Budget, isEqual } from '../data/equal.js'
 import { MergeConflict, type MergeRules, mergeLive } from '../data/merge.js'
 import { PayloadError } from '../data/payload-error.js'
 import { ConflictError } from '../errors.js'
-import { isExtendable, isTouchDue, type Lifetimes } from '../records/expiry.js'
-import type { SessionRecord, UnsealedRecord } from '../records/record.js'
+import {
+  isExtendable,
+  isSameDuration,
+  isTouchDue,
+  type Lifetimes,
+  mergeDurations
+} from '../records/expiry.js'
+import {
+  DEFAULT_DURATION,
+  type Duration,
+  type SessionRecord,
+  type UnsealedRecord
+} from '../records/record.js'
 import { type Draft, kept, type Snapshot } from '../session/draft.js'
 import type { SessionState } from './state.js'
 
@@ -17,7 +28,7 @@ export interface Plan {
   step: Step
   /** The data to store, encoded; `undefined` if the stored payload stays as it is. */
   encoded: Encoded | undefined
-  permanent: boolean
+  duration: Duration
   /** The new id begins another session, which keeps nothing that is stored. */
   startsOver: boolean
   /** Set if the data to store also holds changes of other requests. */
@@ -48,7 +59,7 @@ export interface PlanContext {
 const NOTHING: Plan = {
   step: 'nothing',
   encoded: undefined,
-  permanent: false,
+  duration: DEFAULT_DURATION,
   startsOver: false,
   merged: undefined
 }
@@ -57,15 +68,15 @@ const NOTHING: Plan = {
 export function planOf(state: SessionState, mayTouch: boolean, context: PlanContext, budget?: Budget): Plan {
   const { base, draft, stored } = state
   if (isBlocked(state)) return NOTHING
-  const { permanent } = draft
+  const { duration } = draft
   if (base === undefined || stored === undefined) {
     if (draft.isEmpty) return NOTHING
     const encoded = { record: context.codec.encode(draft.data), tag: context.codec.writer.tag, keys: [] }
-    return { step: 'create', encoded, permanent, startsOver: false, merged: undefined }
+    return { step: 'create', encoded, duration, startsOver: false, merged: undefined }
   }
   const plan: Plan =
     base === stored
-      ? { step: 'nothing', encoded: undefined, permanent, startsOver: draft.startsOver, merged: undefined }
+      ? { step: 'nothing', encoded: undefined, duration, startsOver: draft.startsOver, merged: undefined }
       : mergedPlan(state, base, stored, context, budget ?? context.codec.newBudget())
   if (isEmpty(plan, draft)) plan.step = 'remove'
   else {
@@ -73,7 +84,7 @@ export function planOf(state: SessionState, mayTouch: boolean, context: PlanCont
       plan.encoded = encodeChanged(draft.data, stored, context.codec, budget)
     }
     if (draft.keep !== undefined) plan.step = 'move'
-    else if (plan.encoded !== undefined || plan.permanent !== stored.header.permanent) plan.step = 'update'
+    else if (plan.encoded !== undefined || !isSameDuration(plan.duration, stored.header)) plan.step = 'update'
     else if (isTouched(draft, stored, mayTouch, context.lifetimes)) plan.step = 'touch'
   }
   return plan
@@ -102,7 +113,7 @@ function isTouched(
   mayTouch: boolean,
   lifetimes: Lifetimes
 ): boolean {
-  if (draft.touch) return isExtendable(header.permanent, lifetimes)
+  if (draft.touch) return isExtendable(header, lifetimes)
   return mayTouch && isTouchDue(header, lifetimes, Date.now())
 }
 
@@ -155,8 +166,6 @@ function mergedPlan(
   budget: Budget
 ): Plan {
   const keep = draft.keep ?? true
-  const isSet = draft.permanent !== base.header.permanent || keep !== true
-  const permanent = isSet ? draft.permanent : stored.header.permanent
   const { record, tag } = codec.encodeLike(draft.data, stored.header.tag)
   const mine = () => codec.decode(tag, record.payload)
   const read = kept(decodeRecord(base, handle, codec), keep)
@@ -177,9 +186,19 @@ function mergedPlan(
   return {
     step: 'nothing',
     encoded,
-    permanent,
+    duration: mergedDuration(draft, base, stored),
     startsOver: draft.startsOver && Object.keys(theirs).length === 0,
     merged: { data, mine: record, stored: () => codec.open(written), version, tag, rules }
+  }
+}
+
+// What regenerate() resets is set, even to the value that was read.
+function mergedDuration(draft: Draft, base: SessionRecord, stored: SessionRecord): Duration {
+  const { duration, keep = true, startsOver } = draft
+  const { permanent, lifetime } = mergeDurations(base.header, duration, stored.header)
+  return {
+    permanent: keep === true ? permanent : duration.permanent,
+    lifetime: startsOver ? duration.lifetime : lifetime
   }
 }
 
@@ -244,9 +263,9 @@ export function rebaseDraft(
   if (plan.merged === undefined) return
   const { base, draft } = state
   const { data, mine, stored, version, tag, rules } = plan.merged
-  const permanent = draft.permanent === snapshot.permanent ? plan.permanent : draft.permanent
+  const duration = mergeDurations(snapshot.duration, draft.duration, plan.duration)
   if (draft.changes === snapshot.changes && !draft.handedOut) {
-    draft.rebase(permanent, data)
+    draft.rebase(duration, data)
     return
   }
   const normalize = (values: Dictionary) => roundTrip(values, tag, codec)
@@ -262,7 +281,7 @@ export function rebaseDraft(
       codec.newBudget()
     )
     restore(live, others, theirs)
-    draft.rebase(permanent, live)
+    draft.rebase(duration, live)
   } catch (error) {
     if (!(error instanceof MergeConflict)) throw error
     if (base !== undefined) state.base = mine.seal({ ...base.header, tag, schemaVersion: version })

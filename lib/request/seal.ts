@@ -2,7 +2,7 @@
 import type { Codec } from '../data/codec.js'
 import type { FidelityCheck, KeptReport } from '../data/fidelity.js'
 import type { Log } from '../events.js'
-import { isExtendable, type Lifetimes, touched } from '../records/expiry.js'
+import { isExtendable, isSameDuration, type Lifetimes, touched } from '../records/expiry.js'
 import { followed, type Header, type SessionRecord, UnsealedRecord } from '../records/record.js'
 import type { Draft } from '../session/draft.js'
 import { decodeRecord, type Plan } from './plan.js'
@@ -16,16 +16,16 @@ export interface SealContext {
 }
 
 export function nextHeader(
-  { startsOver, permanent, step }: Plan,
+  { startsOver, duration, step }: Plan,
   header: Header,
   draft: Draft,
   mayTouch: boolean,
   lifetimes: Lifetimes
 ): Header {
   const now = Date.now()
-  const isUsed = (mayTouch || draft.touch) && isExtendable(permanent, lifetimes)
+  const isUsed = (mayTouch || draft.touch) && isExtendable(duration, lifetimes)
   const next =
-    isUsed || permanent !== header.permanent ? touched(header, permanent, lifetimes, now) : { ...header }
+    isUsed || !isSameDuration(duration, header) ? touched(header, duration, lifetimes, now) : { ...header }
   if (step === 'touch' || step === 'nothing') return next
   // A new id alone does not make a session younger. If it keeps no data, it begins another session.
   if (startsOver) next.createdAt = now

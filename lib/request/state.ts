@@ -82,7 +82,7 @@ export class SessionState implements SessionView {
     this.#handle = handle
     this.#nextId = this.#nextHandle = undefined
     this.base = this.stored = record
-    this.#draft = read && new Draft(this.#observer, record?.header.permanent, read, share)
+    this.#draft = read && new Draft(this.#observer, record?.header, read, share)
   }
 
   /** Gives the session another id from the next commit on. */

@@ -4,7 +4,7 @@ import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
 import { DetachedError, ReloadingError } from '../errors.js'
 import type { Log } from '../events.js'
-import { cookieExpiry, isExtendable } from '../records/expiry.js'
+import { cookieExpiry, isExtendable, touchAfterOf } from '../records/expiry.js'
 import { Records } from '../records/records.js'
 import type { DraftObserver, Keep } from '../session/draft.js'
 import type { SessionOwner } from '../session/session.js'
@@ -189,6 +189,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         if (state.detached === 'moved') throw movedError(state.handle)
         const isUnknown = state.detached === 'unavailable' && !this.state.isInterrupted
         if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
+        this.cookie.prepare()
         await endAll(this, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
       } catch (error) {
@@ -224,7 +225,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   touch(): boolean {
     this.state.draft.touch = true
-    return isExtendable(this.state.draft.permanent, this.context.lifetimes)
+    return isExtendable(this.state.draft.duration, this.context.lifetimes)
   }
 
   setCookie(attributes: ResponseCookie): void {
@@ -288,5 +289,7 @@ function sendCookie({ context, cookie, state }: RequestParts): void {
   const { detached, stored, id } = state
   if (stored === undefined || detached !== undefined) return
   const lastCommit = context.detectRollback ? stored.header : undefined
-  cookie.send(id, cookieExpiry(stored.header, context.lifetimes), lastCommit)
+  const { header } = stored
+  const { lifetimes } = context
+  cookie.send(id, cookieExpiry(header, lifetimes), lastCommit, touchAfterOf(header, lifetimes))
 }

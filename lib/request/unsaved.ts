@@ -1,5 +1,6 @@
 // Changes that no commit stores: none is lost silently.
 import { report } from '../events.js'
+import { isSameDuration } from '../records/expiry.js'
 import type { Snapshot } from '../session/draft.js'
 import type { RequestParts } from './parts.js'
 import { isModified } from './plan.js'
@@ -66,8 +67,8 @@ export class UnsavedChanges {
     const { draft, stored } = state
     if (this.#end !== undefined) return draft.hasChangedSince(this.#end)
     if (this.#phase === 'committed') {
-      const isPermanent = stored !== undefined && stored.header.permanent !== draft.permanent
-      return draft.written || draft.keep !== undefined || isPermanent
+      const isKept = stored === undefined || isSameDuration(stored.header, draft.duration)
+      return draft.written || draft.keep !== undefined || !isKept
     }
     try {
       return isModified(state, context)

@@ -1,7 +1,9 @@
 // The session as one request has changed it so far, and what the request asked for at commit. No I/O here.
 import type { Dictionary } from '../../serializers/serializer.js'
 import { Trace } from '../data/trace.js'
-import { KeyError } from '../errors.js'
+import { KeyError, LifetimeError } from '../errors.js'
+import { MAX_COOKIE_AGE } from '../records/expiry.js'
+import { DEFAULT_DURATION, type Duration } from '../records/record.js'
 import type { SharedData } from '../records/shared.js'
 
 /** Which data a session keeps when it gets a new id: all, none, or these keys. */
@@ -21,7 +23,7 @@ export class Draft {
   #read: (() => Dictionary) | undefined
   #share: (() => SharedData | undefined) | undefined
   #data: Dictionary = {}
-  #permanent: boolean
+  #duration: Duration
   #written = false
   #handedOut = false
   /** What was inside the objects that were handed out. */
@@ -41,12 +43,12 @@ export class Draft {
    */
   constructor(
     observer: DraftObserver,
-    permanent = false,
+    duration: Duration = DEFAULT_DURATION,
     read?: () => Dictionary,
     share?: () => SharedData | undefined
   ) {
     this.#observer = observer
-    this.#permanent = permanent
+    this.#duration = duration
     this.#read = read
     this.#isTraced = read !== undefined
     this.#share = share
@@ -79,13 +81,21 @@ export class Draft {
     return this.#startsOver
   }
 
-  get permanent(): boolean {
-    return this.#permanent
+  get duration(): Duration {
+    return this.#duration
   }
 
   set permanent(permanent: boolean) {
     this.#observer.beforeChange()
-    this.#permanent = permanent
+    this.#duration = { ...this.#duration, permanent }
+  }
+
+  /** @throws {LifetimeError} FST_SESSION_LIFETIME */
+  set lifetime(lifetime: number | undefined) {
+    const isUsable = Number.isInteger(lifetime) && Number(lifetime) >= 1 && Number(lifetime) <= MAX_COOKIE_AGE
+    if (lifetime !== undefined && !isUsable) throw new LifetimeError(MAX_COOKIE_AGE)
+    this.#observer.beforeChange()
+    this.#duration = { ...this.#duration, lifetime }
   }
 
   /** Does not decode stored data, which is never empty. */
@@ -123,8 +133,8 @@ export class Draft {
   }
 
   /** Replaces the data by the merge that was stored. Objects already handed out stay live. */
-  rebase(permanent: boolean, data: Dictionary): void {
-    this.#permanent = permanent
+  rebase(duration: Duration, data: Dictionary): void {
+    this.#duration = duration
     this.stopTracing()
     if (!this.#handedOut) {
       this.#data = data
@@ -145,15 +155,15 @@ export class Draft {
   }
 
   /** Replaces the data by that of other requests. Only for a draft that neither changed nor handed out anything. */
-  showInstead(permanent: boolean, read: () => Dictionary): void {
-    this.#permanent = permanent
+  showInstead(duration: Duration, read: () => Dictionary): void {
+    this.#duration = duration
     this.#read = read
     this.#share = undefined
   }
 
   /** The state that a commit is about to store. */
   snapshot(): Snapshot {
-    return { changes: this.#changes, renewals: this.#renewals, permanent: this.#permanent, touch: this.touch }
+    return { changes: this.#changes, renewals: this.#renewals, duration: this.#duration, touch: this.touch }
   }
 
   /** Marks this snapshot as committed. Later changes remain to be committed. */
@@ -228,10 +238,13 @@ export class Draft {
     }
     if (keep !== true) {
       // The next user of a shared machine did not ask to be remembered.
-      this.#permanent = false
+      this.#duration = { ...this.#duration, permanent: false }
       // Even if there is nothing to drop here, the commit must drop keys that another request adds meanwhile.
       this.#change()
-      this.#startsOver ||= this.isEmpty
+      if (this.isEmpty) {
+        this.#startsOver = true
+        this.#duration = DEFAULT_DURATION
+      }
     }
     this.#keep = both(this.#keep ?? true, keep)
     this.#renewals++
@@ -261,7 +274,7 @@ export class Draft {
 export interface Snapshot {
   changes: number
   renewals: number
-  permanent: boolean
+  duration: Duration
   touch: boolean
 }
 

@@ -3,7 +3,7 @@
 /** Properties of their sessions. */
 export const foreignNames: ReadonlyMap<string, string> = new Map([
   ['cookie', 'use session.permanent and session.options() instead of its attributes'],
-  ['maxAge', 'set session.permanent = true to keep the session for permanentLifetime seconds'],
+  ['maxAge', 'set session.lifetime, in seconds, or session.permanent = true for permanentLifetime seconds'],
   ['expires', 'set the options idleTimeout and permanentLifetime'],
   ['expiry', 'set the options idleTimeout and permanentLifetime'],
   ['changed', 'use session.isModified()'],

@@ -145,11 +145,27 @@ export class SessionMethods<Data extends object = SessionData> {
    * @default false
    */
   get permanent(): boolean {
-    return this[owner].state.draft.permanent
+    return this[owner].state.draft.duration.permanent
   }
 
   set permanent(permanent: boolean) {
     this[owner].state.draft.permanent = Boolean(permanent)
+  }
+
+  /**
+   * The idle timeout of this session alone, in seconds; `undefined` if the options decide. Assign 1 to 34,560,000 (400
+   * days) to change it, and `undefined` to return to the options. `absoluteTimeout` still limits it. `regenerate()` keeps
+   * it, unless the session keeps no data.
+   * @throws FST_SESSION_LIFETIME for other values
+   * @example
+   * session.lifetime = 15 * 60
+   */
+  get lifetime(): number | undefined {
+    return this[owner].state.draft.duration.lifetime
+  }
+
+  set lifetime(seconds: number | null | undefined) {
+    this[owner].state.draft.lifetime = seconds ?? undefined
   }
 
   /** The value of a key; `undefined` if there is none. The commit detects changes inside objects. */
@@ -395,6 +411,7 @@ const dictionary: ProxyHandler<SessionMethods> = {
   set(target, key, value) {
     if (typeof key === 'string' && !(key in target)) target[owner].state.draft.set(key, value)
     else if (key === 'permanent') target.permanent = value
+    else if (key === 'lifetime') target.lifetime = value
     else {
       const why =
         typeof key === 'symbol'

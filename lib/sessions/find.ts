@@ -11,6 +11,7 @@ export async function find({ context, host, log }: SessionsParts, id: string): P
     log,
     memory: new CookieMemory(),
     isOpen: false,
+    domainBy: nothing,
     setCookie: nothing,
     withdrawCookie: nothing,
     onceClosed: nothing,

@@ -7,6 +7,7 @@ import type { SessionIndex } from './session-index.js'
 import {
   type EndListener,
   type EndReports,
+  isShorter,
   isTombstone,
   type Mark,
   type Outcome,
@@ -92,7 +93,10 @@ export class MemoryStore implements Store {
   }
 
   async update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return this.#when(key, revision, () => this.#keep(key, new Uint8Array(record), expiresAt))
+    return this.#when(key, revision, () => {
+      this.#keep(key, new Uint8Array(record), expiresAt)
+      if (isShorter(record, revision)) this.#reportEnd(key)
+    })
   }
 
   async touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {

@@ -26,7 +26,15 @@ import {
   type Write
 } from './scripts.js'
 import type { SessionIndex } from './session-index.js'
-import { isTombstone, type Mark, type Operation, type Outcome, type Store, type WatchEnds } from './store.js'
+import {
+  isShorter,
+  isTombstone,
+  type Mark,
+  type Operation,
+  type Outcome,
+  type Store,
+  type WatchEnds
+} from './store.js'
 
 /** A client: `Redis` or `Cluster` of ioredis 5 or 6, or of iovalkey. */
 export interface RedisClient {
@@ -171,8 +179,8 @@ export class RedisStore implements Store {
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
     const call = [key, asBuffer(revision), asBuffer(record), millisecondsUntil(expiresAt)] as const
-    if (this.#channel.length > 0 && isTombstone(record)) {
-      return this.#run(this.#ends.leave, key, [...call.slice(1), ...this.#channel])
+    if (this.#channel.length > 0 && (isTombstone(record) || isShorter(record, revision))) {
+      return this.#run(this.#ends.tell, key, [...call.slice(1), ...this.#channel])
     }
     return this.#updates === undefined ? this.#alone(UPDATE, call) : this.#updates.add(call)
   }

@@ -62,8 +62,8 @@ export interface EndScripts {
   mark: Script
   /** The same, also if there is no record. */
   markAlways: Script
-  /** Puts the tombstone of a session that has moved in the place of its record. */
-  leave: Script
+  /** Replaces a record by a tombstone, or by one that expires sooner. */
+  tell: Script
 }
 
 /**
@@ -81,7 +81,7 @@ export function endScripts(isDurable: boolean, isTold: boolean): EndScripts {
       : ending("redis.call('DEL', KEYS[1]) == 1", '', onMissing),
     mark: ending(IS_THERE, `${tell} ${SET_MARK}`, onMissing),
     markAlways: ending(IS_THERE, `${tell} ${SET_MARK}`, SET_MARK),
-    leave: replacing(tell)
+    tell: replacing(tell)
   }
 }
 

@@ -9,7 +9,7 @@ import type { SessionIndex } from './session-index.js'
  * What a store knows about the bytes of a record: where its revision is (18 bytes), where a touch patches it (10
  * bytes), and how to recognise a tombstone. A session leaves a tombstone when it moves to a new id.
  */
-export { FIRST_BYTE, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/record.js'
+export { FIRST_BYTE, isShorter, isTombstone, REVISION, TOMBSTONE, TOUCH } from '../records/record.js'
 
 /**
  * The outcome of a conditional write.
@@ -27,9 +27,9 @@ export interface Mark {
   always?: boolean
 }
 
-/** Follows what ends in a store. */
+/** Follows what ends in a store, and what may end sooner. */
 export interface EndListener {
-  /** This record was removed, or a tombstone is in its place. */
+  /** This record was removed, a tombstone is in its place, or an update has given it a shorter idle timeout. */
   ended(key: string): void
   /** Some ends may have gone unreported until now. */
   missed(): void

@@ -32,6 +32,7 @@ t.test('observer: learns of an adopted session first, and may refuse it', async 
       log,
       memory: new CookieMemory(),
       isOpen: true,
+      domainBy() {},
       setCookie() {},
       withdrawCookie() {},
       onceClosed() {},

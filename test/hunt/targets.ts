@@ -80,6 +80,7 @@ function encode(random: Random, step: Step, codec: Codec): string | undefined {
 const SEED = {
   tag: 3,
   permanent: false,
+  lifetime: undefined,
   moved: false,
   schemaVersion: 0,
   createdAt: 0,

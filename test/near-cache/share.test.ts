@@ -82,7 +82,7 @@ function entryOf(data: Dictionary, codec: Codec): Entry {
 /** The session of one request, as the plugin makes it from an entry. */
 function draftOf(entry: Entry, codec: Codec): Draft {
   const own = () => entry.copy() ?? codec.decode(codec.writer.tag, entry.payload)
-  return new Draft({ beforeChange() {}, afterHandOut() {} }, false, own, () => entry.share(codec))
+  return new Draft({ beforeChange() {}, afterHandOut() {} }, undefined, own, () => entry.share(codec))
 }
 
 /** Tries to change everything that it reaches, in every way that it knows. */

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { NearCacheStore } from '../../lib/near-cache/near-cache.js'
 import { newHeader } from '../../lib/records/expiry.js'
 import type { Commit } from '../../lib/records/lineage.js'
-import { followed, type SessionRecord, UnsealedRecord } from '../../lib/records/record.js'
+import { DEFAULT_DURATION, followed, type SessionRecord, UnsealedRecord } from '../../lib/records/record.js'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { later } from '../contracts/store.js'
 import { until } from '../support/gate.js'
@@ -106,7 +106,11 @@ export async function openStage(t: Test, options: Options = {}): Promise<Stage> 
 
 /** A record of a session that begins now, or ends after so many seconds. */
 export function recordOf(payload = '{"userId":1}', idleTimeout = LIFETIMES.idleTimeout): SessionRecord {
-  return new UnsealedRecord(payload).seal({ ...newHeader(false, LIFETIMES, Date.now()), tag: 1, idleTimeout })
+  return new UnsealedRecord(payload).seal({
+    ...newHeader(DEFAULT_DURATION, LIFETIMES, Date.now()),
+    tag: 1,
+    idleTimeout
+  })
 }
 
 /** The next commit of the same session. */

@@ -26,6 +26,10 @@ export function addRoutes(app: FastifyInstance): void {
     return session.id
   })
   app.get('/touch', async ({ session }) => session.touch())
+  app.get('/shorten', async ({ session }) => {
+    session.lifetime = 1
+    return {}
+  })
   app.get('/empty', async ({ session }) => session.delete('userId'))
   app.get<{ Querystring: { reason?: string } }>('/logout', async ({ session, query: { reason } }) =>
     session.destroy(reason === undefined ? undefined : { reason })

@@ -87,7 +87,8 @@ for (const [name, open] of Object.entries(stores)) {
         emptied: (visitor) => visitor.get(one, '/empty'),
         'sessions.end()': (_visitor, id) => app.sessions.end(id),
         'destroy() of a found session': async (_visitor, id) => (await app.sessions.find(id))?.destroy(),
-        'a login that keeps no data': (visitor) => visitor.get(one, '/login')
+        'a login that keeps no data': (visitor) => visitor.get(one, '/login'),
+        'a lifetime of a second instead of a day': (visitor) => visitor.get(one, '/shorten')
       }
       for (const [way, end] of Object.entries(ways)) {
         const visitor = new Visitor(t)

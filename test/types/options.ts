@@ -1,7 +1,8 @@
 // The types of the plugin's options for users. Checked by `tsc -p test/types`, never run.
 import cookie from '@fastify/cookie'
-import Fastify from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import redisSession, {
+  type CookieOptions,
   type Dictionary,
   MemoryStore,
   type Merge,
@@ -9,7 +10,8 @@ import redisSession, {
   type RedisSessionOptions,
   RedisStore,
   type Serializer,
-  type Store
+  type Store,
+  type Transport
 } from 'fastify-ioredis-session'
 import { type Adopter, expressSession, flaskSession, mgcreaSession } from 'fastify-ioredis-session/adopt'
 import { Cluster, Redis } from 'ioredis'
@@ -117,6 +119,21 @@ export function theRest(): void {
   options({ user: 'visits', maxPerUser: { limit: 5, onFull: 'end-oldest' } })
   options({ user: ({ visits }) => visits })
   options({ user: (data) => data.visitor?.name })
+  options({ transport: 'cookie' })
+  options({ transport: { header: 'x-session' } })
+  options({ transport: ['cookie', { header: 'authorization', responseHeader: 'x-session' }] })
+  const both: readonly Transport[] = ['cookie', { header: 'x-session' }]
+  options({ transport: both })
+  // @ts-expect-error: the header has no name
+  options({ transport: 'header' })
+  // @ts-expect-error: the header has no name
+  options({ transport: {} })
+  options({ cookie: { domain: 'example.com' } })
+  options({ cookie: { domain: ({ hostname }) => (hostname === 'a.example' ? 'a.example' : undefined) } })
+  const cookie: CookieOptions = { domain: (request: FastifyRequest) => request.hostname }
+  options({ cookie })
+  // @ts-expect-error: awaits nothing
+  options({ cookie: { domain: async () => 'a.example' } })
   // @ts-expect-error: not a key of the session
   options({ user: 'visit' })
   // @ts-expect-error: no data has this key

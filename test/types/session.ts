@@ -103,6 +103,12 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   session.permanent = true
   // @ts-expect-error: true or false
   session.permanent = 'yes'
+  same<typeof session.lifetime, number | undefined>(true)
+  session.lifetime = 60
+  session.lifetime = undefined
+  session.lifetime = null
+  // @ts-expect-error: a number of seconds
+  session.lifetime = '60'
   // @ts-expect-error: read only
   session.id = 'mine'
   // @ts-expect-error: read only

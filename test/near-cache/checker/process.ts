@@ -8,6 +8,7 @@ import { NearCacheStore } from '../../../lib/near-cache/near-cache.js'
 import { newHeader, touched } from '../../../lib/records/expiry.js'
 import type { Commit } from '../../../lib/records/lineage.js'
 import {
+  DEFAULT_DURATION,
   followed,
   type Header,
   openRecord,
@@ -187,7 +188,8 @@ async function show(key: string, seen?: Commit): Promise<Buffer | undefined> {
 function look(key: string, entry: Entry): void {
   counts.looks++
   const own = () => entry.copy() ?? codec.decode(entry.header.tag, entry.payload)
-  const open = () => new Draft({ beforeChange() {}, afterHandOut() {} }, false, own, () => entry.share(codec))
+  const open = () =>
+    new Draft({ beforeChange() {}, afterHandOut() {} }, undefined, own, () => entry.share(codec))
   const [one, other] = [open(), open()]
   const peeked = one.peek('cart') as { items: unknown[] }
   if (Reflect.set(peeked.items, 0, 'planted') || Reflect.set(peeked, 'planted', 1)) leaked.push(key)
@@ -249,7 +251,7 @@ async function change(session: Owned): Promise<void> {
   if (what < 0.1) {
     await near.destroy(key, record.revision).then((outcome) => settle(session, outcome, undefined))
   } else if (what < 0.2) {
-    const next = recordOf(touched(record.header, false, LIFETIMES, Date.now()))
+    const next = recordOf(touched(record.header, DEFAULT_DURATION, LIFETIMES, Date.now()))
     const outcome = await near.touch(key, record.revision, touchOf(next.bytes), later())
     settle(session, outcome, next)
   } else {
@@ -259,7 +261,7 @@ async function change(session: Owned): Promise<void> {
 }
 
 async function begin(session: Owned): Promise<void> {
-  const record = recordOf({ ...newHeader(false, LIFETIMES, Date.now()), tag: 1 })
+  const record = recordOf({ ...newHeader(DEFAULT_DURATION, LIFETIMES, Date.now()), tag: 1 })
   const key = keyOf(session.slot, session.generation + 1)
   if (await near.create(key, record.bytes, later())) session.record = record
   else {
