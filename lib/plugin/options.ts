@@ -257,7 +257,7 @@ const NAMES: readonly string[] = [
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
 const IGNORED: readonly string[] = ['logLevel', 'logSerializers', 'skipOverride']
 /** Browsers keep no cookie longer (RFC 6265bis, section 5.5). */
-const MAX_COOKIE_AGE = 400 * 86_400
+export const MAX_COOKIE_AGE = 400 * 86_400
 /** The most seconds that the header of a record has room for: about 136 years. */
 const MAX_SECONDS = 2 ** 32 - 1
 /** The most milliseconds that a timer accepts. */
@@ -413,7 +413,8 @@ function checkUrl(value: string): void {
   if (!/^\d*$/.test(database)) throw new OptionError('redis', 'must name its database by a number')
 }
 
-function checkRedis(
+/** @throws {OptionError} FST_SESSION_OPTION */
+export function checkRedis(
   value: NonNullable<RedisSessionOptions['redis']>
 ): NonNullable<RedisSessionOptions['redis']> {
   if (typeof value === 'string') {
