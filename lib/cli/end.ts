@@ -1,6 +1,7 @@
 // `end`: ends one session, all of a user, or all. As `app.sessions` does, so that requests, live connections and the
 // index of users learn of it.
 import { MAX_CLOCK_SKEW } from '../plugin/start-up.js'
+import { reasonOf } from '../records/tombstone.js'
 import { type Entry, pagesOf } from './entries.js'
 import { count } from './format.js'
 import { EXIT, type ExitCode, UsageError } from './io.js'
@@ -60,25 +61,39 @@ async function endThese(
   return endAll(target, terminal, reason)
 }
 
-// A session that gets a new id meanwhile may be where SCAN has been. So it looks again, until nothing is left that began
-// before the command. Those that begin later stay.
+// A session that gets a new id meanwhile may be where SCAN has been. So it follows those that have moved, and looks again
+// until nothing is left that began before the command. Those that begin later stay.
 async function endAll(target: Target, terminal: Terminal, reason: string): Promise<number> {
-  const begunBefore = Date.now() + MAX_CLOCK_SKEW
-  const isDue = (entry: Entry) =>
-    entry.state === 'broken' || (entry.state === 'living' && entry.record.header.createdAt < begunBefore)
-  let total = 0
-  for (let isFirst = true, ended = 0; isFirst || ended > 0; isFirst = false) {
-    ended = await withProgress(terminal, target, 'ending', async (done) => {
-      let inPass = 0
-      for await (const page of pagesOf(target)) {
-        const due = page.filter((entry) => entry.state !== 'foreign' && (isFirst || isDue(entry)))
-        const outcomes = await Promise.all(due.map(({ handle }) => target.sessions.end(handle, { reason })))
-        inPass += outcomes.filter(Boolean).length
-        done(page.length)
-      }
-      return inPass
-    })
+  let [total, begunBefore] = [0, Number.POSITIVE_INFINITY]
+  for (let ended = 1; ended > 0; begunBefore = Math.min(begunBefore, Date.now() + MAX_CLOCK_SKEW)) {
+    ended = await withProgress(terminal, target, 'ending', (done) =>
+      endPass(target, reason, begunBefore, done)
+    )
     total += ended
   }
   return total
+}
+
+async function endPass(
+  target: Target,
+  reason: string,
+  begunBefore: number,
+  done: (count: number) => void
+): Promise<number> {
+  let ended = 0
+  for await (const page of pagesOf(target)) {
+    const due = page.filter((entry) => mayLive(entry) && createdAt(entry) < begunBefore)
+    const outcomes = await Promise.all(due.map(({ handle }) => target.sessions.end(handle, { reason })))
+    ended += outcomes.filter(Boolean).length
+    done(page.length)
+  }
+  return ended
+}
+
+function mayLive(entry: Entry): boolean {
+  return entry.state !== 'foreign' && !(entry.state === 'tombstone' && reasonOf(entry.record) !== undefined)
+}
+
+function createdAt(entry: Entry): number {
+  return 'record' in entry ? entry.record.header.createdAt : 0
 }

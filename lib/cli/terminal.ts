@@ -46,7 +46,7 @@ export class Terminal {
 
   /** One document, or one line of several. */
   async printJson(value: unknown): Promise<void> {
-    await this.#write(`${JSON.stringify(value)}\n`)
+    await this.#write(`${escaped(JSON.stringify(value))}\n`)
   }
 
   /** A line for people that is not part of the result. */
@@ -93,6 +93,16 @@ export class Terminal {
       throw new ClosedError()
     })
   }
+}
+
+// JSON leaves some characters as they are that a terminal obeys.
+function escaped(json: string): string {
+  return json.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => {
+      const unit = character.charCodeAt(index).toString(16)
+      return `\\u${unit.padStart(4, '0')}`
+    }).join('')
+  )
 }
 
 // `hasColors` obeys NO_COLOR, FORCE_COLOR and TERM.
