@@ -1,6 +1,9 @@
 // `doctor`: whether Redis can keep sessions, by the checks of the plugin's start.
+import { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { visible } from '../data/key-names.js'
+import { within } from '../deadline.js'
+import { UnavailableError } from '../errors.js'
 import { serverOf } from '../plugin/servers.js'
 import {
   clockSkew,
@@ -12,7 +15,7 @@ import {
 } from '../plugin/start-up.js'
 import { openRecords } from '../sessions/access.js'
 import { addressOf } from '../stores/address.js'
-import type { RedisClient } from '../stores/redis.js'
+import { type RedisClient, RedisStore } from '../stores/redis.js'
 import type { Store } from '../stores/store.js'
 import { duration } from './format.js'
 import { EXIT, type ExitCode } from './io.js'
@@ -20,6 +23,8 @@ import { table } from './table.js'
 import type { Target } from './target.js'
 import type { Terminal } from './terminal.js'
 
+/** Milliseconds after which Redis removes a record that a check could not remove. */
+const PROBE_LIFETIME = 5_000
 /** Samples of the time of a round trip. */
 const PINGS = 50
 
@@ -47,20 +52,66 @@ export async function doctor(target: Target, terminal: Terminal): Promise<ExitCo
 }
 
 async function* findingsOf(target: Target): AsyncGenerator<Finding, void> {
-  const { context, store } = target
-  const key = context.prefix + newProbeKey()
-  const records = await tried('records', 'can be read and written', 'problem', () => probeStore(store, key))
-  yield records
-  if (records.state !== 'ok') return
-  yield await tried('list', 'keys can be listed (SCAN)', 'note', async () => {
-    for await (const _ of openRecords(context).store.keys(key));
-  })
-  const userKey = `${context.prefix}user:${newProbeKey()}`
-  yield await tried('users', 'the option user can be used', 'note', () =>
-    probeIndex(store as Store as Required<Store>, userKey)
-  )
-  const { client } = target as { client: Node }
+  const { client, context } = target as Target & { client: Node }
+  for (const check of checksOf(target)) {
+    const finding = await findingOf(check, context.timeout)
+    yield finding
+    // The others would only say the same.
+    if (finding.state === 'problem') return
+  }
   for (const node of client.nodes?.('master') ?? [client]) yield* findingsAbout(node)
+}
+
+interface Check {
+  what: string
+  good: string
+  /** What it is if the work fails. */
+  otherwise: 'note' | 'problem'
+  work(): Promise<unknown>
+}
+
+function checksOf({ client, context, store }: Target): Check[] {
+  const { prefix } = context
+  const [key, userKey] = [prefix + newProbeKey(), `${prefix}user:${newProbeKey()}`]
+  return [
+    {
+      what: 'records',
+      good: 'can be read and written',
+      otherwise: 'problem',
+      work: () => probeStore(store, key)
+    },
+    {
+      what: 'list',
+      good: 'keys can be listed (SCAN)',
+      otherwise: 'note',
+      work: () => openRecords(context).store.keys(key).next()
+    },
+    {
+      what: 'publish',
+      good: 'live connections can be told of an end (PUBLISH)',
+      otherwise: 'note',
+      async work() {
+        await store.create(key, Buffer.alloc(1), Date.now() + PROBE_LIFETIME)
+        await new RedisStore(client, { channel: `${prefix}ended` }).end(key)
+      }
+    },
+    {
+      what: 'users',
+      good: 'the option user can be used',
+      otherwise: 'note',
+      work: () => probeIndex(store as Store as Required<Store>, userKey)
+    }
+  ]
+}
+
+async function findingOf({ good, otherwise, what, work }: Check, timeout: number): Promise<Finding> {
+  try {
+    const late = () => new UnavailableError(what, `no answer within ${timeout} ms`)
+    await within(now() + timeout, work(), late)
+    return { what, state: 'ok', detail: good }
+  } catch (error) {
+    return { what, state: otherwise, detail: (error as Error).message }
+  }
 }
 
 async function* findingsAbout(node: Node): AsyncGenerator<Finding, void> {
@@ -80,20 +131,6 @@ async function* findingsAbout(node: Node): AsyncGenerator<Finding, void> {
   }
   yield await latencyOf(node)
   yield clockFinding(await clockSkew(node))
-}
-
-async function tried(
-  what: string,
-  good: string,
-  otherwise: 'note' | 'problem',
-  work: () => Promise<void>
-): Promise<Finding> {
-  try {
-    await work()
-    return { what, state: 'ok', detail: good }
-  } catch (error) {
-    return { what, state: otherwise, detail: (error as Error).message }
-  }
 }
 
 async function latencyOf(node: Node): Promise<Finding> {

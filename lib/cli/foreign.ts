@@ -10,6 +10,7 @@ import { convert } from '../adopt/old-record.js'
 import { OldRedis } from '../adopt/old-redis.js'
 import type { AdopterOptions } from '../adopt/options.js'
 import { Refusal } from '../adopt/refusal.js'
+import { StoreDeniedError } from '../errors.js'
 import type { NotAdopted } from '../events.js'
 import { openRecords } from '../sessions/access.js'
 import { entryOf } from './entries.js'
@@ -29,6 +30,9 @@ const ALIKE = ['@fastify/session', 'express-session'] as const
 /** Adopters verify cookies by it, and there are none here. */
 const secret = 'none'
 
+/** `denied`: the user of Redis may not read it. */
+type NotAdoptable = NotAdopted | 'denied'
+
 /** What may be found under one prefix. */
 interface Kind {
   libraries: string[]
@@ -44,7 +48,7 @@ export interface Foreign {
   /** They were adopted, and the old application has not extended them since. */
   adopted: number
   /** How many are not adopted, by reason. */
-  refused: Partial<Record<NotAdopted, number>>
+  refused: Partial<Record<NotAdoptable, number>>
 }
 
 /** @param given Texts of the form `library=prefix`, for other prefixes than the usual ones. */
@@ -93,7 +97,7 @@ export async function countForeign(target: Target, kinds: readonly Kind[]): Prom
 
 interface OldState {
   kind: Kind
-  state: 'adoptable' | 'adopted' | NotAdopted
+  state: 'adoptable' | 'adopted' | NotAdoptable
 }
 
 function add(found: Map<string, Foreign>, { kind, state }: OldState): void {
@@ -111,6 +115,7 @@ async function stateOf(target: Target, kinds: readonly Kind[], key: string): Pro
     try {
       return await stateAs(target, kind, key)
     } catch (error) {
+      if (error instanceof StoreDeniedError) return { kind, state: 'denied' }
       if (!(error instanceof Refusal)) throw error
       // Another kind of value is the reason only if no library has such a one.
       if (refused === undefined || error.reason !== 'type') refused = { kind, state: error.reason }

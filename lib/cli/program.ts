@@ -148,7 +148,8 @@ function programFor(io: Io, execute: Execute): Command {
     })
   )
   command('doctor', 'Check rights, version, eviction policy, latency and clock of Redis.').action((options) =>
-    execute(options, {}, async (target, terminal) => {
+    // Whether it may publish is a check of its own.
+    execute({ ...options, signals: false }, {}, async (target, terminal) => {
       const { doctor } = await import('./doctor.js')
       return doctor(target, terminal)
     })

@@ -26,7 +26,7 @@ interface Settings {
   columns?: number
 }
 
-/** Runs a command with this Redis in REDIS_URL. */
+/** Runs a command with this Redis in REDIS_URL, which is unset if it is empty. */
 export async function command(url: string, args: readonly string[], settings: Settings = {}): Promise<Ended> {
   const { answer, columns, env = {}, isColoured = false, isTerminal = false } = settings
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
@@ -41,7 +41,7 @@ export async function command(url: string, args: readonly string[], settings: Se
       hasColors: (environment: { NO_COLOR?: string }) => environment.NO_COLOR === undefined
     }),
     stderr: Object.assign(stderr, { isTTY: isTerminal }),
-    env: { REDIS_URL: url, ...env }
+    env: { ...(url !== '' && { REDIS_URL: url }), ...env }
   })
   for (const stream of [stdout, stderr]) stream.end()
   const [out = '', err = ''] = await Promise.all(outputs)

@@ -66,7 +66,7 @@ t.test('convert: asks, and a dry run writes nothing', async (t) => {
   t.match(await json(url, ['convert', '--to', 'msgpack', '--dry-run']), [{ dryRun: true, converted: 5 }])
   const agreed = await command(url, ['convert', '--to', 'msgpack'], { isTerminal: true, answer: 'yes' })
   t.match(agreed, { code: 0, stdout: /^converted +5 /m })
-  t.match(agreed.stderr, /converting.*of 5/s, 'a bar')
+  t.match(agreed.stderr, /converting.*of 6/s, 'a bar')
 })
 
 t.test('convert: is neither a use nor a change, and never alters when a session ends', async (t) => {
