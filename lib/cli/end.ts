@@ -62,7 +62,7 @@ async function endThese(
 }
 
 // A session that gets a new id meanwhile may be where SCAN has been. So it follows those that have moved, and looks again
-// until nothing is left that began before the command. Those that begin later stay.
+// until nothing is left that began before the first pass was over. Those that begin later stay.
 async function endAll(target: Target, terminal: Terminal, reason: string): Promise<number> {
   let [total, begunBefore] = [0, Number.POSITIVE_INFINITY]
   for (let ended = 1; ended > 0; begunBefore = Math.min(begunBefore, Date.now() + MAX_CLOCK_SKEW)) {

@@ -48,7 +48,7 @@ export interface Target {
 }
 
 // The errors that commands throw say what the log would.
-const SILENT: Log = { error() {}, warn() {}, info() {} }
+const SILENT: Log = { error: nothing, warn: nothing, info: nothing }
 
 export async function openTarget(
   options: TargetOptions,
@@ -73,10 +73,16 @@ export async function openTarget(
       },
       true
     )
+    // The plugin would use its default instead, which may hold the sessions of another application.
+    if (prefix !== undefined && settings.prefix !== prefix) {
+      throw new UsageError(
+        `--prefix ${prefix} is no prefix that the plugin uses: pass one without / at its beginning`
+      )
+    }
     const channel = options.signals ? { channel: `${settings.prefix}ended` } : {}
     const store = new RedisStore(client, { connectionOf: () => connection, ...channel })
     const context = await createContext(settings, store, SILENT, true)
-    const host = { fail() {}, hint() {} } as SessionsParts['host']
+    const host: SessionsParts['host'] = { fail: nothing, hint: nothing }
     const names = new Map(
       [...Object.values(serializers), ...readers, settings.serializer].map(({ name, tag }) => [tag, name])
     )
@@ -126,3 +132,5 @@ async function loadSerializer(given: string): Promise<Serializer> {
   }
   return found
 }
+
+function nothing(): void {}

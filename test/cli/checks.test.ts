@@ -114,6 +114,14 @@ t.test('doctor: what is wrong, and what only some applications need', async (t) 
   t.match(down, { code: 1, stdout: /^✗ {2}records +.*127\.0\.0\.1:1 failed with ECONNREFUSED/m, stderr: '' })
 })
 
+t.test('doctor: a Redis that does not answer', async (t) => {
+  const { client, url } = await startRedis(t)
+  await client.client('PAUSE', 60_000, 'ALL')
+  const frozen = await command(url, ['doctor', '--timeout', '200'])
+  t.match(frozen, { code: 1, stdout: /^✗ {2}records +.*records failed with no answer within 200 ms/m })
+  client.disconnect()
+})
+
 t.test('rights: all commands work with those that docs/operations.md names', async (t) => {
   const { client, port } = await startRedis(t)
   const page = readFileSync('docs/operations.md', 'utf8')

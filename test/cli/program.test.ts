@@ -46,7 +46,9 @@ t.test('usage: exit code 2, and nothing on stdout', async (t) => {
     ['convert', '--to', 'msgpack', '--rate', '0'],
     ['convert', '--to', 'msgpack', '--rate', 'many'],
     ['stats', '--timeout', '-1'],
-    ['stats', '--max-record-bytes', '1']
+    ['stats', '--max-record-bytes', '1'],
+    ['end', '--all', '--yes', '--prefix', '/users'],
+    ['end', '--all', '--yes', '--prefix', '']
   ]
   for (const args of wrong) {
     const { code, stderr, stdout } = await command('redis://127.0.0.1:1', args)
