@@ -10,8 +10,8 @@ import { withRedis } from '../private-redis.js'
 import { seed } from './seed.js'
 
 const BIN = fileURLToPath(new URL('../../dist/lib/cli/bin.js', import.meta.url))
-/** Prints the peak of the memory when the program ends. */
-const METER = `data:text/javascript,process.on('exit',()=>process.stderr.write('peak '+process.resourceUsage().maxRSS))`
+/** Prints what the program has used when it ends. */
+const METER = `data:text/javascript,process.on('exit',()=>process.stderr.write('used '+JSON.stringify(process.resourceUsage())))`
 const COMMANDS = [
   ['stats'],
   ['list'],
@@ -25,12 +25,14 @@ const COMMANDS = [
 const COLUMNS = [
   { head: 'command' },
   { head: 'seconds', isNumber: true },
-  { head: 'sessions a second', isNumber: true },
+  { head: 'CPU seconds', isNumber: true },
   { head: 'peak memory (MiB)', isNumber: true }
 ]
 
 interface Measured {
   seconds: number
+  /** Seconds of a processor. */
+  cpu: number
   /** MiB. */
   peak: number
 }
@@ -43,9 +45,11 @@ async function measure(port: number, args: readonly string[]): Promise<Measured>
   })
   child.stdout.resume()
   const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
-  const [, peak] = /peak (\d+)$/.exec(errors) ?? []
-  if (code !== 0 || peak === undefined) throw new Error(`${args.join(' ')} ended with ${code}: ${errors}`)
-  return { seconds: (performance.now() - startedAt) / 1_000, peak: Number(peak) / 1_024 }
+  const [, used] = /used (.+)$/.exec(errors) ?? []
+  if (code !== 0 || used === undefined) throw new Error(`${args.join(' ')} ended with ${code}: ${errors}`)
+  const { maxRSS, systemCPUTime, userCPUTime }: NodeJS.ResourceUsage = JSON.parse(used)
+  const seconds = (performance.now() - startedAt) / 1_000
+  return { seconds, cpu: (userCPUTime + systemCPUTime) / 1_000_000, peak: maxRSS / 1_024 }
 }
 
 const { values } = parseArgs({ options: { sessions: { type: 'string', default: '1000000' } } })
@@ -59,13 +63,9 @@ await withRedis(async ({ port, redis }) => {
   )
   const rows: string[][] = []
   for (const command of COMMANDS) {
-    const { peak, seconds } = await measure(port, command)
-    rows.push([
-      command.join(' '),
-      seconds.toFixed(1),
-      Math.round(sessions / seconds).toString(),
-      peak.toFixed(0)
-    ])
+    console.error(`running ${command.join(' ')}`)
+    const { cpu, peak, seconds } = await measure(port, command)
+    rows.push([command.join(' '), seconds.toFixed(0), cpu.toFixed(0), peak.toFixed(0)])
   }
   console.log(table(COLUMNS, rows))
 })
