@@ -1,5 +1,6 @@
 // The commands, their options and their help. What a command does is loaded when it is called.
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { isHandle } from '../cookies/session-id.js'
 import { HandleError, OptionError, ReasonError, UserError } from '../errors.js'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.js'
 import type { Extra, Target, TargetOptions } from './target.js'
@@ -41,12 +42,21 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     code = await carryOut(io, options, extra, work)
   }
   try {
-    await programFor(io, execute).parseAsync(args, { from: 'user' })
+    await programFor(io, execute).parseAsync(withHandleLast(args), { from: 'user' })
     return code
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   }
+}
+
+// One handle in 64 begins with a dash, and would be taken for options.
+function withHandleLast(args: readonly string[]): readonly string[] {
+  const at = args.findIndex(
+    (arg, index) => arg.startsWith('-') && isHandle(arg) && args[index - 1] !== '--user'
+  )
+  if (at === -1 || args.includes('--')) return args
+  return [...args.slice(0, at), ...args.slice(at + 1), '--', ...args.slice(at, at + 1)]
 }
 
 async function carryOut(io: Io, options: CommonOptions, extra: Extra, work: Work): Promise<ExitCode> {

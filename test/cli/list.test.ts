@@ -140,6 +140,26 @@ t.test('show: header, sizes, keys and types; values and bytes if they are asked 
   t.match(all, { values: { json: { name: SECRET } }, record: /^f502/ })
 })
 
+t.test('show: a handle may begin with a dash', async (t) => {
+  const { client, url } = await startRedis(t)
+  const handle = '-y'.padEnd(43, 'A')
+  await client.set(`session:${handle}`, recordOf('{"a":1}').bytes, 'PX', 60_000)
+  for (const args of [
+    ['show', handle],
+    ['show', handle, '--bytes'],
+    ['show', '--bytes', '--', handle]
+  ]) {
+    t.match(
+      await command(url, args),
+      { code: 0, stdout: new RegExp(`^handle +${handle}$`, 'm') },
+      args.join(' ')
+    )
+  }
+  t.match(await command(url, ['list', '--user', handle]), { code: 0, stderr: /has no session of this user/ })
+  t.match(await command(url, ['end', handle]), { code: 2, stderr: /pass --yes/ })
+  t.match(await command(url, ['end', handle, '-y']), { code: 0, stdout: '1 session has ended\n' })
+})
+
 t.test('show: keeps terminal escapes of untrusted records off the terminal', async (t) => {
   const { client, url } = await startRedis(t)
   const evil = '\u001b[2J\u009b31m\u202e\u{e0001}'
