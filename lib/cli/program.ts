@@ -38,6 +38,8 @@ type Work = (target: Target, terminal: Terminal) => Promise<ExitCode>
  */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok
+  // The reader of the help may go away.
+  io.stdout.on('error', () => {})
   const execute = async (options: CommonOptions, extra: Extra, work: Work) => {
     code = await carryOut(io, options, extra, work)
   }

@@ -1,9 +1,11 @@
 // The program: its help, its exit codes, and its numbers.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
 import t from 'tap'
 import { bytes, duration, iso, percent } from '../../lib/cli/format.js'
 import { Pace } from '../../lib/cli/pace.js'
+import { run } from '../../lib/cli/program.js'
 import { bar } from '../../lib/cli/table.js'
 import { command, program } from './command.js'
 
@@ -23,6 +25,13 @@ t.test('help: all commands, and every option of each', async (t) => {
       t.ok(option === '--help' || page.includes(option), `docs/command-line.md has ${option}`)
     }
   }
+})
+
+t.test('help: ends quietly if nobody reads on', async (t) => {
+  const gone = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) })
+  const streams = { stdin: new PassThrough(), stdout: gone, stderr: new PassThrough() }
+  t.equal(await run(['--help'], { ...streams, env: {} }), 0)
+  t.ok(gone.errored)
 })
 
 t.test('an application loads none of it', async (t) => {
