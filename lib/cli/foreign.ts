@@ -92,7 +92,7 @@ export async function countForeign(target: Target, kinds: readonly Kind[]): Prom
       for (const state of states) if (state !== undefined) add(found, state)
     }
   }
-  return [...found.values()]
+  return kinds.flatMap((kind) => found.get(nameOf(kind)) ?? [])
 }
 
 interface OldState {
@@ -101,11 +101,15 @@ interface OldState {
 }
 
 function add(found: Map<string, Foreign>, { kind, state }: OldState): void {
-  const [library, { prefix }] = [kind.libraries.join(', '), kind]
+  const [library, { prefix }] = [nameOf(kind), kind]
   const entry = found.get(library) ?? { library, prefix, adoptable: 0, adopted: 0, refused: {} }
   found.set(library, entry)
   if (state === 'adoptable' || state === 'adopted') entry[state]++
   else entry.refused[state] = (entry.refused[state] ?? 0) + 1
+}
+
+function nameOf({ libraries }: Kind): string {
+  return libraries.join(', ')
 }
 
 /** @returns `undefined` if there is no session any more */
