@@ -64,6 +64,8 @@ try {
   const types = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
   install([tarball, ...peers, ...types])
   node(take('test/package/without-fast-check.js'))
+  const help = run('npx', ['--no-install', 'fastify-ioredis-session', 'convert', '--help'])
+  if (!help.includes('--dry-run')) throw new Error(`the program printed no help: ${help}`)
 
   install(FOR_EXAMPLES)
   compile('nodenext', take('test/package/esm.ts'), take('examples/basic.ts'))

@@ -11,10 +11,15 @@ const MAX_KEYS = 10
 export function keyName(key: unknown): string {
   if (typeof key !== 'string') return typeof key === 'symbol' ? keyName(String(key)) : `[${typeof key}]`
   const shown = key.length > MAX_NAME ? `${key.slice(0, MAX_NAME)}…` : key
-  return shown.replace(/["\\\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
-    if (character === '"' || character === '\\') return `\\${character}`
-    return `\\u{${character.codePointAt(0)?.toString(16)}}`
-  })
+  return visible(shown.replace(/["\\]/g, '\\$&'))
+}
+
+/** The text on one line, with control and formatting characters escaped. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`
+  )
 }
 
 /** Names up to ten keys and counts the rest. */

@@ -436,7 +436,8 @@ function checkUrl(value: string): void {
   if (!/^\d*$/.test(database)) throw new OptionError('redis', 'must name its database by a number')
 }
 
-function checkRedis(
+/** @throws {OptionError} FST_SESSION_OPTION */
+export function checkRedis(
   value: NonNullable<RedisSessionOptions['redis']>
 ): NonNullable<RedisSessionOptions['redis']> {
   if (typeof value === 'string') {

@@ -17,7 +17,7 @@ const RETRY_INTERVAL = 250
 /** Milliseconds after which Redis removes the record of the check if the check could not remove it. */
 const PROBE_LIFETIME = 5_000
 /** Milliseconds by which the clock of Redis may differ from the clock of this process. */
-const MAX_CLOCK_SKEW = 10_000
+export const MAX_CLOCK_SKEW = 10_000
 
 interface StartUp {
   store: Store
@@ -94,7 +94,7 @@ async function check(
   address: string,
   log: Pick<Log, 'info' | 'warn'>
 ): Promise<void> {
-  const key = `start-up:${randomBytes(16).toString('hex')}`
+  const key = newProbeKey()
   await probeStore(store, prefix + key)
   if (user !== undefined) await probeIndex(store as Required<Store>, `${prefix}user:${key}`)
   await compareClocks(client, log)
@@ -120,9 +120,14 @@ async function check(
   }
 }
 
+/** A key for a record of the check; the prefix comes before it. */
+export function newProbeKey(): string {
+  return `start-up:${randomBytes(16).toString('hex')}`
+}
+
 // Takes a record through its life: sends every command that sessions need, and checks each answer. The record holds
 // every possible byte.
-async function probeStore(store: Store, key: string): Promise<void> {
+export async function probeStore(store: Store, key: string): Promise<void> {
   await store.ready?.('create')
   await store.ready?.('read')
   const [first, second] = [probe(), probe()]
@@ -145,7 +150,7 @@ async function probeStore(store: Store, key: string): Promise<void> {
 }
 
 // The same for the index.
-async function probeIndex(store: Required<Store>, key: string): Promise<void> {
+export async function probeIndex(store: Required<Store>, key: string): Promise<void> {
   const index = await store.openIndex()
   const login = { entering: 0, from: '', isLogin: true, limit: 1, drop: [], lifetime: PROBE_LIFETIME }
   const handles = async () => (await index.list(key)).map(({ handle }) => handle).join()
@@ -172,24 +177,29 @@ function must(operation: string, what: string, isMet: boolean): void {
   if (!isMet) throw new StoreBrokenError(operation, `did not ${what}`)
 }
 
-async function compareClocks(
-  client: RedisClient & { time?: () => Promise<(number | string)[]> },
-  log: Pick<Log, 'warn'>
-): Promise<void> {
-  const [before, [seconds] = []] = [Date.now(), await client.time?.().catch(() => undefined)]
-  const after = Date.now()
-  if (seconds === undefined) return
-  const theirs = Number(seconds) * 1_000
-  // The answer comes from an instant between the two, and only its whole seconds are used.
-  const skew = Math.max(before - theirs - 1_000, theirs - after)
-  if (skew <= MAX_CLOCK_SKEW) return
+async function compareClocks(client: RedisClient, log: Pick<Log, 'warn'>): Promise<void> {
+  const skew = await clockSkew(client)
+  if (skew === undefined || skew <= MAX_CLOCK_SKEW) return
+  const seconds = Math.round(skew / 1_000)
   log.warn(
-    { seconds: Math.round(skew / 1_000) },
-    `the clocks of this process and of Redis differ by ${Math.round(skew / 1_000)} seconds: synchronize them`
+    { seconds },
+    `the clocks of this process and of Redis differ by ${seconds} seconds: synchronize them`
   )
 }
 
-async function readFacts(
+/** By how many milliseconds the clocks differ at least; `undefined` if Redis does not say. */
+export async function clockSkew(
+  client: RedisClient & { time?: () => Promise<(number | string)[]> }
+): Promise<number | undefined> {
+  const [before, [seconds] = []] = [Date.now(), await client.time?.().catch(() => undefined)]
+  const after = Date.now()
+  if (seconds === undefined) return undefined
+  const theirs = Number(seconds) * 1_000
+  // The answer comes from an instant between the two, and only its whole seconds are used.
+  return Math.max(0, before - theirs - 1_000, theirs - after)
+}
+
+export async function readFacts(
   client: RedisClient & { info?: () => Promise<string> }
 ): Promise<Map<string, string> | undefined> {
   try {

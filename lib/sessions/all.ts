@@ -2,6 +2,7 @@
 import { isHandle } from '../cookies/session-id.js'
 import { ForeignKeyError, OptionError } from '../errors.js'
 import { lookUp } from '../request/lookup.js'
+import type { GuardedStore } from '../stores/guarded.js'
 import { named, openRecords } from './access.js'
 import { infoOf } from './info.js'
 import type { SessionInfo, SessionsParts } from './sessions.js'
@@ -23,9 +24,14 @@ export async function* all(parts: SessionsParts): AsyncGenerator<SessionInfo, vo
       throw error
     }
   }
+  for await (const handles of handlesIn(store, prefix)) {
+    for (const info of await Promise.all(handles.map(read))) if (info !== undefined) yield info
+  }
+}
+
+/** The handles of a store that has `keys`, page by page. Other keys belong to other parts. */
+export async function* handlesIn(store: GuardedStore, prefix: string): AsyncGenerator<string[], void> {
   for await (const keys of store.keys(prefix)) {
-    // Other keys belong to other parts.
-    const handles = new Set(keys.map((key) => key.slice(prefix.length)).filter(isHandle))
-    for (const info of await Promise.all([...handles].map(read))) if (info !== undefined) yield info
+    yield [...new Set(keys.map((key) => key.slice(prefix.length)).filter(isHandle))]
   }
 }

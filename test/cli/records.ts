@@ -1,0 +1,41 @@
+// Records that tests put into Redis themselves.
+import { randomBytes } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { type Header, newNonce, type SessionRecord, UnsealedRecord } from '../../lib/records/record.js'
+import { serializers } from '../../serializers/index.js'
+import type { Dictionary } from '../../serializers/serializer.js'
+
+export function newHandle(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export function recordOf(payload: Uint8Array | string, header: Partial<Header> = {}): SessionRecord {
+  const now = Date.now()
+  return new UnsealedRecord(payload).seal({
+    tag: serializers.json.tag,
+    permanent: false,
+    moved: false,
+    schemaVersion: 0,
+    createdAt: now,
+    counter: 1,
+    nonce: newNonce(),
+    earlier: [],
+    touchedAt: now,
+    idleTimeout: 86_400,
+    lifetime: undefined,
+    ...header
+  })
+}
+
+/** Stores a session, and returns its handle. */
+export async function put(
+  redis: Redis,
+  data: Dictionary | Uint8Array,
+  header: Partial<Header> & { left?: number; prefix?: string } = {}
+): Promise<string> {
+  const { left = 86_400_000, prefix = 'session:', ...rest } = header
+  const handle = newHandle()
+  const payload = data instanceof Uint8Array ? data : JSON.stringify(data)
+  await redis.set(prefix + handle, recordOf(payload, rest).bytes, 'PX', left)
+  return handle
+}
