@@ -328,8 +328,8 @@ export class RedisStore implements Store {
     })
   }
 
-  // @param isRemoval A missing record then counts as removed by an earlier try, and the removal must reach the replicas
-  // too.
+  // @param isRemoval A missing record then counts as removed by an earlier try. That, or a tombstone of another request,
+  // must reach the replicas too.
   async #run(script: Script, key: string, args: readonly Argument[], isRemoval = false): Promise<Outcome> {
     const attempt = attemptOn(this.#writer)
     try {
@@ -344,8 +344,10 @@ export class RedisStore implements Store {
 /** @throws {NotReplicatedError | UncertainError} */
 function resultOf(sent: Sent, attempt: Attempt, isRemoval: boolean): Outcome {
   const outcome = outcomeOf(sent.reply)
-  if (outcome === 'done' || (isRemoval && outcome === 'missing')) refuseShortage('EVALSHA', sent)
-  else if (attempt.isLost) throw new UncertainError('EVALSHA', LOST)
+  const isDone = outcome === 'done' || (isRemoval && outcome === 'missing')
+  if (!isDone && attempt.isLost) throw new UncertainError('EVALSHA', LOST)
+  const isEndedElsewhere = isRemoval && outcome instanceof Uint8Array && isTombstone(outcome)
+  if (isDone || isEndedElsewhere) refuseShortage('EVALSHA', sent)
   return outcome
 }
 

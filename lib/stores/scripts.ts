@@ -54,6 +54,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1`)
 // lost. This write makes WAIT cover that removal too, because replication is ordered.
 const PROPAGATE = "redis.call('SET', KEYS[1], '', 'PX', 1) redis.call('DEL', KEYS[1])"
 
+// The same for a tombstone of another request, which replicas may not have yet: it is written again as it is.
+const PROPAGATE_TOMBSTONE = "redis.call('SETRANGE', KEYS[1], 0, string.char(string.byte(there)))"
+
 /** The scripts that end sessions. */
 export interface EndScripts {
   destroy: Script
@@ -74,12 +77,15 @@ export function endScripts(isDurable: boolean, isTold: boolean): EndScripts {
   // Published first: if that is refused, nothing is written.
   const tell = isTold ? "redis.call('PUBLISH', ARGV[#ARGV], KEYS[1])" : ''
   const onMissing = isDurable ? PROPAGATE : ''
+  const onTombstone = isDurable ? PROPAGATE_TOMBSTONE : ''
+  const ending = (isThere: string, end: string, otherwise = onMissing) =>
+    endingOf(isThere, end, otherwise, onTombstone)
   return {
-    destroy: destroying(tell, onMissing),
+    destroy: destroying(tell, onMissing, onTombstone),
     end: isTold
-      ? ending(IS_THERE, `${tell} redis.call('DEL', KEYS[1])`, onMissing)
-      : ending("redis.call('DEL', KEYS[1]) == 1", '', onMissing),
-    mark: ending(IS_THERE, `${tell} ${SET_MARK}`, onMissing),
+      ? ending(IS_THERE, `${tell} redis.call('DEL', KEYS[1])`)
+      : ending("redis.call('DEL', KEYS[1]) == 1", ''),
+    mark: ending(IS_THERE, `${tell} ${SET_MARK}`),
     markAlways: ending(IS_THERE, `${tell} ${SET_MARK}`, SET_MARK),
     tell: replacing(tell)
   }
@@ -137,11 +143,13 @@ return there or 0`)
 }
 
 // @param onMissing Lua statements that run if there is nothing to destroy.
-function destroying(tell: string, onMissing: string): Script {
+// @param onTombstone The same if there is a tombstone `there`.
+function destroying(tell: string, onMissing: string, onTombstone: string): Script {
+  const ifTombstone = onTombstone && `if ${isTombstone('there')} then ${onTombstone} end`
   return script(`local found = redis.call('GETRANGE', KEYS[1], ${REVISION_RANGE})
 if found == ARGV[1] then ${tell} redis.call('DEL', KEYS[1]) return 1 end
 local there = redis.call('GET', KEYS[1])
-if there then return there end
+if there then ${ifTombstone} return there end
 ${onMissing} return 0`)
 }
 
@@ -149,13 +157,18 @@ const SET_MARK = "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])"
 const IS_THERE = "redis.call('EXISTS', KEYS[1]) == 1"
 
 // @param isThere A Lua condition: whether there is something to end, once it is no tombstone.
-function ending(isThere: string, end: string, onMissing: string): Script {
-  return script(`local head = redis.call('GETRANGE', KEYS[1], 0, ${TOMBSTONE.offset})
-if string.byte(head) == ${FIRST_BYTE} and #head > ${TOMBSTONE.offset} and bit.band(string.byte(head, ${TOMBSTONE.offset + 1}), ${TOMBSTONE.bit}) ~= 0 then
-  return redis.call('GET', KEYS[1])
-end
+function endingOf(isThere: string, end: string, onMissing: string, onTombstone: string): Script {
+  return script(`local there = redis.call('GETRANGE', KEYS[1], 0, ${TOMBSTONE.offset})
+if ${isTombstone('there')} then ${onTombstone} return redis.call('GET', KEYS[1]) end
 if ${isThere} then ${end} return 1 end
 ${onMissing} return 0`)
+}
+
+// A Lua condition on the first bytes of a record.
+function isTombstone(bytes: string): string {
+  const { bit, offset } = TOMBSTONE
+  const flags = `string.byte(${bytes}, ${offset + 1})`
+  return `string.byte(${bytes}) == ${FIRST_BYTE} and #${bytes} > ${offset} and bit.band(${flags}, ${bit}) ~= 0`
 }
 
 /**

@@ -1,5 +1,6 @@
 // Writes that wait for replicas: a repeated write waits too, and a write that was executed is never called refused.
 import t, { type Test } from 'tap'
+import { endedBecause } from '../../lib/records/tombstone.js'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { TOUCH } from '../../lib/stores/store.js'
 import { later, newKey, recordOf, revision } from '../contracts/store.js'
@@ -65,6 +66,29 @@ t.test('replicas: a write that an earlier try executed still waits for replicas'
   t.equal(await primary.client.exists(removed, ended), 0, 'removed keys stay removed')
   const conflict = await fresh(50).update(touched, revision(9), recordOf(3), later())
   t.type(conflict, Uint8Array, 'a conflict does not wait for replicas')
+})
+
+t.test('replicas: an end that finds the tombstone of another request waits for replicas too', async (t) => {
+  const { primary, frozen, fresh } = await startPair(t)
+  const direct = new RedisStore(primary.connect())
+  const mark = { record: endedBecause('elsewhere', 60).bytes, expiresAt: later(), always: true }
+  const ends = {
+    'with a mark': (store: RedisStore, key: string) => store.end(key, mark),
+    'without a mark': (store: RedisStore, key: string) => store.end(key),
+    'of an emptied session': (store: RedisStore, key: string) => store.destroy(key, revision(1))
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const key = newKey()
+    await direct.create(key, recordOf(1), later())
+    await frozen(async () => {
+      t.equal(await direct.end(key, mark), 'done')
+      await t.rejects(end(fresh(50), key), { ...NOT_REPLICATED, message: /0 of 1 replicas/ }, name)
+    })
+    const lifetime = await primary.client.pttl(key)
+    t.same(await end(fresh(20_000), key), mark.record, 'it stays as it is')
+    const left = await primary.client.pttl(key)
+    t.ok(left > 0 && left <= lifetime, 'and ends no later')
+  }
 })
 
 t.test('replicas: a write is stored, however the wait for replicas ends', async (t) => {
