@@ -21,8 +21,8 @@ for (const [bug, kind] of [
   t.test(`a planted bug is found: ${bug}`, async (t) => {
     // On a busy machine a round may happen to do too little.
     let found: string[] = []
-    for (let round = 1; round <= 6 && found.length === 0; round++) {
-      const { violations } = await check(t, { ...SHORT, bug, random: generator(round) })
+    for (let round = 1; round <= 12 && found.length === 0; round++) {
+      const { violations } = await check(t, { ...SHORT, seconds: 2, bug, random: generator(round) })
       found = violations.filter((each) => kind.test(each))
     }
     t.ok(found.length > 0)
