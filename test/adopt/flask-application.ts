@@ -3,33 +3,37 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
 import { unpackDebianPackage } from '../../scripts/debian-package.js'
-import { OLD_SECRET, type Start, urlOf } from './real-applications.js'
+import type { RedisServer } from '../support/redis-server.js'
+import { OLD_SECRET } from './real-applications.js'
+
+export interface FlaskApps {
+  version: string
+  /** The URLs of its applications. */
+  unsigned: string
+  signed: string
+}
 
 /**
- * Python with Flask-Session 0.8, unpacked from packages of Debian 13.
+ * Starts Python with Flask-Session 0.8, unpacked from packages of Debian 13.
  * @throws If this machine has no apt, or if apt finds no such package or no network.
  */
-export const providePython = (): string =>
-  unpackDebianPackage('flask-session', 'python3', 'trixie', [
-    'python3-flask-session',
-    'python3-msgspec',
-    'python3-redis'
-  ])
-
-export function flaskApp(format: 'msgpack' | 'json', signer: 'signed' | 'unsigned'): Start {
-  return async (t, { port }) => {
-    const program = resolve('test/adopt/flask_application.py')
-    const child = spawn(providePython(), ['-B', program, String(port), OLD_SECRET, format, signer], {
-      stdio: ['pipe', 'pipe', 'ignore']
-    })
-    t.teardown(async () => {
-      child.stdin.end()
-      if (child.exitCode === null) await once(child, 'exit')
-    })
-    const [line] = await once(createInterface(child.stdout), 'line')
-    const [version, own] = String(line).split(' ')
-    if (!version?.startsWith('0.8.')) throw new Error(`Flask-Session does not start: ${line}`)
-    return urlOf({ address: '', family: '', port: Number(own) })
-  }
+export async function startFlask(t: Test, { port }: RedisServer): Promise<FlaskApps> {
+  const modules = ['python3-flask-session', 'python3-msgspec', 'python3-redis']
+  const python = unpackDebianPackage('flask-session', 'python3', 'trixie', modules)
+  const child = spawn(python, [resolve('test/adopt/flask_application.py'), String(port), OLD_SECRET], {
+    stdio: ['pipe', 'pipe', 'ignore']
+  })
+  const exit = once(child, 'exit')
+  t.teardown(() => {
+    child.stdin.end()
+    return exit
+  })
+  const ended = exit.then(() => Promise.reject(new Error('Flask does not start; run flask_application.py')))
+  ended.catch(() => {})
+  const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended])
+  const [version = '', ...ports] = String(line).split(' ')
+  const [unsigned = '', signed = ''] = ports.map((own) => `http://127.0.0.1:${own}`)
+  return { version, unsigned, signed }
 }

@@ -23,7 +23,11 @@ const koaApp =
     const app: KoaApp = new (requireOld('koa'))()
     const store = requireOld('koa-redis')({ port, host: '127.0.0.1' })
     await once(store, 'ready')
-    t.teardown(() => store.client.disconnect())
+    t.teardown(() => {
+      // koa-generic-session would wait for it to connect again.
+      store.removeAllListeners('disconnect')
+      store.client.disconnect()
+    })
     app.keys = [OLD_SECRET]
     app.use(sessions(app, store))
     app.use((ctx) => {
