@@ -22,7 +22,9 @@ export interface FlaskApps {
 export async function startFlask(t: Test, { port }: RedisServer): Promise<FlaskApps> {
   const modules = ['python3-flask-session', 'python3-msgspec', 'python3-redis']
   const python = unpackDebianPackage('flask-session', 'python3', 'trixie', modules)
-  const child = spawn(python, [resolve('test/adopt/flask_application.py'), String(port), OLD_SECRET], {
+  const program = resolve('test/adopt/flask_application.py')
+  // -I: whatever this machine says of Python is not meant for this one.
+  const child = spawn(python, ['-I', program, String(port), OLD_SECRET], {
     stdio: ['pipe', 'pipe', 'ignore']
   })
   const exit = once(child, 'exit')
