@@ -17,10 +17,16 @@ export function unpackedProgram(folder: string, pack: string): string | undefine
  * Provides the program with the name of this package and the libraries of its suite, and downloads both if necessary.
  * @param folder The folder in the cache.
  * @param suite A suite of Debian; by default the suite of this machine.
+ * @param modules Packages that the program loads by itself.
  * @throws If this machine has no apt, or if apt finds no such package or no network.
  */
-export function unpackDebianPackage(folder: string, pack: string, suite?: string): string {
-  return unpack(folder, pack, { suite, isSelfContained: true }, (root, libraries) => {
+export function unpackDebianPackage(
+  folder: string,
+  pack: string,
+  suite?: string,
+  modules: readonly string[] = []
+): string {
+  return unpack(folder, pack, { suite, modules, isSelfContained: true }, (root, libraries) => {
     const loader = libraries
       .flatMap((lib) => readdirSync(lib).map((file) => join(lib, file)))
       .find((file) => /\/ld-linux[^/]*\.so\.\d+$/.test(file))
@@ -35,18 +41,24 @@ export function unpackDebianPackage(folder: string, pack: string, suite?: string
  * @param path The path of the program in its package.
  */
 export function unpackDebianApplication(folder: string, pack: string, path: string): string {
-  return unpack(folder, pack, { suite: undefined, isSelfContained: false }, (root, libraries) => {
-    const program = join(root, path)
-    if (!existsSync(program)) throw new Error(`the package ${pack} of this machine's apt has no /${path}`)
-    const fonts = existsSync(join(root, 'etc/fonts')) ? [`FONTCONFIG_SYSROOT=${root}`] : []
-    // Other libraries look for these by an absolute path.
-    const inner = libraries.flatMap((lib) => subfolders(lib, /^pulseaudio$/))
-    return ['env', `LD_LIBRARY_PATH=${[...libraries, ...inner].join(':')}`, ...fonts, program]
-  })
+  return unpack(
+    folder,
+    pack,
+    { suite: undefined, modules: [], isSelfContained: false },
+    (root, libraries) => {
+      const program = join(root, path)
+      if (!existsSync(program)) throw new Error(`the package ${pack} of this machine's apt has no /${path}`)
+      const fonts = existsSync(join(root, 'etc/fonts')) ? [`FONTCONFIG_SYSROOT=${root}`] : []
+      // Other libraries look for these by an absolute path.
+      const inner = libraries.flatMap((lib) => subfolders(lib, /^pulseaudio$/))
+      return ['env', `LD_LIBRARY_PATH=${[...libraries, ...inner].join(':')}`, ...fonts, program]
+    }
+  )
 }
 
 interface Source {
   suite: string | undefined
+  modules: readonly string[]
   /** Whether to bring every library, including those that are installed here. */
   isSelfContained: boolean
 }
@@ -77,7 +89,7 @@ function downloadWithDependencies(
   folder: string,
   root: string,
   pack: string,
-  { suite, isSelfContained }: Source
+  { suite, modules, isSelfContained }: Source
 ): void {
   for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'root']) {
     mkdirSync(join(folder, name), { recursive: true })
@@ -109,7 +121,7 @@ function downloadWithDependencies(
     run('apt-get', ['-q', ...args], { ...process.env, APT_CONFIG: join(folder, 'apt.conf') })
   apt('update')
   try {
-    apt('install', '-y', '--download-only', ...(suite === undefined ? [] : ['-t', suite]), pack)
+    apt('install', '-y', '--download-only', ...(suite === undefined ? [] : ['-t', suite]), pack, ...modules)
   } catch (error) {
     // If a source is unreachable, that is a better reason than an unknown package. It does not matter before.
     apt('update', '-o', 'APT::Update::Error-Mode=any')
