@@ -6,13 +6,16 @@ import type {
   Detached,
   Dictionary,
   EndAllOptions,
+  EndListener,
   EndOptions,
   EndReason,
+  EndReports,
   Entered,
   Entry,
   HeaderTransportOptions,
   Indexed,
   InferOutput,
+  Mark,
   MaxPerUser,
   MemoryStoreOptions,
   Merge,
@@ -53,13 +56,16 @@ declare namespace redisSession {
     Detached,
     Dictionary,
     EndAllOptions,
+    EndListener,
     EndOptions,
     EndReason,
+    EndReports,
     Entered,
     Entry,
     HeaderTransportOptions,
     Indexed,
     InferOutput,
+    Mark,
     MaxPerUser,
     MemoryStoreOptions,
     Merge,
@@ -92,6 +98,7 @@ declare namespace redisSession {
   export const redisSession: Plugin
   export const mergeRules: typeof esm.mergeRules
   export const serializers: typeof esm.serializers
+  export const isTombstone: typeof esm.isTombstone
   export const REVISION: typeof esm.REVISION
   export const TOMBSTONE: typeof esm.TOMBSTONE
   export const TOUCH: typeof esm.TOUCH

@@ -24,6 +24,15 @@ export function revision(number: number): Buffer {
   return bytes
 }
 
+/** Revisions that differ from this one in a single byte: each of its bytes counts. */
+export function neighboursOf(revision: Uint8Array): Buffer[] {
+  return Array.from(revision, (byte, at) => {
+    const other = Buffer.from(revision)
+    other[at] = byte ^ 1
+    return other
+  })
+}
+
 /** A record with this revision. Bytes outside the revision and the payload are 0x5a. */
 export function recordOf(number: number, payload: string | Uint8Array = 'payload'): Buffer {
   const record = Buffer.concat([Buffer.alloc(HEADER_BYTES, 0x5a), Buffer.from(payload)])

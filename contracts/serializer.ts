@@ -78,6 +78,8 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
       ok(key !== name, `${name} is the name of a serializer of this package`)
       ok(other.tag !== tag, `${tag} is the tag of ${key}: take one from 32 to 255`)
     }
+    const isOurs = others.length < Object.keys(serializers).length
+    ok(isOurs || tag >= 32, `tag ${tag} is reserved: take one from 32 to 255`)
   })
 
   clause('each value is kept, lost or refused as promised', () => {

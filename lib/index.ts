@@ -17,7 +17,18 @@ export type { EndAllOptions, SessionInfo, Sessions, User } from './sessions/sess
 export { MemoryStore, type MemoryStoreOptions } from './stores/memory.js'
 export { type RedisClient, RedisStore, type RedisStoreOptions } from './stores/redis.js'
 export type { Entered, Entry, Indexed, SessionIndex } from './stores/session-index.js'
-export { type Operation, type Outcome, REVISION, type Store, TOMBSTONE, TOUCH } from './stores/store.js'
+export {
+  type EndListener,
+  type EndReports,
+  isTombstone,
+  type Mark,
+  type Operation,
+  type Outcome,
+  REVISION,
+  type Store,
+  TOMBSTONE,
+  TOUCH
+} from './stores/store.js'
 export type { HeaderTransportOptions } from './transport/header.js'
 export type { Transport } from './transport/open.js'
 export type { MaxPerUser } from './users/users.js'

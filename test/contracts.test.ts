@@ -78,7 +78,7 @@ const BROKEN_STORES: [new () => Store, clause: string, why: RegExp][] = [
   [WithPlainBytes, 'bytes: every byte is kept', /read\(\) must return a Buffer, not another Uint8Array/],
   [
     WithoutRevision,
-    'update(): with another revision it writes nothing and returns the record',
+    'update(), touch(): with another revision they write nothing and return the record',
     /the answer must be the record, not done/
   ],
   [
@@ -120,6 +120,7 @@ const BROKEN_SERIALIZERS: [Partial<Serializer>, clause: string, why: RegExp][] =
     /encodes unchanged data to other bytes/
   ],
   [{ tag: 3 }, 'name and tag are unique', /3 is the tag of msgpack: take one from 32 to 255/],
+  [{ tag: 5 }, 'name and tag are unique', /tag 5 is reserved: take one from 32 to 255/],
   [
     { decode: (bytes) => (bytes.length > 0 ? deserialize(new Uint8Array(bytes)) : {}) },
     'data of other systems is refused',

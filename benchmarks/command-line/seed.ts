@@ -14,8 +14,8 @@ const KINDS = 200
 
 /** Writes this many sessions: 70 % by JSON, 20 % by superjson, 10 % by msgpack; a quarter is permanent. */
 export async function seed(redis: Redis, sessions: number, prefix = 'session:'): Promise<void> {
-  await serializers.superjson.load()
-  await serializers.msgpack.load()
+  await serializers.superjson.load?.()
+  await serializers.msgpack.load?.()
   const random = generator(1)
   const payloads = Array.from({ length: KINDS }, (_, user) => payloadOf(user, random))
   for (let from = 0; from < sessions; from += BATCH) {
@@ -36,7 +36,8 @@ export async function seed(redis: Redis, sessions: number, prefix = 'session:'):
         nonce: newNonce(),
         earlier: [],
         touchedAt,
-        idleTimeout
+        idleTimeout,
+        lifetime: undefined
       })
       pipeline.set(
         `${prefix}${randomBytes(32).toString('base64url')}`,
