@@ -7,6 +7,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import type { Test } from 'tap'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { freePort, startRedis } from '../support/redis-server.js'
+import { LIBRARIES, moveIn } from './adoption.js'
 import { provideChromium } from './chromium-binary.js'
 import { type RunningExample, startExample } from './start-example.js'
 
@@ -193,6 +194,12 @@ async function drive(): Promise<void> {
     await signIn(other, url, 'Grace')
     await inspects(other, 'msgpack, tag 3')
   })
+
+  for (const [name, start, adopter] of LIBRARIES) {
+    await step(`a browser that has signed in with ${name} moves here, back, here again, and out`, async () =>
+      moveIn(t as unknown as Test, await openPage(browser), redis, start, adopter)
+    )
+  }
 
   await step('the browser logged no errors', async () => assert.deepEqual(complaints, []))
 }
