@@ -561,7 +561,10 @@ function checkNearCache(
 function checkSignals(value: boolean, { redis, store }: RedisSessionOptions): boolean {
   if (!boolean('signals', value)) return false
   if (store !== undefined && store.watch === undefined) {
-    throw new OptionError('signals', 'needs a store with watch(): give a RedisStore its option channel, or add watch() to your store')
+    throw new OptionError(
+      'signals',
+      'needs a store with watch(): give a RedisStore its option channel, or add watch() to your store'
+    )
   }
   if (isRedisClient(redis) && !('duplicate' in redis)) {
     throw new OptionError('signals', 'needs a client with duplicate(), to open one more connection')
