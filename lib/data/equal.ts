@@ -76,8 +76,12 @@ const HIDDEN_IN_ERRORS = ['message', 'name', ...(comparesCauses ? ['cause', 'err
 
 class Comparison {
   readonly #budget: Budget
-  // Objects that are equal, or are being compared, form trees. Two objects of one tree are not compared again. This
-  // ends cycles and makes the cost linear (the algorithm of Hopcroft and Karp for automata).
+  // An object's first partner, with which it is equal or being compared: all that data without shared objects needs.
+  readonly #partners = new Map<object, object>()
+  /** The objects with a partner, in the order in which they got it. */
+  readonly #partnered: object[] = []
+  // After its first partner, objects that are equal, or are being compared, form trees. Two objects of one tree are not
+  // compared again. This ends cycles and makes the cost linear (the algorithm of Hopcroft and Karp for automata).
   readonly #parents = new Map<object, object>()
   /** The number of objects in the tree of each root. The smaller tree joins the larger one, so trees stay flat. */
   readonly #sizes = new Map<object, number>()
@@ -110,6 +114,13 @@ class Comparison {
   #areEqualIfPairsAre(a: object, b: object, pairs: Pairs): boolean {
     this.#budget.spend(PAIR_OF_OBJECTS)
     if (a === b) return true
+    const partner = this.#partners.get(a)
+    if (partner === b) return true
+    if (partner === undefined) {
+      this.#partners.set(a, b)
+      this.#partnered.push(a)
+      return this.#areSameObjects(a, b, pairs)
+    }
     const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
     if (rootOfA === rootOfB) return true
     this.#join(rootOfA, rootOfB)
@@ -137,11 +148,12 @@ class Comparison {
     return this.#sizes.get(root) ?? 1
   }
 
-  // One attempt of several: if it fails, undo its joins.
+  // One attempt of several: if it fails, undo its partners and joins.
   #mayBeEqual(a: unknown, b: unknown): boolean {
     this.#budget.spend(ATTEMPT)
-    const before = this.#joined.length
+    const [partnered, before] = [this.#partnered.length, this.#joined.length]
     if (this.areEqual(a, b)) return true
+    for (const object of this.#partnered.splice(partnered)) this.#partners.delete(object)
     for (const joined of this.#joined.splice(before).reverse()) {
       const parent = this.#parents.get(joined) as object
       this.#sizes.set(parent, this.#sizeOf(parent) - this.#sizeOf(joined))
