@@ -199,3 +199,17 @@ t.test('isEqual(): an error thrown by the data is rethrown', async (t) => {
   }
   t.throws(() => isEqual(failing, { value: 1 }, new Budget()), { message: 'oops' })
 })
+
+t.test('isEqual(): one object for several equal ones, and rings of different lengths', async (t) => {
+  const [one, first, second] = [{ a: [1] }, { a: [1] }, { a: [1] }]
+  t.ok(isEqual([one, one, one], [first, second, second], new Budget(1_000)))
+  t.notOk(isEqual([one, one, one, 1], [first, second, second, 2], new Budget(1_000)))
+  const ring = (length: number, last: number) => {
+    const objects = Array.from({ length }, (_, at) => ({ value: at === length - 1 ? last : 1, next: {} }))
+    for (const [at, object] of objects.entries()) object.next = objects[(at + 1) % length] as object
+    return objects[0]
+  }
+  const budget = new Budget(20_000)
+  t.ok(isEqual(ring(97, 1), ring(101, 1), budget), 'not each with each')
+  t.notOk(isEqual(ring(97, 1), ring(101, 2), budget))
+})
