@@ -1,5 +1,5 @@
 // Loaded before tap, which follows every promise by an async hook to tell which test an uncaught error belongs to. That
-// takes up to a third of the CPU of a test. Without it, such an error ends the process, and the whole file fails.
+// takes a good part of a test's CPU. Without it, such an error ends the process, and the whole file fails.
 import hooks from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
 

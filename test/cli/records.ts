@@ -1,28 +1,33 @@
 // Records that tests put into Redis themselves.
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { type Header, newNonce, type SessionRecord, UnsealedRecord } from '../../lib/records/record.js'
+import { newHeader } from '../../lib/records/expiry.js'
+import {
+  DEFAULT_DURATION,
+  type Header,
+  type SessionRecord,
+  UnsealedRecord
+} from '../../lib/records/record.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary } from '../../serializers/serializer.js'
+
+const DAY = 86_400
+const LIFETIMES = {
+  idleTimeout: DAY,
+  permanentLifetime: 31 * DAY,
+  absoluteTimeout: undefined,
+  touchAfter: 60,
+  rolling: true
+}
 
 export function newHandle(): string {
   return randomBytes(32).toString('base64url')
 }
 
 export function recordOf(payload: Uint8Array | string, header: Partial<Header> = {}): SessionRecord {
-  const now = Date.now()
   return new UnsealedRecord(payload).seal({
+    ...newHeader(DEFAULT_DURATION, LIFETIMES, Date.now()),
     tag: serializers.json.tag,
-    permanent: false,
-    moved: false,
-    schemaVersion: 0,
-    createdAt: now,
-    counter: 1,
-    nonce: newNonce(),
-    earlier: [],
-    touchedAt: now,
-    idleTimeout: 86_400,
-    lifetime: undefined,
     ...header
   })
 }
