@@ -213,3 +213,13 @@ t.test('isEqual(): one object for several equal ones, and rings of different len
   t.ok(isEqual(ring(97, 1), ring(101, 1), budget), 'not each with each')
   t.notOk(isEqual(ring(97, 1), ring(101, 2), budget))
 })
+
+t.test('isEqual(): an attempt that failed leaves nothing behind', async (t) => {
+  const [x, w] = [{ a: { b: 1 } }, { a: { b: 2 } }]
+  const [likeX, likeW] = [{ a: { b: 1 } }, { a: { b: 2 } }]
+  // Looking for the equal of `likeW`, the comparison tries `x` first.
+  const [one, other] = [new Set([x, w]), new Set([likeW, likeX])]
+  t.ok(isEqual([x, one, x], [likeX, other, likeX], new Budget(1_000)))
+  t.notOk(isEqual([x, one], [likeW, other], new Budget(1_000)))
+  t.notOk(isEqual([one, x], [other, likeW], new Budget(1_000)))
+})
