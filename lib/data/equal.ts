@@ -62,6 +62,10 @@ export function currentBudget(): Budget {
  */
 export function isEqual(a: unknown, b: unknown, budget: Budget): boolean {
   if (!isObject(a) || !isObject(b)) return areSamePrimitives(a, b, budget)
+  if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
+    budget.spend(PAIR_OF_OBJECTS)
+    return a === b || areSameViews(a, b, budget)
+  }
   try {
     return new Comparison(budget).areEqual(a, b)
   } catch (error) {
@@ -80,13 +84,8 @@ class Comparison {
   readonly #partners = new Map<object, object>()
   /** The objects with a partner, in the order in which they got it. */
   readonly #partnered: object[] = []
-  // After its first partner, objects that are equal, or are being compared, form trees. Two objects of one tree are not
-  // compared again. This ends cycles and makes the cost linear (the algorithm of Hopcroft and Karp for automata).
-  readonly #parents = new Map<object, object>()
-  /** The number of objects in the tree of each root. The smaller tree joins the larger one, so trees stay flat. */
-  readonly #sizes = new Map<object, number>()
-  /** The objects with a parent, in the order in which they got it. */
-  readonly #joined: object[] = []
+  /** For objects that meet a second partner. */
+  #trees: Trees | undefined
 
   constructor(budget: Budget) {
     this.#budget = budget
@@ -121,48 +120,22 @@ class Comparison {
       this.#partnered.push(a)
       return this.#areSameObjects(a, b, pairs)
     }
-    const [rootOfA, rootOfB] = [this.#rootOf(a), this.#rootOf(b)]
-    if (rootOfA === rootOfB) return true
-    this.#join(rootOfA, rootOfB)
-    return this.#areSameObjects(a, b, pairs)
-  }
-
-  #rootOf(value: object): object {
-    let root = value
-    for (let parent = this.#parents.get(root); parent !== undefined; parent = this.#parents.get(root)) {
-      this.#budget.spend()
-      root = parent
-    }
-    return root
-  }
-
-  #join(one: object, other: object): void {
-    const [size, otherSize] = [this.#sizeOf(one), this.#sizeOf(other)]
-    const [small, large] = size < otherSize ? [one, other] : [other, one]
-    this.#parents.set(small, large)
-    this.#sizes.set(large, size + otherSize)
-    this.#joined.push(small)
-  }
-
-  #sizeOf(root: object): number {
-    return this.#sizes.get(root) ?? 1
+    this.#trees ??= new Trees(this.#budget)
+    return !this.#trees.join(a, b) || this.#areSameObjects(a, b, pairs)
   }
 
   // One attempt of several: if it fails, undo its partners and joins.
   #mayBeEqual(a: unknown, b: unknown): boolean {
     this.#budget.spend(ATTEMPT)
-    const [partnered, before] = [this.#partnered.length, this.#joined.length]
+    const [partnered, joins] = [this.#partnered.length, this.#trees?.joins ?? 0]
     if (this.areEqual(a, b)) return true
     for (const object of this.#partnered.splice(partnered)) this.#partners.delete(object)
-    for (const joined of this.#joined.splice(before).reverse()) {
-      const parent = this.#parents.get(joined) as object
-      this.#sizes.set(parent, this.#sizeOf(parent) - this.#sizeOf(joined))
-      this.#parents.delete(joined)
-    }
+    this.#trees?.undo(joins)
     return false
   }
 
   #areSameObjects(a: object, b: object, pairs: Pairs): boolean {
+    if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) return areSameViews(a, b, this.#budget)
     const tag = tagOf(a)
     if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || tag !== tagOf(b)) return false
     if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && this.#haveSameKeys(a, b, pairs)
@@ -180,10 +153,6 @@ class Comparison {
     if (types.isDate(a) && types.isDate(b))
       return Object.is(a.getTime(), b.getTime()) && this.#haveSameKeys(a, b, pairs)
     // No other type contains values.
-    if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) {
-      this.#budget.spend(Math.floor(a.byteLength / CHUNK))
-      if (!bytesOf(a).equals(bytesOf(b))) return false
-    }
     this.#budget.spend(ATTEMPT)
     return isDeepStrictEqual(a, b)
   }
@@ -233,6 +202,59 @@ class Comparison {
   }
 }
 
+// Objects that are equal, or are being compared, form trees. Two objects of one tree are not compared again. This ends
+// cycles and makes the cost linear (the algorithm of Hopcroft and Karp for automata).
+class Trees {
+  readonly #budget: Budget
+  readonly #parents = new Map<object, object>()
+  /** The number of objects in the tree of each root. The smaller tree joins the larger one, so trees stay flat. */
+  readonly #sizes = new Map<object, number>()
+  /** The objects with a parent, in the order in which they got it. */
+  readonly #joined: object[] = []
+
+  constructor(budget: Budget) {
+    this.#budget = budget
+  }
+
+  get joins(): number {
+    return this.#joined.length
+  }
+
+  /** @returns Whether they were in different trees. */
+  join(a: object, b: object): boolean {
+    const [one, other] = [this.#rootOf(a), this.#rootOf(b)]
+    if (one === other) return false
+    const [size, otherSize] = [this.#sizeOf(one), this.#sizeOf(other)]
+    const [small, large] = size < otherSize ? [one, other] : [other, one]
+    this.#parents.set(small, large)
+    this.#sizes.set(large, size + otherSize)
+    this.#joined.push(small)
+    return true
+  }
+
+  /** Undoes all but the first joins. */
+  undo(joins: number): void {
+    for (const joined of this.#joined.splice(joins).reverse()) {
+      const parent = this.#parents.get(joined) as object
+      this.#sizes.set(parent, this.#sizeOf(parent) - this.#sizeOf(joined))
+      this.#parents.delete(joined)
+    }
+  }
+
+  #rootOf(value: object): object {
+    let root = value
+    for (let parent = this.#parents.get(root); parent !== undefined; parent = this.#parents.get(root)) {
+      this.#budget.spend()
+      root = parent
+    }
+    return root
+  }
+
+  #sizeOf(root: object): number {
+    return this.#sizes.get(root) ?? 1
+  }
+}
+
 /** Two objects in turn. */
 type Pairs = object[]
 type Named = Record<string | symbol, unknown>
@@ -244,6 +266,14 @@ function areSamePrimitives(a: unknown, b: unknown, budget: Budget): boolean {
   if (a.length !== b.length) return false
   budget.spend(Math.floor(a.length / CHUNK))
   return a === b
+}
+
+function areSameViews(a: ArrayBufferView, b: ArrayBufferView, budget: Budget): boolean {
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
+  budget.spend(Math.floor(a.byteLength / CHUNK))
+  if (!bytesOf(a).equals(bytesOf(b))) return false
+  budget.spend(ATTEMPT)
+  return isDeepStrictEqual(a, b)
 }
 
 export function bytesOf(view: ArrayBufferView): Buffer {
