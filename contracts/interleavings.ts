@@ -1,9 +1,10 @@
 // A model of a store: which answers parallel operations on one key may get.
 import { Buffer } from 'node:buffer'
 import type { Arbitrary } from 'fast-check'
+import { isTombstone } from '../lib/records/record.js'
 import { type Outcome, REVISION, type Store, TOUCH } from '../lib/stores/store.js'
 import type { FastCheck } from './fast-check.js'
-import { HEADER_BYTES, later, recordOf, revision } from './records.js'
+import { HEADER_BYTES, later, recordOf, revision, tombstoneOf } from './records.js'
 
 /** The record in hex. `undefined` if there is none. */
 export type State = string | undefined
@@ -46,11 +47,13 @@ function conditional(
   }
 }
 
-export function operationsOf(fc: FastCheck): Arbitrary<Operation> {
+/** @param canEnd Whether the store has `end`. */
+export function operationsOf(fc: FastCheck, canEnd: boolean): Arbitrary<Operation> {
   // Few revisions, so that many operations meet the one they expect. A touch changes the revision too.
   const revisions = fc.integer({ min: 0, max: 2 })
   const payloads = fc.constantFrom('', 'a', 'b')
   return fc.oneof(
+    ...(canEnd ? ends(fc) : []),
     fc.constant(
       new Operation(
         'read',
@@ -110,6 +113,35 @@ export function operationsOf(fc: FastCheck): Arbitrary<Operation> {
         )
     )
   )
+}
+
+// A session moves while it is ended, with and without marks.
+function ends(fc: FastCheck): Arbitrary<Operation>[] {
+  const tombstone = tombstoneOf(3)
+  const move = new Operation(
+    'update 0 to a tombstone',
+    (store, key) => store.update(key, revision(0), tombstone, later()),
+    conditional(
+      revision(0),
+      () => tombstone.toString('hex'),
+      (there) => there.equals(tombstone)
+    )
+  )
+  const marks = [undefined, false, true].map((always) => {
+    const record = tombstoneOf(4)
+    const mark = always === undefined ? undefined : { record, expiresAt: later(), always }
+    const marked = mark && record.toString('hex')
+    return new Operation(
+      `end${mark ? ` with ${always ? 'an unconditional mark' : 'a mark'}` : ''}`,
+      (store, key) => (store as Required<Store>).end(key, mark),
+      (state) => {
+        if (state === undefined) return { state: always ? marked : undefined, answer: 'missing' }
+        if (isTombstone(Buffer.from(state, 'hex'))) return { state, answer: state }
+        return { state: marked, answer: 'done' }
+      }
+    )
+  })
+  return [move, ...marks].map((operation) => fc.constant(operation))
 }
 
 /** A record in hex; any other answer as it is. */

@@ -49,7 +49,7 @@ export function tombstoneOf(number: number): Buffer {
 }
 
 /** How long a record may outlive its expiry on a slow machine, in milliseconds. */
-const PATIENCE = 5_000
+export const PATIENCE = 5_000
 
 /** Waits until the record is gone. */
 export async function gone(store: Store, key: string): Promise<void> {

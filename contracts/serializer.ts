@@ -6,7 +6,7 @@ import { Codec } from '../lib/data/codec.js'
 import { PayloadError } from '../lib/data/payload-error.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
-import { foreign, foreignTo } from './attacks.js'
+import { type Attack, foreign, foreignTo } from './attacks.js'
 import type { Clause, Contract } from './contract.js'
 import { binary, deepFreeze, documents } from './documents.js'
 import { fastCheck, SEED } from './fast-check.js'
@@ -32,6 +32,11 @@ export interface SerializerContractOptions {
    */
   pooled?: boolean
   /**
+   * Attacks on its format that only its author knows, such as an object that a decoder would construct.
+   * @default []
+   */
+  attacks?: readonly Attack[]
+  /**
    * Options of Node for the process of the attacks, such as a loader for TypeScript: `['--import=tsx']`.
    * @default []
    */
@@ -51,7 +56,7 @@ const STORED_AGAIN =
  * for (const { name, run } of serializerContract(mine, { module, lost: ['URL'] })) test(name, run)
  */
 export function serializerContract(serializer: Serializer, options: SerializerContractOptions): Contract {
-  const { module, lost = [], error = [], pooled = false, execArgv = [] } = options
+  const { module, lost = [], error = [], pooled = false, attacks = [], execArgv = [] } = options
   const { name, tag } = serializer
   const codec = new Codec(serializer, Object.values(serializers), LIMIT)
   const encode = (data: Dictionary): Buffer => Buffer.from(codec.encode(data).payload)
@@ -59,7 +64,7 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
   const keeps = (value: ValueName): boolean => !lost.includes(value) && !error.includes(value)
   let siege: Promise<Siege> | undefined
   const besieged = (): Promise<Siege> => {
-    siege ??= besiege({ serializer, module, execArgv })
+    siege ??= besiege({ serializer, module, attacks, execArgv })
     return siege
   }
   const clauses: Clause[] = []

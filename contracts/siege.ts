@@ -1,10 +1,12 @@
 // All attacks on a serializer, in a process that they may end or block.
+import { Buffer } from 'node:buffer'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Serializer } from '../serializers/serializer.js'
+import type { Attack } from './attacks.js'
 import type { Report } from './victim.js'
 
 /** How long one attack may take on a slow and busy machine, in milliseconds. */
@@ -23,6 +25,8 @@ export interface Besieged {
   serializer: Serializer
   /** The module that exports it. */
   module: URL | string
+  /** Attacks on its format. */
+  attacks: readonly Attack[]
   /** Options of Node for the process, such as a loader. */
   execArgv: readonly string[]
 }
@@ -36,7 +40,7 @@ export interface Siege {
 }
 
 /** @throws if one attack takes too long, or ends the process. */
-export async function besiege({ serializer, module, execArgv }: Besieged): Promise<Siege> {
+export async function besiege({ serializer, module, attacks: own, execArgv }: Besieged): Promise<Siege> {
   // The same folder, and the same kind of file: sources, or what was built of them.
   const victim = fileURLToPath(import.meta.url.replace(/siege(\.\w+)$/, 'victim$1'))
   const child = spawn(
@@ -50,9 +54,12 @@ export async function besiege({ serializer, module, execArgv }: Besieged): Promi
       String(serializer.tag)
     ],
     // The options of a test runner are not meant for this process.
-    { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] }
+    { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['pipe', 'pipe', 'inherit'] }
   )
   const exit = once(child, 'exit')
+  // It may end before it reads them, which its exit code tells.
+  child.stdin.on('error', () => {})
+  child.stdin.end(JSON.stringify(own.map(({ name, bytes }) => [name, Buffer.from(bytes).toString('base64')])))
   const harms: string[] = []
   let [sample, current, attacks, isLate] = ['', '', 0, false]
   const giveUp = () => {

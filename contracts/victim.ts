@@ -1,7 +1,9 @@
 // A separate process that decodes hostile bytes with the serializer under test. For each attack it prints two lines: the
-// name before, and a report after it. Arguments: the module of the serializer, its name, its tag.
+// name before, and a report after it. Arguments: the module of the serializer, its name, its tag. Standard input: attacks on
+// its format, each with a name and its bytes in base64.
 import { Buffer } from 'node:buffer'
 import process from 'node:process'
+import { json } from 'node:stream/consumers'
 import { Codec } from '../lib/data/codec.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
@@ -82,7 +84,11 @@ function undergo(attack: Attack): void {
 }
 
 console.log(JSON.stringify({ sample: sample.toString('hex') }))
-for (const attack of [...foreign, ...foreignTo(serializer), ...hostile]) undergo(attack)
+const own = ((await json(process.stdin)) as [string, string][]).map(([name, base64]) => ({
+  name,
+  bytes: Buffer.from(base64, 'base64')
+}))
+for (const attack of [...own, ...foreign, ...foreignTo(serializer), ...hostile]) undergo(attack)
 for (const attack of derived(encode)) undergo(attack)
 const small = hostile.map(({ bytes }) => Buffer.from(bytes)).filter(({ length }) => length < 500)
 for (const attack of damaged([...originals, ...small], DAMAGED)) undergo(attack)

@@ -5,9 +5,12 @@ import { deserialize, serialize } from 'node:v8'
 import t from 'tap'
 import { type Contract, serializerContract, storeContract } from '../contracts/index.js'
 import { MapStore } from '../examples/map-store.js'
-import type { Outcome, Store } from '../lib/stores/store.js'
+import { isTombstone } from '../lib/records/record.js'
+import { RedisStore } from '../lib/stores/redis.js'
+import type { Mark, Outcome, Store } from '../lib/stores/store.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import v8 from './contracts/v8.js'
+import { startRedis } from './support/redis-server.js'
 
 /** The clauses that fail, with their messages. */
 async function failures(contract: Contract): Promise<Map<string, string>> {
@@ -106,6 +109,73 @@ class WithoutNewExpiry extends MapStore {
   }
 }
 
+class WithWholeSeconds extends MapStore {
+  override async create(key: string, record: Uint8Array, expiresAt: number) {
+    return super.create(key, record, Math.ceil(expiresAt / 1_000) * 1_000)
+  }
+}
+
+/** Reads, and ends later. */
+class WithEndInTwoSteps extends MapStore {
+  async end(key: string, mark?: Mark): Promise<Outcome> {
+    const there = await this.read(key)
+    await setImmediate()
+    if (there !== undefined && isTombstone(there)) return there
+    const now = await this.read(key)
+    if (now !== undefined) await this.destroy(key, now.subarray(14, 32))
+    if (mark !== undefined && (there !== undefined || mark.always === true)) {
+      await this.create(key, mark.record, mark.expiresAt)
+    }
+    return there === undefined ? 'missing' : 'done'
+  }
+}
+
+/** What a query by `LIKE` finds in a database that compares without case. */
+abstract class WithKeys extends MapStore {
+  readonly #known = new Set<string>()
+  override async create(key: string, record: Uint8Array, expiresAt: number) {
+    this.#known.add(key)
+    return super.create(key, record, expiresAt)
+  }
+  async *keys(prefix: string) {
+    const found = [...this.#known].filter((key) => this.isLike(key, prefix))
+    const alive = []
+    for (const key of found) if (!this.checksExpiry || (await this.read(key))) alive.push(key)
+    yield alive.slice(0, this.page)
+  }
+  readonly page: number = Number.POSITIVE_INFINITY
+  readonly checksExpiry: boolean = true
+  isLike(key: string, prefix: string): boolean {
+    return key.startsWith(prefix)
+  }
+}
+
+class WithKeysByLike extends WithKeys {
+  override isLike(key: string, prefix: string) {
+    const pattern = prefix
+      .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      .replace(/_/g, '.')
+      .replace(/%/g, '.*')
+    return new RegExp(`^${pattern}`).test(key)
+  }
+}
+
+class WithKeysOfAnyCase extends WithKeys {
+  override isLike(key: string, prefix: string) {
+    return key.toLowerCase().startsWith(prefix.toLowerCase())
+  }
+}
+
+class WithOnePageOfKeys extends WithKeys {
+  override readonly page = 100
+}
+
+class WithExpiredKeys extends WithKeys {
+  override readonly checksExpiry = false
+}
+
+const KEYS = 'keys(): those that begin with the prefix, whatever characters are in it'
+
 const BROKEN_STORES: [new () => Store, clause: string, why: RegExp][] = [
   [
     WithNull,
@@ -130,6 +200,16 @@ const BROKEN_STORES: [new () => Store, clause: string, why: RegExp][] = [
     /the answer must be the record, not done/
   ],
   [WithFoldedKeys, 'keys: records under different keys are independent', /./],
+  [WithWholeSeconds, 'expiresAt: is not rounded to seconds', /keep expiresAt exactly/],
+  [
+    WithEndInTwoSteps,
+    'all operations: parallel ones on one key take effect one after another',
+    /no order explains/
+  ],
+  [WithKeysByLike, KEYS, /./],
+  [WithKeysOfAnyCase, KEYS, /./],
+  [WithOnePageOfKeys, KEYS, /./],
+  [WithExpiredKeys, KEYS, /./],
   [WithMarksOfExpired, 'end(): an expired key is missing', /done/],
   [WithoutNewExpiry, 'touch(): changes the expiry', /should have expired, and read\(\) still returns it/]
 ]
@@ -141,6 +221,57 @@ for (const [Broken, clause, why] of BROKEN_STORES) {
     t.match((await failures(contract)).get(clause), why)
   })
 }
+
+// A record is a file. Opened twice, nothing keeps one process from writing between two steps of another.
+const FILES = `
+  import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+  export const open = () => ({
+    async create(key, record) {
+      writeFileSync(path(key), record)
+      return true
+    },
+    async read(key) {
+      return readFileSync(path(key))
+    },
+    async update(key, revision, record) {
+      const there = readFileSync(path(key))
+      if (!there.subarray(14, 32).equals(revision)) return there
+      writeFileSync(path(key) + process.pid, record)
+      renameSync(path(key) + process.pid, path(key))
+      return 'done'
+    }
+  })
+  const path = (key) => import.meta.dirname + '/' + key.replaceAll(':', '-')`
+
+const PROCESSES = 'update(): of parallel processes none loses a change'
+
+t.test('storeContract: finds a store without transactions', async (t) => {
+  const module = pathToFileURL(`${t.testdir({ 'files.mjs': FILES })}/files.mjs`)
+  const { open } = (await import(module.href)) as { open: () => Store }
+  const contract = storeContract(open, { module, execArgv: process.execArgv }).filter(
+    ({ name }) => name === PROCESSES
+  )
+  t.match((await failures(contract)).get(PROCESSES), /kept \d+ of \d+ changes: compare and write in one step/)
+})
+
+t.test('storeContract: says so if a process cannot open the store', async (t) => {
+  const module = pathToFileURL(`${t.testdir({ 'none.mjs': '' })}/none.mjs`)
+  const contract = storeContract(() => new MapStore(), { module, execArgv: process.execArgv }).filter(
+    ({ name }) => name === PROCESSES
+  )
+  t.match((await failures(contract)).get(PROCESSES), /a process that opens the store has ended/)
+})
+
+t.test('storeContract: parallel processes on one Redis lose no change', async (t) => {
+  const redis = await startRedis(t)
+  const module = new URL('./contracts/redis-store.js', import.meta.url)
+  module.searchParams.set('redis', `redis://127.0.0.1:${redis.port}`)
+  const contract = storeContract(() => new RedisStore(redis.connect()), {
+    module,
+    execArgv: process.execArgv
+  })
+  t.same(await failures(contract.filter(({ name }) => name === PROCESSES)), new Map())
+})
 
 t.test('storeContract: has nothing against a store that keeps it', async (t) => {
   const store = new MapStore()
@@ -238,6 +369,24 @@ t.test('serializerContract: finds what hostile bytes do to a serializer', async 
   t.match(harms, /after "a number", which was decoded \(bytes 35\): two sessions share an object/)
   t.match(harms, /"null", which was decoded .*: the process has grown by \d+ MB: check lengths/)
   t.match(await messageOf('ends.mjs'), /the process of the serializer ended during the attack "a list"/)
+})
+
+t.test('serializerContract: adds the attacks of its author', async (t) => {
+  const [name, bytes] = ['a value that is code', Buffer.from('!(globalThis.polluted = 1)')]
+  const evaluating = `
+    import { deserialize, serialize } from 'node:v8'
+    export const evaluating = {
+      name: 'evaluating',
+      tag: 32,
+      encode: (data) => serialize(deserialize(serialize(data))),
+      decode: (bytes) => (bytes[0] === 33 ? eval(bytes.toString()) : deserialize(new Uint8Array(bytes)))
+    }`
+  const module = pathToFileURL(`${t.testdir({ 'evaluating.mjs': evaluating })}/evaluating.mjs`)
+  const serializer = ((await import(module.href)) as { evaluating: Serializer }).evaluating
+  const attacks = [{ name, bytes }]
+  const contract = serializerContract(serializer, { ...promises, module, attacks })
+  const said = (await failures(contract.filter(({ name }) => name === HOSTILE))).get(HOSTILE)
+  t.match(said, /after "a value that is code".*: all objects of the process have changed/)
 })
 
 t.test('serializerContract: attacks the serializer under test, and no other one', async (t) => {

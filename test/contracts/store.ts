@@ -1,11 +1,11 @@
 // The contract of stores in tap.
 import type { Test } from 'tap'
-import { storeContract as contractOf } from '../../contracts/store.js'
+import { storeContract as contractOf, type StoreContractOptions } from '../../contracts/store.js'
 import type { Store } from '../../lib/stores/store.js'
 
 export { later, newKey, recordOf, revision } from '../../contracts/records.js'
 
 /** Runs the contract as subtests of this test. */
-export function storeContract(t: Test, open: () => Store): void {
-  for (const { name, run } of contractOf(open)) t.test(name, run)
+export function storeContract(t: Test, open: () => Store, options?: StoreContractOptions): void {
+  for (const { name, run } of contractOf(open, options)) t.test(name, run)
 }

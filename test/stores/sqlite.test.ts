@@ -12,6 +12,9 @@ const sqlite: { DatabaseSync: new (path: string) => Database } | undefined = awa
 t.test('SqliteStore: keeps the contract', { skip: sqlite === undefined && 'no node:sqlite' }, (t) => {
   const { DatabaseSync } = sqlite as NonNullable<typeof sqlite>
   const path = `${t.testdir()}/sessions.db`
-  storeContract(t, () => new SqliteStore(new DatabaseSync(path)))
+  const module = new URL('../contracts/sqlite-sessions.js', import.meta.url)
+  module.searchParams.set('path', path)
+  const options = { module, execArgv: process.execArgv }
+  storeContract(t, () => new SqliteStore(new DatabaseSync(path)), options)
   t.end()
 })
