@@ -4,11 +4,14 @@ import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { REVISION, type Store } from '../lib/stores/store.js'
 import { later, recordOf, revision } from './records.js'
 
-const CHANGES = 200
+const CHANGES = 100
+/** Milliseconds between two changes, at most. */
+const PAUSE = 20
 const MAX_TRIES = 100 * CHANGES
 const PROCESSES = 2
 /** How long they may take on a slow and busy machine, in milliseconds. */
@@ -27,6 +30,8 @@ export async function increment(store: Store, key: string): Promise<number> {
     if (outcome === 'missing') break
     if (outcome === 'done') changes++
     number = outcome === 'done' ? number + 1 : numberOf(outcome)
+    // A database that is locked all the time would refuse the others.
+    await sleep(Math.random() * PAUSE)
   }
   return changes
 }

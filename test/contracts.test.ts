@@ -222,8 +222,10 @@ for (const [Broken, clause, why] of BROKEN_STORES) {
   })
 }
 
-// A record is a file. Opened twice, nothing keeps one process from writing between two steps of another.
+// A record is a file. Nothing keeps one process from writing between two steps of another, which take as long as those of
+// a database on a network.
 const FILES = `
+  import { setTimeout } from 'node:timers/promises'
   import { readFileSync, renameSync, writeFileSync } from 'node:fs'
   export const open = () => ({
     async create(key, record) {
@@ -236,6 +238,7 @@ const FILES = `
     async update(key, revision, record) {
       const there = readFileSync(path(key))
       if (!there.subarray(14, 32).equals(revision)) return there
+      await setTimeout(5)
       writeFileSync(path(key) + process.pid, record)
       renameSync(path(key) + process.pid, path(key))
       return 'done'
