@@ -332,6 +332,18 @@ t.test('regenerate(): a late response with the old id', async (t) => {
     })
   }
 
+  t.test('a companion of the same id does not cost another read', async (t) => {
+    const { operations, store } = new FailingStore(new MemoryStore())
+    const { app, browser } = await createService(t, { store })
+    await browser.request('/remember')
+    await browser.request('/rotate')
+    const both = headerOf(browser)
+    await browser.request('/rotate')
+    operations.length = 0
+    t.equal(await userOf(app, both), null)
+    t.same(operations, ['read'])
+  })
+
   t.test('sets no cookie without need; a login sets one', async (t) => {
     for (const options of [{ secret }, {}]) {
       const { app, browser } = await createService(t, options)

@@ -49,14 +49,16 @@ export function find(
   records: Records,
   context: LookupContext
 ): Promise<Found | Ambiguous> {
-  const { ids, next } = cookies
+  const { ids } = cookies
+  const isCookieToo = ids.some(({ handle }) => handle === cookies.next?.handle)
+  const next = isCookieToo ? undefined : cookies.next
   const [only] = ids
   if (only !== undefined && ids.length === 1 && next === undefined) return lookUp(only, records, context)
-  return findAmong(cookies, records, context)
+  return findAmong({ ids, next }, records, context)
 }
 
 async function findAmong(
-  { ids, next }: RequestCookies,
+  { ids, next }: Pick<RequestCookies, 'ids' | 'next'>,
   records: Records,
   context: LookupContext
 ): Promise<Found | Ambiguous> {

@@ -60,9 +60,11 @@ export class Account {
   /** It deleted keys that have merge rules. The model does not check the result of such a merge. */
   isLoose = false
 
+  /** @param sent The keys of its cookies. */
   constructor(
     readonly name: string,
     readonly visit: Visit,
+    readonly sent: readonly string[],
     ledger: Ledger
   ) {
     this.startedAt = ledger.clock
@@ -205,6 +207,8 @@ export class Ledger {
       this.#find(account, key, entry)
       return
     }
+    // It only follows tombstones, to find out whether they lead to the id of another cookie.
+    if (account.step === undefined && !account.sent.includes(key)) return
     account.cameWith ??= key
     account.key = key
     account.isLoaded = content !== undefined

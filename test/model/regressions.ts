@@ -356,6 +356,41 @@ export const regressions: readonly Regression[] = [
     `
   },
   {
+    what: 'a companion cookie of the same id leads nowhere after a move',
+    plan: {
+      ...plan(
+        ['json', 'msgpack', 'json', 'msgpack'],
+        tab(visit(2, ['nested']), visit(3, ['login', 'guard'])),
+        tab(visit(1, [{ do: 'add', by: 10 }]), visit(1, ['append', 'read', 'destroy'], 'refuse')),
+        tab('expire')
+      ),
+      store: 'memory'
+    },
+    order: `0.0 begins
+      1.0 begins
+      1.0: read
+      2.0 begins
+      0.0: read
+      0.0: answer of read
+      0.0: create
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: answer of create
+      0.1 begins
+      1.1 begins
+      0.1: read
+      0.1: answer of read
+      0.1: create
+      0.1: answer of create
+      0.1: update
+      1.1: read
+      0.1: answer of update
+      1.1: answer of read
+      1.1: read
+      1.1: answer of read`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''

@@ -100,8 +100,8 @@ class Request implements Caller {
   readonly #fates: Fate[]
   readonly #run: Run
 
-  constructor(name: string, visit: Visit, app: FastifyInstance, run: Run) {
-    this.account = new Account(name, visit, run.ledger)
+  constructor(name: string, visit: Visit, sent: readonly string[], app: FastifyInstance, run: Run) {
+    this.account = new Account(name, visit, sent, run.ledger)
     this.app = app
     this.#fates = [...visit.fates]
     this.#run = run
@@ -408,10 +408,10 @@ class Run {
 
   async #send(name: string, browser: number, visit: Visit): Promise<void> {
     const app = this.#apps[visit.app % this.#apps.length] as FastifyInstance
-    const request = new Request(name, visit, app, this)
+    const jar = this.#jars[browser] as Map<string, string>
+    const request = new Request(name, visit, [...jar.values()].map(keyOf), app, this)
     const { account } = request
     this.#requests.push(request)
-    const jar = this.#jars[browser] as Map<string, string>
     const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
     const headers = cookie === '' ? {} : { cookie }
     const client = new AbortController()
