@@ -130,7 +130,8 @@ export class Ledger {
     const { key } = operation
     const entry = this.#entries.get(key)
     if (fate === 'lose' || fate === 'resend') this.#bookFault(account, operation, fate)
-    if (fate === 'lose') account.isUnheard ||= outcome === 'done' || outcome === true
+    const isTakenBack = operation.name === 'destroy' && key === account.heir
+    if (fate === 'lose') account.isUnheard ||= (outcome === 'done' || outcome === true) && !isTakenBack
     else account.isUnheard = false
     if (isWrite(operation) && entry !== undefined && (outcome === 'done' || outcome === true)) {
       // Writing the same bytes again changes nothing: an earlier answer was lost, or the client sent them twice.

@@ -391,6 +391,11 @@ export const regressions: readonly Regression[] = [
       1.1: answer of read`
   },
   {
+    what: 'a new id is taken back, and the answer to that is lost: nothing was stored',
+    plan: plan(['json', 'json'], tab(visit(0, ['login'], 'ok', 'pass', 'pass', 'refuse', 'lose'))),
+    order: ''
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
