@@ -79,6 +79,7 @@ t.test('options: unusable values are refused by name', (t) => {
     [{ serializer: { ...serializer, name: '' } }, 'serializer'],
     [{ serializer: { ...serializer, encode: 5 } }, 'serializer'],
     [{ readSerializers: [{}] }, 'readSerializers'],
+    [{ readSerializers: ['msgpack'] }, 'readSerializers'],
     [{ secret: 'short' }, 'secret'],
     [{ secret: [] }, 'secret'],
     [{ secret: ['x'.repeat(32), 'short'] }, 'secret'],

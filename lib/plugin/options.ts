@@ -488,6 +488,12 @@ function checkReaders(
   if (!Array.isArray(readers)) throw new OptionError('readSerializers', 'must be a list of serializers')
   const byTag = new Map<number, unknown>(typeof writer === 'string' ? [] : [[writer.tag, writer]])
   for (const reader of readers) {
+    if (typeof reader === 'string') {
+      throw new OptionError(
+        'readSerializers',
+        `must hold serializers of your own: those of this package are always read, so leave ${keyName(reader)} out`
+      )
+    }
     const { name, tag } = ownSerializer('readSerializers', reader)
     if (byTag.has(tag) && byTag.get(tag) !== reader) {
       throw new OptionError(

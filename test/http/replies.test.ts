@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import redisSession from '../../lib/index.js'
+import redisSession, { MemoryStore } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { gate, until } from '../support/gate.js'
@@ -288,6 +288,26 @@ t.test('HTTP/2', async (t) => {
   t.same((await get('/data', [pair])).body, { name: 'Ada', count: 1 })
   t.match((await get('/logout', [pair])).cookies, [/^__Host-session=; Max-Age=0;/])
   t.equal(await redis.client.dbsize(), 0)
+})
+
+t.test('HTTP/2: with the id in a header', async (t) => {
+  const options = { store: new MemoryStore(), transport: { header: 'x-session' } }
+  t.teardown(() => options.store.close())
+  const app = await createApp(t, options, { http2: true } as object)
+  addRoutes(app)
+  const client = http2.connect(await listen(app))
+  t.teardown(() => client.close())
+  async function get(path: string, id?: string) {
+    const stream = client.request({ ':path': path, ...(id === undefined ? {} : { 'x-session': id }) })
+    const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
+    const body = await new globalThis.Response(Readable.toWeb(stream) as ReadableStream).json()
+    return { id: headers['x-session'], body }
+  }
+  const { id } = await get('/login')
+  t.type(id, 'string')
+  t.same(await get('/data', String(id)), { id: undefined, body: { name: 'Ada' } })
+  t.equal((await get('/logout', String(id))).id, '', 'empty: the session has ended')
+  t.same((await get('/data', String(id))).body, {})
 })
 
 t.test('HEAD request', async (t) => {
