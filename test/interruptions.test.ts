@@ -466,6 +466,20 @@ t.test(
   }
 )
 
+t.test('a touch that fails does not hide that a write may be stored', async (t) => {
+  const { data, plan, visit } = await visitor(t, { touchAfter: 0 })
+  await visit(login)
+  const { body, status } = await visit(async (session) => {
+    session.name = 'Ada'
+    plan.push('lose', 'lose', 'lose')
+    await session.save().catch(() => {})
+    session.delete('name')
+    plan.push('refuse')
+  })
+  t.same([status, body.code], [503, 'FST_SESSION_UNCERTAIN'])
+  t.same(await data(), { userId: 1, name: 'Ada' })
+})
+
 t.test('reload(): a change during reload() is an error and is reported', async (t) => {
   const { data, tab, visit } = await visitor(t)
   await visit(login)

@@ -9,7 +9,8 @@ import { newHeader } from '../records/expiry.js'
 import { type NotARecordError, openRecord, type SessionRecord } from '../records/record.js'
 import type { Snapshot } from '../session/draft.js'
 import type { Outcome } from '../stores/store.js'
-import { rebaseOn, resolveRollback } from './conflict.js'
+import { movedError, rebaseOn, resolveRollback } from './conflict.js'
+import { endRevoked } from './end.js'
 import { Move } from './move.js'
 import { RevokedError } from './observer.js'
 import type { RequestParts } from './parts.js'
@@ -29,6 +30,8 @@ export class Committer {
   #mergeBudget: Budget | undefined
   /** The emptied session may be removed already: the answer to its removal was lost. */
   #mayBeRemoved = false
+  /** A failure leaves nothing unsaved. */
+  #isOnlyTouch = false
   #tries = 0
 
   constructor(parts: RequestParts) {
@@ -59,32 +62,25 @@ export class Committer {
     const { handle } = state
     const startedAt = startTimer()
     this.#tries = 0
+    this.#isOnlyTouch = step === 'touch'
     this.#writes.begin()
     try {
       await this.#tryUntilDone(plan, mayTouch)
     } catch (error) {
-      if (error instanceof RevokedError) return this.#end()
+      if (error instanceof RevokedError) {
+        await this.#move.undo()
+        return endRevoked(this.#parts)
+      }
       // Determined before the cleanup, which may fail as well.
       const failure = error instanceof HeadersSentError ? error : this.#writes.errorOf(error)
+      const isUnsaved = !this.#isOnlyTouch || this.isUnsettled
       await this.#move.giveUp(cookie)
-      if (step !== 'touch') throw failure
+      if (isUnsaved) throw failure
       reportUntouched(log, state.handle, error)
     }
     if (startedAt === undefined) return
     const ended = step === 'remove' ? handle : state.handle
     announce({ type: 'commit', handle: ended, step, tries: this.#tries, ms: now() - startedAt })
-  }
-
-  // The sessions of its user were ended, but this one was not known.
-  async #end(): Promise<void> {
-    const { cookie, log, records, state } = this.#parts
-    const { handle } = state
-    await this.#move.undo()
-    if ((await records.end(handle)) === 'busy')
-      throw new ConflictError(handle, 'other requests keep changing it')
-    state.detach('destroyed')
-    cookie.clear()
-    reportEnd(log, handle, 'with all sessions of its user')
   }
 
   async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
@@ -106,7 +102,10 @@ export class Committer {
         const snapshot = state.draft.snapshot()
         const current: Plan = plan ?? planOf(state, mayTouch, context, this.#budget)
         plan = undefined
+        // After a conflict, the stored record may have all that this request has changed.
+        this.#isOnlyTouch = current.step === 'touch'
         const outcome = await this.#attempt(current, snapshot, mayTouch)
+        this.#isOnlyTouch = planned.step === 'touch'
         // The record exists, with another revision than the removal expected.
         if (outcome !== 'missing') this.#mayBeRemoved = false
         if (outcome === 'missing' && !this.#mayBeRemoved) {
@@ -294,10 +293,6 @@ function reportUntouched(log: Log, handle: string, error: unknown): void {
     { type: 'untouched', handle, reason },
     `session ${handle} was not extended: ${reason}; a later request tries again`
   )
-}
-
-export function movedError(handle: string): Error {
-  return new ConflictError(handle, 'another request has just given it a new id')
 }
 
 /** Ends the session in this request: the store has no record under this handle any more. */

@@ -1,5 +1,6 @@
 // Decides how a commit continues if others changed the record since the request read it. It logs, but does no I/O.
 import type { Codec } from '../data/codec.js'
+import { ConflictError } from '../errors.js'
 import { type Log, reportRollback } from '../events.js'
 import { mergeDurations } from '../records/expiry.js'
 import { type Commit, includes, isSame } from '../records/lineage.js'
@@ -50,4 +51,8 @@ export function resolveRollback(
 
 function renumbered({ bytes, header }: SessionRecord, { counter }: Commit): SessionRecord {
   return new SessionRecord(bytes, { ...header, counter, earlier: [] })
+}
+
+export function movedError(handle: string): Error {
+  return new ConflictError(handle, 'another request has just given it a new id')
 }

@@ -1,8 +1,8 @@
-// Ends every session that the cookies of a request lead to.
+// Ends every session that the cookies of a request lead to, or the one that it was about to store.
 import type { RequestCookies } from '../cookies/session-id.js'
 import { ConflictError } from '../errors.js'
 import { reportEnd } from '../events.js'
-import { movedError } from './commit.js'
+import { movedError } from './conflict.js'
 import type { RequestParts } from './parts.js'
 
 /**
@@ -37,4 +37,14 @@ export async function endAll(
   state.destroyed = true
   reportEnd(log, state.handle, 'by this request')
   await context.observer?.destroyed?.(state.handle, stored, parts)
+}
+
+/** Ends a session that the end of all sessions of its user did not know. */
+export async function endRevoked({ cookie, log, records, state }: RequestParts): Promise<void> {
+  const { handle } = state
+  if ((await records.end(handle)) === 'busy')
+    throw new ConflictError(handle, 'other requests keep changing it')
+  state.detach('destroyed')
+  cookie.clear()
+  reportEnd(log, handle, 'with all sessions of its user')
 }

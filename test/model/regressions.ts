@@ -396,6 +396,28 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
+    what: 'a request whose change another one has stored does not fail by the touch that is left',
+    plan: {
+      ...plan(
+        ['json', 'json'],
+        tab(visit(0, [{ do: 'toggle', value: 1 }], 'ok', 'pass', 'pass', 'lose')),
+        tab(visit(1, [{ do: 'toggle', value: 1 }]))
+      ),
+      touchAfter: 0
+    },
+    order: `0.0 begins
+      1.0 begins
+      0.0: read
+      1.0: read
+      0.0: answer of read
+      1.0: answer of read
+      1.0: update
+      1.0: answer of update
+      0.0: update
+      0.0: answer of update
+      0.0: touch`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
