@@ -1,5 +1,5 @@
 // A store that fails during a request, and requests that do not await their calls.
-import { setImmediate as tick } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as tick } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { UncertainError } from '../lib/errors.js'
@@ -465,6 +465,21 @@ t.test(
     t.same(await data(), {})
   }
 )
+
+t.test('regenerate(): a tombstone that may have expired may have replaced the old id', async (t) => {
+  const { browser, data, plan, visit } = await visitor(t, { graceAfterRegenerate: 1 })
+  await visit(login)
+  const { body, status } = await visit(async (session) => {
+    await session.regenerate()
+    session.name = 'Ada'
+    plan.push('pass', 'lose', 'lose', 'lose')
+    await session.save().catch(() => {})
+    await sleep(1_100)
+  })
+  t.same([status, body.code], [503, 'FST_SESSION_UNCERTAIN'])
+  t.ok(browser.cookies.has('__Host-session-next'))
+  t.same(await data(), {}, 'the tombstone has expired, so nothing leads to the new id')
+})
 
 t.test('a touch that fails does not hide that a write may be stored', async (t) => {
   const { data, plan, visit } = await visitor(t, { touchAfter: 0 })

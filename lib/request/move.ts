@@ -42,7 +42,10 @@ export class Move {
       if (context.observer !== undefined) {
         await context.observer.replaced?.(from, undefined, stored, this.#parts)
       }
-    } else if (outcome === 'missing') await this.undo()
+    } else if (outcome === 'missing') {
+      this.#writes.findNothing()
+      await this.undo()
+    }
     return outcome
   }
 

@@ -108,6 +108,19 @@ export class Writes {
   }
 
   /**
+   * There is no record any more. So no tombstone of this request is stored, since that would remain for a while.
+   * @throws {UncertainError} FST_SESSION_UNCERTAIN if one may have expired meanwhile
+   */
+  findNothing(): void {
+    const now = Date.now()
+    if (
+      this.#tombstones.some(({ record: { header } }) => header.touchedAt + header.idleTimeout * 1000 <= now)
+    )
+      throw this.#uncertainty
+    this.#tombstones = []
+  }
+
+  /**
    * The write of this request that led to this record, if one did. Afterwards the outcome of every write is known.
    * @throws {UncertainError} FST_SESSION_UNCERTAIN if more commits came since than a record remembers.
    */

@@ -418,6 +418,24 @@ export const regressions: readonly Regression[] = [
       0.0: touch`
   },
   {
+    what: 'a new id whose tombstone was lost and finds nothing is taken back',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['destroy'])),
+      tab(visit(1, ['login'], 'ok', 'pass', 'pass', 'lose'))
+    ),
+    order: `1.0 begins
+      0.0 begins
+      1.0: read
+      0.0: read
+      1.0: answer of read
+      1.0: create
+      1.0: answer of create
+      0.0: answer of read
+      0.0: destroy
+      1.0: update`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
