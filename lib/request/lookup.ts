@@ -70,9 +70,12 @@ async function findAmong(
   }
   const [chosen] = living
   if (chosen !== undefined) return chosen
-  const offered = next && (await follow(next, found, records, context))
+  const moved = found.find(({ state }) => state === 'moved')
+  const offered = next && (await follow(next, moved, records, context))
   if (offered?.state === 'living') return offered
-  const unusable = found.find(({ state }) => state !== 'missing')
+  // The session that has moved has ended meanwhile.
+  const ended = offered?.state === 'missing' ? moved : undefined
+  const unusable = found.find((each) => each.state !== 'missing' && each !== ended)
   return unusable ?? { state: 'missing', received: (ids[0] ?? next) as ReceivedId }
 }
 
@@ -80,11 +83,11 @@ async function findAmong(
 // tombstones lead to it. Without a tombstone, only an id that is known to have replaced the old one counts.
 async function follow(
   next: ReceivedId,
-  found: readonly Found[],
+  moved: Found | undefined,
   records: Records,
   context: LookupContext
 ): Promise<Found | undefined> {
-  let at = found.find(({ state }) => state === 'moved')
+  let at = moved
   if (at === undefined && next.isOffered === true) return undefined
   for (let steps = 0; at !== undefined; steps++) {
     if (at.state !== 'moved' || at.successor === undefined || steps === MAX_STEPS) return undefined

@@ -436,6 +436,38 @@ export const regressions: readonly Regression[] = [
       1.0: update`
   },
   {
+    what: 'a session that ended after a move whose answer was lost has ended, and has not just moved',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['login'], 'ok', 'pass', 'pass', 'lose', 'lose', 'lose'), visit(0, ['read']), 'expire'),
+      tab(visit(1, ['read']), visit(1, ['append']))
+    ),
+    order: `0.0 begins
+      1.0 begins
+      0.0: read
+      1.0: read
+      0.0: answer of read
+      0.0: create
+      0.0: answer of create
+      0.0: update
+      0.0: lost answer of update
+      0.0: update
+      0.0: lost answer of update
+      0.0: update
+      0.0: lost answer of update
+      1.0: answer of read
+      1.1 begins
+      0.1 begins
+      0.1: read
+      0.1: answer of read
+      0.1: read
+      0.1: answer of read
+      0.2 begins
+      1.1: read
+      1.1: answer of read
+      1.1: read`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
