@@ -131,7 +131,8 @@ export class Ledger {
     const entry = this.#entries.get(key)
     if (fate === 'lose' || fate === 'resend') this.#bookFault(account, operation, fate)
     const isTakenBack = operation.name === 'destroy' && key === account.heir
-    if (fate === 'lose') account.isUnheard ||= (outcome === 'done' || outcome === true) && !isTakenBack
+    const isChange = operation.name !== 'touch' && !isTakenBack
+    if (fate === 'lose') account.isUnheard ||= isChange && (outcome === 'done' || outcome === true)
     else account.isUnheard = false
     if (isWrite(operation) && entry !== undefined && (outcome === 'done' || outcome === true)) {
       // Writing the same bytes again changes nothing: an earlier answer was lost, or the client sent them twice.

@@ -468,6 +468,14 @@ export const regressions: readonly Regression[] = [
       1.1: read`
   },
   {
+    what: 'a touch whose answer was lost is no change, if a later write is refused',
+    plan: {
+      ...plan(['json', 'json'], tab(visit(0, ['save', 'append'], 'ok', 'pass', 'lose', 'refuse'))),
+      touchAfter: 0
+    },
+    order: ''
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
