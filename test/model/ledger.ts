@@ -143,7 +143,8 @@ export class Ledger {
       entry.bytes = operation.record
     }
     if (operation.name === 'read') {
-      if (fate !== 'lose') this.#bookRead(account, key, outcome as Uint8Array | undefined)
+      if (fate === 'lose') this.#loseSight(account, key)
+      else this.#bookRead(account, key, outcome as Uint8Array | undefined)
     } else if (operation.name === 'create') {
       if (outcome === true) this.#bookCreate(account, key, operation.record, fate === 'lose')
     } else if (outcome === 'missing') {
@@ -164,6 +165,7 @@ export class Ledger {
   bookRefusal(account: Account, operation: Operation): void {
     this.clock++
     this.#bookFault(account, operation, 'refuse')
+    if (operation.name === 'read') this.#loseSight(account, operation.key)
     const { heir } = account
     if (operation.name !== 'destroy' || operation.key !== heir || heir === undefined) return
     // The record that the request tried to remove remains.
@@ -171,6 +173,14 @@ export class Ledger {
     if (entry !== undefined) entry.isOrphan = true
     account.heir = undefined
     account.writes--
+  }
+
+  // A request that created a record, sent that twice, and could not read whether the record is its own.
+  #loseSight(account: Account, key: string): void {
+    const entry = this.#entries.get(key)
+    if (key !== account.heir || entry === undefined) return
+    entry.isOrphan = true
+    account.heir = undefined
   }
 
   // A read must not fail because of a touch.

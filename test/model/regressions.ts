@@ -476,6 +476,14 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
+    what: 'a new record that was sent twice, and could not be read, may be left',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['login'], 'ok', 'pass', 'resend', 'lose', 'lose', 'lose', 'lose'))
+    ),
+    order: ''
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
