@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type AuditRow, auditSession } from '../../lib/audit/index.js'
-import redisSession, { MemoryStore, type RedisSessionOptions, RedisStore } from '../../lib/index.js'
+import redisSession, { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
 import { anchorsOf } from '../documents/pages.js'
 
 const secret = 'a secret of the tests, long enough'
