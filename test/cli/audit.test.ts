@@ -73,6 +73,8 @@ t.test('--level: what a level does not ask for fails nothing', async (t) => {
     ['{}', '1', false],
     ["{ user: 'userId' }", '1', true],
     ["{ user: 'userId' }", '2', false],
+    // Only level 1 asks for a prefix that hosts can share.
+    [`{ ...SECURE, cookie: { name: 'sid', domain: 'example.com' } }`, '2', false],
     ['SECURE', '2', true],
     ['SECURE', '3', true],
     [`{ ...SECURE, cookie: { name: '__Host-' + 's'.repeat(4000) } }`, '2', true],
