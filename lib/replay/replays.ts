@@ -1,11 +1,12 @@
 // Ids that lead to no session: one that `regenerate()` replaced long ago may be stolen, and many unknown ones are guesses.
 import { now } from '../clock.js'
 import { lruCache } from '../data/lru-cache.js'
-import { announce, report } from '../events.js'
+import { announce, type Log, report } from '../events.js'
 import type { Missing } from '../request/lookup.js'
 import type { RequestParts } from '../request/parts.js'
 import type { ReplayWatch } from '../request/replay.js'
 import { endWherever } from '../sessions/end.js'
+import { LogThrottle } from '../throttle.js'
 import { UnknownIds } from './unknown-ids.js'
 
 /** What to do with the session whose old id comes back. */
@@ -21,6 +22,7 @@ export class Replays implements ReplayWatch {
   // Whoever has a replayed id may send it again and again.
   readonly #logged = lruCache<true>(LOGGED)
   readonly #unknownIds = new UnknownIds()
+  readonly #throttle = new LogThrottle()
 
   constructor(action: ReplayAction) {
     this.#action = action
@@ -31,21 +33,29 @@ export class Replays implements ReplayWatch {
     // Outside a request the application itself asks.
     if (address === undefined) return
     const count = this.#unknownIds.add(address, records.unknownIds, now())
-    if (count !== undefined) {
-      report(
-        log,
-        'warn',
-        { type: 'unknown', address, count },
-        `${address} has sent ${count} session ids that the store does not know: somebody may be guessing, or Redis has ` +
-          'lost sessions; limit the requests of this address'
-      )
-    }
+    if (count !== undefined) this.#reportUnknown(log, address, count)
     if (replacedBy === undefined) return
     this.#report(parts, received.handle, replacedBy)
     if (this.#action === 'report') return
     // Only the timeout of the request limits the moves to follow: a session may have moved often within the window.
     await endWherever(parts, replacedBy, REASON, 'because an id that it had replaced came back', Infinity)
     records.endedBecause = REASON
+  }
+
+  // Whoever has many addresses must not fill the log.
+  #reportUnknown(log: Log, address: string, count: number): void {
+    const event = { type: 'unknown', address, count } as const
+    if (!this.#throttle.isDue('unknown')) {
+      announce(event)
+      return
+    }
+    report(
+      log,
+      'warn',
+      event,
+      `${address} has sent ${count} session ids that the store does not know: somebody may be guessing, or Redis has lost ` +
+        'sessions; limit the requests of this address'
+    )
   }
 
   #report({ log }: RequestParts, handle: string, successor: string): void {
