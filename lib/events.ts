@@ -27,6 +27,8 @@ export type SessionEvent =
   | { type: 'untouched'; handle: string; reason: string }
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
+  | { type: 'replay'; handle: string; successor: string; action: 'end' | 'report' }
+  | { type: 'unknown'; address: string; count: number }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
   | { type: 'adopted'; handle: string; library: string }
   | { type: 'unadopted'; library: string; reason: NotAdopted }

@@ -15,6 +15,7 @@ import fc from './support/properties.js'
 
 const defaults = { path: '/', secure: true, sameSite: 'lax', partitioned: false, httpOnly: true }
 
+// OWASP ASVS 5.0: V3.3.3
 t.test('cookie.name: the prefix is __Host- if the attributes allow it', (t) => {
   t.same(resolveCookie({}, 'session', true), { name: '__Host-session', ...defaults, production: true })
   const names: [CookieAttributes, string][] = [
@@ -30,6 +31,7 @@ t.test('cookie.name: the prefix is __Host- if the attributes allow it', (t) => {
   t.end()
 })
 
+// OWASP ASVS 5.0: V3.3.2
 t.test('cookie options: what browsers reject or OWASP forbids is refused by name', (t) => {
   const refused: [object, string][] = [
     [{ sameSite: 'none', secure: false }, 'sameSite'],

@@ -4,7 +4,18 @@ import { join } from 'node:path'
 import t from 'tap'
 
 /** Capabilities of which an application chooses some. */
-const PARTS = ['adopt', 'cli', 'near-cache', 'schema', 'signals', 'testing', 'transport', 'users']
+const PARTS = [
+  'adopt',
+  'audit',
+  'cli',
+  'near-cache',
+  'replay',
+  'schema',
+  'signals',
+  'testing',
+  'transport',
+  'users'
+]
 const PACKAGES = ['@fastify/cookie', '@fastify/error', 'fastify-plugin', 'ioredis', 'lru-cache']
 
 // Types are no imports, and import() waits until something is used.

@@ -80,6 +80,7 @@ async function serviceOf(t: Test, options: RedisSessionOptions) {
   }
 }
 
+// OWASP ASVS 5.0: V7.3.1
 t.test('idleTimeout: a session lives that long and not a millisecond longer', async (t) => {
   for (const [after, alive] of [
     [59_999, true],
@@ -156,6 +157,7 @@ t.test('touchAfter: a write always extends a session', async (t) => {
   t.equal(await isAlive(), true)
 })
 
+// OWASP ASVS 5.0: V7.3.2
 t.test('absoluteTimeout: a session ends then, however much it is used', async (t) => {
   const redis = await startRedis(t)
   const { at, browser, isAlive, ttl } = await service(t, redis, {
@@ -252,6 +254,7 @@ t.test('absoluteTimeout: limits Max-Age of a permanent session', async (t) => {
   t.ok((await ttl()) <= 300_000)
 })
 
+// OWASP ASVS 5.0: V7.4.1, expiry
 t.test('idleTimeout: an expired session is gone and its id is not used again', async (t) => {
   const { at, browser } = await inMemory(t, { idleTimeout: 60 })
   await browser.request('/login')

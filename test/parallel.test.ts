@@ -248,6 +248,7 @@ async function promises(t: Test, store: Store, writers: readonly [Writer, Writer
     }
   )
 
+  // OWASP ASVS 5.0: V7.4.1, logout
   t.test('destroy(): a session that has ended stays ended', async (t) => {
     const logout: Route = (session) => session.destroy()
     const vanished = (

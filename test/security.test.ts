@@ -27,6 +27,7 @@ async function service(t: Test, redis: RedisServer, options: RedisSessionOptions
 
 const withCookie = (value: string) => ({ headers: { cookie: `__Host-session=${value}` } })
 
+// OWASP ASVS 5.0: V7.2.1
 t.test('session id: an id that the server did not issue is never adopted', async (t) => {
   const redis = await startRedis(t)
   const app = await service(t, redis, { secret: [secret] })
@@ -128,6 +129,7 @@ t.test('secret: rotation logs no user out', async (t) => {
   t.same(await browser.json('/whoami'), { userId: 42 }, 'also after the old secret is removed')
 })
 
+// OWASP ASVS 5.0: V3.3.1, V3.3.4
 t.test('Set-Cookie: the cookie has the attributes that OWASP requires', async (t) => {
   const redis = await startRedis(t)
   const response = await (await service(t, redis)).inject('/login')
@@ -148,6 +150,7 @@ t.test("cookie.secure: 'auto' follows the connection, also behind a proxy", asyn
   t.equal(sessionCookie(response)?.secure, true)
 })
 
+// OWASP ASVS 5.0: V16.2.5
 t.test('logs and errors: contain neither ids nor payloads', async (t) => {
   const redis = await startRedis(t)
   const app = await service(t, redis, { maxRecordBytes: 500, onUndecodable: 'error' })

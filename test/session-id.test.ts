@@ -34,6 +34,7 @@ function collectRefusals(t: Test): unknown[] {
   return refusals
 }
 
+// OWASP ASVS 5.0: V7.2.2, V7.2.3, V11.5.1
 t.test('create(): ids have 32 random bytes, a version, and are unique', (t) => {
   const ids = new Set(Array.from({ length: 1000 }, () => idsOf().create()))
   t.equal(ids.size, 1000)
@@ -131,6 +132,19 @@ t.test('cookies of version 0.1.0 stay valid', (t) => {
     t.equal(first_(idsOf(first), value), undefined, forged)
   }
   t.equal(idsOf().receive(`${NAME}-next=${OLD_ID}`)?.next, undefined, 'version 0.1.0 has no companions')
+  t.end()
+})
+
+// OWASP ASVS 5.0: V3.3.5. Name and value may have 4,096 bytes.
+t.test('cookies: no value has more than 110 bytes', (t) => {
+  const signed = idsOf(first)
+  const id = signed.create()
+  const largest = { counter: 2 ** 32 - 1, nonce: 2 ** 32 - 1 }
+  const values = [signed.sign(id), signed.signNext(id), signed.signOffer(id)]
+  t.same(
+    [...values, signed.signSeen(signed.handleOf(id), largest)].map(({ length }) => length),
+    [88, 88, 88, 103]
+  )
   t.end()
 })
 

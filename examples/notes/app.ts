@@ -53,7 +53,7 @@ export async function createApp({ store, serializer, secret }: Choices): Promise
     serializer,
     prefix: PREFIX,
     ...(secret === undefined ? {} : { secret }),
-    cookie: { secure: 'auto' }, // allows plain http on localhost
+    cookie: { secure: process.env.NODE_ENV === 'production' ? true : 'auto' }, // 'auto' allows plain http
     idleTimeout: IDLE_TIMEOUT,
     absoluteTimeout: ABSOLUTE_TIMEOUT,
     user: ({ account }) => account?.name, // a list of each user's sessions

@@ -24,6 +24,7 @@ Examples:
   $ npx fastify-ioredis-session convert --to msgpack --dry-run
   $ npx fastify-ioredis-session end --user 42 --yes
   $ npx fastify-ioredis-session list --json | wc -l
+  $ npx fastify-ioredis-session audit --app ./app.js --level 2
   $ npx fastify-ioredis-session doctor --cluster --redis redis://10.0.0.1:7000 --redis redis://10.0.0.2:7000`
 
 interface CommonOptions extends TargetOptions {
@@ -40,11 +41,11 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok
   // The reader of the help may go away.
   io.stdout.on('error', () => {})
-  const execute = async (options: CommonOptions, extra: Extra, work: Work) => {
-    code = await carryOut(io, options, extra, work)
+  const perform: Perform = async (json, work) => {
+    code = await carryOut(new Terminal(io, json === true), work)
   }
   try {
-    await programFor(io, execute).parseAsync(withHandleLast(args), { from: 'user' })
+    await programFor(io, perform).parseAsync(withHandleLast(args), { from: 'user' })
     return code
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
@@ -61,25 +62,41 @@ function withHandleLast(args: readonly string[]): readonly string[] {
   return [...args.slice(0, at), ...args.slice(at + 1), '--', ...args.slice(at, at + 1)]
 }
 
-async function carryOut(io: Io, options: CommonOptions, extra: Extra, work: Work): Promise<ExitCode> {
-  const terminal = new Terminal(io, options.json === true)
-  let target: Target | undefined
+async function carryOut(
+  terminal: Terminal,
+  work: (terminal: Terminal) => Promise<ExitCode>
+): Promise<ExitCode> {
   try {
-    const { openTarget } = await import('./target.js')
-    target = await openTarget(options, io.env, extra)
-    return await work(target, terminal)
+    return await work(terminal)
   } catch (error) {
     if (error instanceof ClosedError) return EXIT.ok
     terminal.fail((error as Error).message)
     return MISUSE.some((known) => error instanceof known) ? EXIT.usage : EXIT.problems
-  } finally {
-    await target?.close()
   }
 }
 
-type Execute = (options: CommonOptions, extra: Extra, work: Work) => Promise<void>
+async function withTarget<Result>(
+  options: TargetOptions,
+  env: NodeJS.ProcessEnv,
+  extra: Extra,
+  work: (target: Target) => Promise<Result>
+): Promise<Result> {
+  const { openTarget } = await import('./target.js')
+  const target = await openTarget(options, env, extra)
+  try {
+    return await work(target)
+  } finally {
+    await target.close()
+  }
+}
 
-function programFor(io: Io, execute: Execute): Command {
+type Perform = (json: true | undefined, work: (terminal: Terminal) => Promise<ExitCode>) => Promise<void>
+
+function programFor(io: Io, perform: Perform): Command {
+  const execute = (options: CommonOptions, extra: Extra, work: Work): Promise<void> =>
+    perform(options.json, (terminal) =>
+      withTarget(options, io.env, extra, (target) => work(target, terminal))
+    )
   const program = new Command('fastify-ioredis-session')
   program
     .description('Looks after the sessions of fastify-ioredis-session in Redis.')
@@ -166,6 +183,22 @@ function programFor(io: Io, execute: Execute): Command {
       return doctor(target, terminal)
     })
   )
+  program
+    .command('audit')
+    .description('Say which requirements of OWASP ASVS 5.0 the sessions of an application meet.')
+    .requiredOption('--app <path>', 'a module that exports the application, or a plugin (fastify, options)')
+    .option('--level <level>', 'the level of ASVS to hold: 1, 2 or 3', level, 1)
+    .option('--json', 'print JSON for programs')
+    .addHelpText(
+      'after',
+      `\nSet NODE_ENV and REDIS_URL as in production: the application starts.\n${EXIT_HELP}`
+    )
+    .action(({ app, json, level }) =>
+      perform(json, async (terminal) => {
+        const { audit } = await import('./audit.js')
+        return audit(terminal, app, level)
+      })
+    )
   return program
 }
 
@@ -186,6 +219,11 @@ function common(command: Command): Command {
 
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
+}
+
+function level(text: string): number {
+  if (!/^[123]$/.test(text)) throw new InvalidArgumentError('It must be 1, 2 or 3.')
+  return Number(text)
 }
 
 function positive(text: string): number {

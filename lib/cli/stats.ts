@@ -102,7 +102,7 @@ async function print(
       `${bytes(found.bytes)}, ${bytes(mean)} each, the largest ${bytes(found.largest)}`
     ],
     ['permanent', count(permanent), percent(permanent, living)],
-    ['tombstones', count(found.tombstones), 'sessions that ended or moved a moment ago'],
+    ['tombstones', count(found.tombstones), 'of sessions that ended or moved to a new id'],
     ['unreadable', count(found.broken + found.notRecords), unreadable(found)]
   ]
   await terminal.print(table([{ head: '' }, { head: '', isNumber: true }, { head: '' }], rows, false))

@@ -7,6 +7,7 @@ import type { Log } from '../events.js'
 import type { SessionObserver } from '../request/observer.js'
 import type { Context } from '../request/parts.js'
 import { CommitQueue } from '../request/queue.js'
+import type { ReplayWatch } from '../request/replay.js'
 import { PeekCheck } from '../session/peek.js'
 import { Health } from '../stores/health.js'
 import type { Store } from '../stores/store.js'
@@ -38,6 +39,7 @@ export async function createContext(
     origins: undefined,
     transport: undefined,
     users: undefined,
+    replays: await openReplays(settings),
     fidelity: production ? undefined : new FidelityCheck(),
     peeks: production ? undefined : new PeekCheck(),
     keptReport: new KeptReport()
@@ -45,6 +47,12 @@ export async function createContext(
   if (settings.user === undefined) return context
   const { openUsers } = await import('../users/open.js')
   return Object.assign(context, await openUsers(context, settings.user, settings.maxPerUser))
+}
+
+async function openReplays({ onReplay }: Settings): Promise<ReplayWatch | undefined> {
+  if (onReplay === undefined) return undefined
+  const { Replays } = await import('../replay/replays.js')
+  return new Replays(onReplay.action)
 }
 
 async function openVersions({ schema }: Settings): Promise<Versions | undefined> {

@@ -11,6 +11,7 @@ import type { MergeRules } from '../data/merge.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
+import type { ReplayAction } from '../replay/replays.js'
 import type { SchemaOptions } from '../schema/schema.js'
 import { foreignOptions } from '../session/foreign-names.js'
 import type { SessionData } from '../session/session.js'
@@ -166,6 +167,14 @@ export interface RedisSessionOptions {
    */
   graceAfterRegenerate?: number
   /**
+   * What to do if an id comes back that `regenerate()` replaced, after `graceAfterRegenerate`: a sign of theft. `'report'`
+   * logs it; `'end'` also ends the session that has replaced it. Ids are watched for `window` seconds (a day, or
+   * `idleTimeout` if that is less). Also reports addresses that send many unknown ids.
+   * @default Old ids are forgotten.
+   * @example { action: 'end', window: 7 * 86_400 }
+   */
+  onReplay?: ReplayAction | { action: ReplayAction; window?: number }
+  /**
    * What a request gets if its record cannot be decoded: an empty session, or an error. The record stays; what is
    * written to the empty session begins another one.
    * @default 'empty'
@@ -220,6 +229,7 @@ export interface Settings {
   saveOn5xx: boolean
   decorator: string
   graceAfterRegenerate: number
+  onReplay: { action: ReplayAction; window: number } | undefined
   timeout: number
   onUnavailable: 'error' | 'anonymous'
   circuitBreaker: CircuitBreaker | undefined
@@ -274,7 +284,8 @@ const NAMES: readonly string[] = [
     'adopt',
     'schema',
     'user',
-    'maxPerUser'
+    'maxPerUser',
+    'onReplay'
   ]
 ]
 /** Options that Fastify, fastify-cli and @fastify/autoload pass to every plugin. */
@@ -289,6 +300,8 @@ const NEAR_CACHE: NearCacheLimits = { maxStale: 1, maxBytes: 33_554_432 }
 const [MIN_STALE, MAX_STALE] = [0.1, 60]
 /** With more, a Map could have more entries than it takes. */
 const MAX_NEAR_BYTES = 2 ** 32
+/** Seconds. */
+const REPLAY_WINDOW = 86_400
 /** A full set of sessions is read with each login. */
 const MAX_PER_USER = 1_000
 const MIN_SECRET_LENGTH = 32
@@ -371,6 +384,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     saveOn5xx: boolean('saveOn5xx', saveOn5xx),
     decorator,
     graceAfterRegenerate: whole('graceAfterRegenerate', graceAfterRegenerate, 1, MAX_SECONDS),
+    onReplay: checkReplay(options.onReplay, idleTimeout),
     timeout,
     onUnavailable: oneOf('onUnavailable', onUnavailable, ['error', 'anonymous']),
     circuitBreaker: checkBreaker(circuitBreaker),
@@ -576,6 +590,19 @@ function checkSignals(value: boolean, { redis, store }: RedisSessionOptions): bo
     throw new OptionError('signals', 'needs a client with duplicate(), to open one more connection')
   }
   return true
+}
+
+function checkReplay(value: RedisSessionOptions['onReplay'], idleTimeout: number): Settings['onReplay'] {
+  if (value === undefined) return undefined
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) {
+    throw new OptionError('onReplay', "must be 'report', 'end' or an object: { action: 'report' }")
+  }
+  const isText = typeof value === 'string'
+  const { action, window = Math.min(REPLAY_WINDOW, idleTimeout) } = isText ? { action: value } : value
+  return {
+    action: oneOf(isText ? 'onReplay' : 'onReplay.action', action, ['report', 'end']),
+    window: whole('onReplay.window', window, 1, MAX_SECONDS)
+  }
 }
 
 function checkMerge(rules: MergeRules): MergeRules {

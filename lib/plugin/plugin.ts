@@ -63,7 +63,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
   const context = await createContext(settings, store, fastify.log, production)
   context.transport = transport
   context.origins = await openOrigins(settings, client, context.ids)
-  keepContext(fastify, settings.decorator, context)
+  keepContext(fastify, settings, context)
   if (settings.signals && store.watch !== undefined) {
     const { Signals } = await import('../signals/signals.js')
     const signals = new Signals(context, store.watch.bind(store), fastify.log)

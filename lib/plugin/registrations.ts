@@ -40,16 +40,30 @@ export function refuseOverlap(
 }
 
 /** What the requests of each registration share, by the server of its application. */
-const contexts = new WeakMap<object, { decorator: string; context: Context }[]>()
+const contexts = new WeakMap<object, { settings: Settings; context: Context }[]>()
 
-/** Lets tests of the application find its sessions. */
-export function keepContext({ server }: FastifyInstance, decorator: string, context: Context): void {
-  contexts.set(server, [...(contexts.get(server) ?? []), { decorator, context }])
+/** Lets tests of the application find its sessions, and audits their options. */
+export function keepContext({ server }: FastifyInstance, settings: Settings, context: Context): void {
+  contexts.set(server, [...(contexts.get(server) ?? []), { settings, context }])
+}
+
+/**
+ * The options of each registration.
+ * @throws {OptionError} FST_SESSION_OPTION if there is none
+ */
+export function settingsOf({ server }: FastifyInstance): Settings[] {
+  const found = contexts.get(server)
+  if (found === undefined)
+    throw new OptionError(
+      'decorator',
+      'names no session of this application: register fastify-ioredis-session on it, of the same installation'
+    )
+  return found.map(({ settings }) => settings)
 }
 
 /** @throws {OptionError} FST_SESSION_OPTION if this decorator does not name one registration of the application */
 export function contextOf({ server }: FastifyInstance, decorator: string): Context {
-  const found = (contexts.get(server) ?? []).filter((each) => each.decorator === decorator)
+  const found = (contexts.get(server) ?? []).filter(({ settings }) => settings.decorator === decorator)
   const [first] = found
   if (first === undefined)
     throw new OptionError(

@@ -171,6 +171,10 @@ export class RequestSession implements Response, SessionHost {
     return this.#request.log
   }
 
+  get address(): string {
+    return this.#request.ip
+  }
+
   // @fastify/websocket answers an upgrade without the reply's headers, so only a refused upgrade can set a cookie.
   get isOpen(): boolean {
     const isUpgrade = (this.#request as { ws?: unknown }).ws === true

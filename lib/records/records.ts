@@ -15,7 +15,7 @@ import {
   tryRecord
 } from './record.js'
 import type { SharedRecord } from './shared.js'
-import { endedBecause, movedTo, reasonOf } from './tombstone.js'
+import { endedBecause, movedTo, reasonOf, watchedUntil } from './tombstone.js'
 
 /** Maximum tries to end a session that other requests keep changing. */
 const MAX_TRIES = 100
@@ -27,6 +27,8 @@ export interface RecordsOptions {
   lifetimes: Lifetimes
   /** Seconds that a tombstone remains under the old id after `regenerate()`. */
   graceAfterRegenerate: number
+  /** How long an id that comes back after that counts as replayed. */
+  onReplay: { window: number } | undefined
 }
 
 /** Records by handle. */
@@ -35,6 +37,8 @@ export class Records {
   readonly #options: RecordsOptions
   /** The reason with which the last session was ended that turned out to have ended. */
   endedBecause: string | undefined
+  /** How many ids of this request led to no record at all. */
+  unknownIds = 0
 
   constructor(store: GuardedStore, options: RecordsOptions) {
     this.#store = store
@@ -86,7 +90,8 @@ export class Records {
 
   /** The tombstone for a record whose session has moved to another handle. */
   tombstoneOf({ header }: SessionRecord, successor: string, keepsData: boolean): SessionRecord {
-    return movedTo(successor, keepsData, header, this.#options.graceAfterRegenerate)
+    const { graceAfterRegenerate, onReplay } = this.#options
+    return movedTo(successor, keepsData, header, graceAfterRegenerate, onReplay?.window)
   }
 
   /** The mark of a session that ends with this reason. */
@@ -150,7 +155,7 @@ export class Records {
 
   #endOf(header: Header): number {
     const now = Date.now()
-    return now + remaining(header, this.#options.lifetimes, now)
+    return watchedUntil(header) ?? now + remaining(header, this.#options.lifetimes, now)
   }
 }
 

@@ -2,6 +2,14 @@
 import { Buffer } from 'node:buffer'
 import { followed, type Header, newNonce, type SessionRecord, UnsealedRecord } from './record.js'
 
+/** Seconds by which the clocks of two processes may differ. */
+const MAX_SKEW = 10
+/**
+ * Added to what happened, if the tombstone outlives its grace period. `touchedAt` is then when that is over by every
+ * clock, and `idleTimeout` how long the tombstone remains after it.
+ */
+const WATCHED = 4
+
 /** What happened to the session. Earlier versions write only `moved`, and take all of them for it. */
 const HAPPENED = {
   /** It has a new id. The payload is the new handle, as bytes. */
@@ -14,22 +22,40 @@ const HAPPENED = {
 
 /**
  * @param keepsData Whether the session keeps all of its data.
- * @param lifetime In seconds.
+ * @param grace Seconds for which requests with the old id may be in flight.
+ * @param window Seconds after that in which the old id counts as replayed, if it comes back.
  */
 export function movedTo(
   successor: string,
   keepsData: boolean,
   header: Header,
-  lifetime: number
+  grace: number,
+  window: number | undefined
 ): SessionRecord {
+  const happened = keepsData ? HAPPENED.moved : HAPPENED.replaced
+  const now = Date.now()
   return new UnsealedRecord(Buffer.from(successor, 'base64url')).seal({
     ...followed(header),
-    tag: keepsData ? HAPPENED.moved : HAPPENED.replaced,
     moved: true,
     lifetime: undefined,
-    touchedAt: Date.now(),
-    idleTimeout: lifetime
+    ...(window === undefined
+      ? { tag: happened, touchedAt: now, idleTimeout: grace }
+      : { tag: happened | WATCHED, touchedAt: now + (grace + MAX_SKEW) * 1000, idleTimeout: window })
   })
+}
+
+/** When a tombstone that outlives its grace period expires; `undefined` for other records. */
+export function watchedUntil(header: Header): number | undefined {
+  return isWatched(header) ? header.touchedAt + header.idleTimeout * 1000 : undefined
+}
+
+/** Whether a request with this id was sent after the grace period, by whatever clock. */
+export function isReplayed({ header }: SessionRecord): boolean {
+  return isWatched(header) && Date.now() > header.touchedAt
+}
+
+function isWatched({ moved, tag }: Header): boolean {
+  return moved && (tag & WATCHED) !== 0
 }
 
 /** @param lifetime In seconds. */
@@ -57,7 +83,7 @@ export function successorOf({ payload }: SessionRecord): string | undefined {
 
 /** Whether the session that has moved has all of its data. */
 export function keepsData({ header }: SessionRecord): boolean {
-  return header.tag === HAPPENED.moved
+  return (header.tag & ~WATCHED) === HAPPENED.moved
 }
 
 /** Why the session of this record has ended, if it has. */

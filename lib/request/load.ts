@@ -21,8 +21,13 @@ export async function load(
 ): Promise<void> {
   const { context, records, state } = parts
   const startedAt = startTimer()
+  let replayed: string | undefined
   try {
     const own = await find(cookies, records, context)
+    if (own.state === 'missing') {
+      if (own.replacedBy !== undefined) replayed = own.received.handle
+      await context.replays?.notice(parts, own)
+    }
     const found = (await parts.origin?.find(parts, own)) ?? own
     settle(parts, found, found === own)
   } catch (reason) {
@@ -36,7 +41,9 @@ export async function load(
   if (startedAt !== undefined) {
     announce({ type: 'load', handle, found: state.stored !== undefined, ms: now() - startedAt })
   }
-  for (const { handle, seen } of cookies.ids) if (seen !== undefined) compare(parts, handle, seen)
+  for (const { handle, seen } of cookies.ids) {
+    if (seen !== undefined && handle !== replayed) compare(parts, handle, seen)
+  }
 }
 
 /** Takes the session at once if the store has its record at hand. Several ids must be looked up together. */

@@ -4,7 +4,7 @@ import type { Codec } from '../data/codec.js'
 import { isTooOld, type Lifetimes } from '../records/expiry.js'
 import { NotARecordError, type SessionRecord, tryRecord } from '../records/record.js'
 import type { Records } from '../records/records.js'
-import { keepsData, reasonOf, successorOf } from '../records/tombstone.js'
+import { isReplayed, keepsData, reasonOf, successorOf } from '../records/tombstone.js'
 
 /** How many tombstones to follow from an old id to the current one. */
 const MAX_STEPS = 4
@@ -34,9 +34,11 @@ interface Undecodable {
   received: ReceivedId
   reason: string
 }
-interface Missing {
+export interface Missing {
   state: 'missing'
   received: ReceivedId
+  /** The handle that replaced this id, if it comes back after its grace period. */
+  replacedBy?: string | undefined
 }
 export interface Ambiguous {
   state: 'ambiguous'
@@ -75,8 +77,10 @@ async function findAmong(
   if (offered?.state === 'living') return offered
   // The session that has moved has ended meanwhile.
   const ended = offered?.state === 'missing' ? moved : undefined
+  // A request in flight is no replay, even if the browser still has an older cookie beside it.
   const unusable = found.find((each) => each.state !== 'missing' && each !== ended)
-  return unusable ?? { state: 'missing', received: (ids[0] ?? next) as ReceivedId }
+  const replayed = found.find((each) => each.state === 'missing' && each.replacedBy !== undefined)
+  return unusable ?? replayed ?? { state: 'missing', received: (ids[0] ?? next) as ReceivedId }
 }
 
 // An id that was offered earlier must not undo a logout, or a login that came after the offer. So it counts only if the
@@ -114,17 +118,21 @@ function meaningOf(
   records: Records,
   { lifetimes }: LookupContext
 ): Found {
-  if (bytes === undefined) return { state: 'missing', received }
+  if (bytes === undefined) {
+    records.unknownIds++
+    return { state: 'missing', received }
+  }
   const record = tryRecord(bytes)
   if (record instanceof NotARecordError) return { state: 'undecodable', received, reason: record.message }
   const { header } = record
-  // A tombstone counts whatever its time, since clocks may differ.
   if (header.moved) {
     const reason = reasonOf(record)
     if (reason !== undefined) {
       records.endedBecause = reason || undefined
       return { state: 'missing', received }
     }
+    if (isReplayed(record)) return { state: 'missing', received, replacedBy: successorOf(record) }
+    // Whatever its time, since clocks may differ.
     return { state: 'moved', received, successor: successorOf(record), keepsData: keepsData(record) }
   }
   if (isTooOld(header, lifetimes, Date.now())) return { state: 'missing', received }

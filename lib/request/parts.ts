@@ -14,6 +14,7 @@ import type { SessionObserver } from './observer.js'
 import type { Origin, Origins } from './origin.js'
 import type { PlanContext } from './plan.js'
 import type { CommitQueue } from './queue.js'
+import type { ReplayWatch } from './replay.js'
 import type { SealContext } from './seal.js'
 import type { SessionSignals } from './signals.js'
 import type { SessionState } from './state.js'
@@ -41,6 +42,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   users: Users | undefined
   /** Undefined without the option `signals`. */
   signals: SessionSignals | undefined
+  /** Undefined without the option `onReplay`. */
+  replays: ReplayWatch | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }
@@ -53,6 +56,8 @@ export interface RequestParts {
   readonly records: Records
   readonly cookie: SessionCookie
   readonly log: Log
+  /** The address that the request came from; `undefined` outside a request. */
+  readonly address: string | undefined
   /** What the request's cookies lead to elsewhere. */
   readonly origin: Origin | undefined
   /** The commit has begun, so an error can no longer reach the route. */

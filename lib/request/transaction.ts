@@ -25,6 +25,8 @@ import { UnsavedChanges } from './unsaved.js'
 /** The response, as far as a transaction knows it. */
 export interface Response extends CookieHeaders {
   readonly log: Log
+  /** The address that the request came from. */
+  readonly address?: string
   /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
   /** Calls back when the response is complete or its connection lost. */
@@ -67,6 +69,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   get log(): Log {
     return this.#response.log
+  }
+
+  get address(): string | undefined {
+    return this.#response.address
   }
 
   get isEnding(): boolean {

@@ -2,7 +2,13 @@
 import { ReasonError } from '../errors.js'
 
 /** Why a session has ended: one of these, or a text of the application of at most 100 characters. */
-export type EndReason = 'signed-out' | 'ended-by-user' | 'ended-by-administrator' | 'too-many' | (string & {})
+export type EndReason =
+  | 'signed-out'
+  | 'ended-by-user'
+  | 'ended-by-administrator'
+  | 'too-many'
+  | 'replayed'
+  | (string & {})
 
 export interface EndOptions {
   /** What a request is told that still comes with the session's cookie; see `session.endedBecause`. */

@@ -4,6 +4,7 @@ import { reportEnd } from '../events.js'
 import { NotARecordError, tryRecord } from '../records/record.js'
 import { successorOf } from '../records/tombstone.js'
 import { lookUp } from '../request/lookup.js'
+import type { RequestParts } from '../request/parts.js'
 import { type EndOptions, reasonIn } from '../session/reason.js'
 import { named, openRecords, receivedAs } from './access.js'
 import type { SessionsParts } from './sessions.js'
@@ -16,16 +17,34 @@ export async function end(
   id: string,
   options?: EndOptions
 ): Promise<boolean> {
-  let { handle } = receivedAs(id, 'end')
+  const { handle } = receivedAs(id, 'end')
   const reason = reasonIn(options, 'sessions.end()')
-  const { records, store } = openRecords(context)
-  for (let steps = 0; steps < MAX_STEPS; steps++) {
+  const parts = { context, log, ...openRecords(context) }
+  return endWherever(parts, handle, reason, 'outside a request', MAX_STEPS)
+}
+
+/**
+ * Ends the session with this handle, or the one that it has become.
+ * @param how For the log.
+ * @param maxSteps How many moves to follow.
+ * @returns Whether there was one.
+ * @throws {ConflictError} FST_SESSION_CONFLICT
+ */
+export async function endWherever(
+  { context, log, records, store }: Pick<RequestParts, 'context' | 'log' | 'records' | 'store'>,
+  first: string,
+  reason: string | undefined,
+  how: string,
+  maxSteps: number
+): Promise<boolean> {
+  let handle = first
+  for (let steps = 0; steps < maxSteps; steps++) {
     // An observer wants to know what has ended.
     const found = context.observer && (await lookUp(named(handle), records, context))
     const outcome = await records.end(handle, undefined, reason)
     if (outcome === 'busy') throw new ConflictError(handle, 'other requests keep changing it')
     if (outcome === 'done') {
-      reportEnd(log, handle, 'outside a request')
+      reportEnd(log, handle, how)
       const before = found?.state === 'living' ? found.record : undefined
       await context.observer?.destroyed?.(handle, before, { store })
     }
@@ -35,5 +54,5 @@ export async function end(
     if (successor === undefined) return false
     handle = successor
   }
-  throw new ConflictError(id, 'it keeps moving to new ids')
+  throw new ConflictError(first, 'it keeps moving to new ids')
 }

@@ -9,7 +9,7 @@ import { run } from '../../lib/cli/program.js'
 import { bar } from '../../lib/cli/table.js'
 import { command, program } from './command.js'
 
-const COMMANDS = ['list', 'show', 'end', 'stats', 'convert', 'verify', 'doctor']
+const COMMANDS = ['list', 'show', 'end', 'stats', 'convert', 'verify', 'doctor', 'audit']
 
 t.test('help: all commands, and every option of each', async (t) => {
   const all = await program('', ['--help'])

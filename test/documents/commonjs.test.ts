@@ -5,6 +5,7 @@ import t from 'tap'
 const ENTRIES = {
   'lib/index.ts': 'cjs/index.d.cts',
   'lib/adopt/index.ts': 'cjs/adopt.d.cts',
+  'lib/audit/index.ts': 'cjs/audit.d.cts',
   'lib/testing/index.ts': 'cjs/testing.d.cts',
   'contracts/index.ts': 'cjs/contracts.d.cts'
 }

@@ -3,6 +3,7 @@ import cookie = require('@fastify/cookie')
 import Fastify = require('fastify')
 import redisSession = require('fastify-ioredis-session')
 import adopt = require('fastify-ioredis-session/adopt')
+import audit = require('fastify-ioredis-session/audit')
 import contracts = require('fastify-ioredis-session/contracts')
 import testing = require('fastify-ioredis-session/testing')
 
@@ -49,6 +50,8 @@ async function run(): Promise<void> {
   const again = Promise.resolve(other.register(esm.default, { store: new esm.MemoryStore() }))
   const refused = await again.catch((error: { code?: string }) => error.code)
   if (refused !== 'FST_SESSION_OPTION') throw new Error(`the second registration: ${String(refused)}`)
+  const rows: audit.AuditRow[] = await audit.auditSession(app)
+  if (rows.length < 20) throw new Error('audit')
   await app.close()
 }
 

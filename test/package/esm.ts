@@ -3,6 +3,7 @@ import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, { MemoryStore, type RedisSessionOptions } from 'fastify-ioredis-session'
 import { type Adopter, expressSession } from 'fastify-ioredis-session/adopt'
+import { type AuditRow, auditSession } from 'fastify-ioredis-session/audit'
 import { serializerContract, storeContract } from 'fastify-ioredis-session/contracts'
 import { sessionOf, signedIn } from 'fastify-ioredis-session/testing'
 
@@ -32,5 +33,7 @@ const left = await sessionOf(app, response)
 if (left?.userId !== 2) throw new Error(JSON.stringify(left))
 if (typeof serializerContract !== 'function' || storeContract(() => new MemoryStore()).length < 20)
   throw new Error('the contracts are missing')
+const rows: AuditRow[] = await auditSession(app)
+if (rows.length < 20) throw new Error('audit')
 await app.close()
 process.exit()

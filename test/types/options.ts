@@ -119,6 +119,12 @@ export function theRest(): void {
   options({ user: 'visits', maxPerUser: { limit: 5, onFull: 'end-oldest' } })
   options({ user: ({ visits }) => visits })
   options({ user: (data) => data.visitor?.name })
+  options({ onReplay: 'report' })
+  options({ onReplay: { action: 'end', window: 3_600 } })
+  // @ts-expect-error: what to do is missing
+  options({ onReplay: { window: 3_600 } })
+  // @ts-expect-error: not one of the actions
+  options({ onReplay: true })
   options({ transport: 'cookie' })
   options({ transport: { header: 'x-session' } })
   options({ transport: ['cookie', { header: 'authorization', responseHeader: 'x-session' }] })
