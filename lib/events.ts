@@ -27,6 +27,7 @@ export type SessionEvent =
   | { type: 'untouched'; handle: string; reason: string }
   | { type: 'ambiguous'; handles: readonly string[] }
   | { type: 'unsaved'; handle: string; reason: string }
+  | { type: 'unproven'; handle: string }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
   | { type: 'adopted'; handle: string; library: string }
   | { type: 'unadopted'; library: string; reason: NotAdopted }

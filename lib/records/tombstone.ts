@@ -27,6 +27,7 @@ export function movedTo(
     tag: keepsData ? HAPPENED.moved : HAPPENED.replaced,
     moved: true,
     lifetime: undefined,
+    binding: undefined,
     touchedAt: Date.now(),
     idleTimeout: lifetime
   })

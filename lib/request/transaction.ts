@@ -7,9 +7,10 @@ import type { Log } from '../events.js'
 import { cookieExpiry, isExtendable, touchAfterOf } from '../records/expiry.js'
 import { Records } from '../records/records.js'
 import type { DraftObserver, Keep } from '../session/draft.js'
-import type { SessionOwner } from '../session/session.js'
+import type { DeviceBound, SessionOwner } from '../session/session.js'
 import { GuardedStore } from '../stores/guarded.js'
 import { Committer, movedError } from './commit.js'
+import type { DeviceBinding } from './devices.js'
 import { endAll } from './end.js'
 import { load, loadAtOnce, reload } from './load.js'
 import type { Origin } from './origin.js'
@@ -24,6 +25,8 @@ import { UnsavedChanges } from './unsaved.js'
 /** The response, as far as a transaction knows it. */
 export interface Response extends CookieHeaders {
   readonly log: Log
+  /** Undefined without the option `deviceBound`, and outside a request. */
+  readonly device?: DeviceBinding | undefined
   /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
   /** Calls back when the response is complete or its connection lost. */
@@ -79,6 +82,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   get signal(): AbortSignal {
     this.#signals ??= new RequestSignals(this, (callback) => this.#response.onceOver(callback))
     return this.#signals.current(this.endedBecause)
+  }
+
+  get deviceBound(): DeviceBound | undefined {
+    return this.#response.device?.status
   }
 
   get isModified(): boolean {
@@ -254,9 +261,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
     if (this.#settleIfUnchanged(plan)) return
     // After a login or a logout an old id must lead nowhere.
-    if (plan.step === 'remove' || this.state.draft.keep !== undefined) await this.origin?.end(this)
+    const isRenewed = this.state.draft.keep !== undefined
+    if (plan.step === 'remove' || isRenewed) await this.origin?.end(this)
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
+    // Only browsers have keys, and they send cookies.
+    const { device, header } = this.#response
+    if (isRenewed && header === undefined && !this.state.isNew) device?.renewed(this.state.handle)
     this.#signals?.follow()
   }
 
