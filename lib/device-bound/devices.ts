@@ -94,7 +94,7 @@ export class RequestDevice implements DeviceBinding {
     const now = Date.now()
     if (this.#provenUntil(cookie, handle, binding) > now) return 'bound'
     // Requests that left before the answer to the registration has arrived.
-    if (boundAtIn(binding) + registrationTimeout * 1000 > now) return 'pending'
+    if (Math.abs(now - boundAtIn(binding)) < registrationTimeout * 1000) return 'pending'
     if (!this.#hasSkipped(handle)) return 'refused'
     // Anybody can send that header, so it only counts for a while.
     const lastUntil = this.#provenUntil(lastCookie, handle, binding)
