@@ -141,7 +141,7 @@ export class RequestDevice implements DeviceBinding {
     const { settings, tokens } = this.devices
     const expiresAt = Date.now() + settings.lifetime * 1000 + LEEWAY
     const challenge = tokens.issue('bound-refresh', handle, expiresAt, binding)
-    this.#response.setHeader('secure-session-challenge', `"${challenge}";id="${handle}"`)
+    this.#response.setHeader('secure-session-challenge', `"${challenge}";id="${tokens.idOf(handle)}"`)
   }
 
   #valuesOf({ name }: Cookie): readonly string[] {

@@ -1,6 +1,8 @@
 // What the two routes answer at which browsers register a key, and prove that they have it.
 import { attributesOn, type Cookie } from '../cookies/cookie.js'
+import { lookUp } from '../request/lookup.js'
 import type { RequestParts } from '../request/parts.js'
+import { named } from '../sessions/access.js'
 import { bind, keyOf, newBinding } from './binding.js'
 import type { RequestDevice } from './devices.js'
 import { isSignedBy, keyIn, openProof } from './proof.js'
@@ -15,7 +17,7 @@ export interface Answer {
 const NO_SESSION: Answer = { status: 401 }
 const REFUSED: Answer = { status: 403 }
 
-type Parts = Pick<RequestParts, 'records' | 'state'>
+type Parts = Pick<RequestParts, 'context' | 'records' | 'state'>
 
 /** Binds the session to the key that the browser has just made. Only the answer to a login has the challenge for it. */
 export async function register(device: RequestDevice, { records, state }: Parts): Promise<Answer> {
@@ -35,7 +37,7 @@ export async function register(device: RequestDevice, { records, state }: Parts)
   return {
     status: 200,
     body: {
-      session_identifier: handle,
+      session_identifier: tokens.idOf(handle),
       refresh_url: refreshUrl,
       scope: { include_site: false },
       credentials: [
@@ -48,15 +50,14 @@ export async function register(device: RequestDevice, { records, state }: Parts)
 }
 
 /** Renews the proof of a browser that has the key. Stores nothing. */
-export function refresh(device: RequestDevice, { state }: Parts): Answer {
-  const { stored, handle } = state
-  const binding = stored?.header.binding
+export async function refresh(device: RequestDevice, parts: Parts): Promise<Answer> {
+  const { devices, headers } = device
+  const { tokens } = devices
   if (!isOwnRequest(device)) return REFUSED
-  // A string in a structured header is in quotes; Chromium sends none.
-  const asked = String(device.headers['sec-secure-session-id']).replaceAll('"', '')
-  if (binding === undefined || asked !== handle) return NO_SESSION
-  const proof = openProof(device.headers['secure-session-response'])
-  const { tokens } = device.devices
+  const handle = tokens.handleOf(String(headers['sec-secure-session-id']))
+  const binding = handle && (await bindingOf(handle, parts))
+  if (handle === undefined || !binding) return NO_SESSION
+  const proof = openProof(headers['secure-session-response'])
   const isCurrent =
     proof !== undefined && tokens.expiryOf(proof.challenge, 'bound-refresh', handle, binding) > Date.now()
   if (!isCurrent || !isSignedBy(keyOf(binding), proof)) {
@@ -65,6 +66,13 @@ export function refresh(device: RequestDevice, { state }: Parts): Answer {
   }
   device.prove(handle, binding)
   return { status: 200 }
+}
+
+// If a link on another site leads here, the browser first asks for a proof without the session cookie, as SameSite demands.
+async function bindingOf(handle: string, { context, records, state }: Parts): Promise<Buffer | undefined> {
+  if (state.stored !== undefined) return state.handle === handle ? state.stored.header.binding : undefined
+  const found = await lookUp(named(handle), records, context)
+  return found.state === 'living' ? found.record.header.binding : undefined
 }
 
 // Pages of other sites can neither set these headers nor leave them out.

@@ -5,8 +5,9 @@ import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'no
 import type { Secret } from '../cookies/session-id.js'
 
 /** What a token is for. One for another purpose is not valid. */
-export type Purpose = 'bound-register' | 'bound-refresh' | 'bound-cookie'
+export type Purpose = 'bound-id' | 'bound-register' | 'bound-refresh' | 'bound-cookie'
 
+const ID = /^"?([\w-]{43})\.([\w-]{43})"?$/
 const TOKEN = /^([\da-z]{1,11})\.([\w-]{43})$/
 const NOTHING: Buffer = Buffer.alloc(0)
 
@@ -34,15 +35,29 @@ export class Tokens {
     return `${expiry}.${this.#mac(this.#keys[0] as KeyObject, purpose, handle, expiry, binding)}`
   }
 
+  /** The name of a session for its browser. Nobody else can make one, so that names which are made up cost no command. */
+  idOf(handle: string): string {
+    return `${handle}.${this.#mac(this.#keys[0] as KeyObject, 'bound-id', handle, '')}`
+  }
+
+  /** The handle of the session with this name, which may be in quotes; `undefined` if it is none of ours. */
+  handleOf(id: string): string | undefined {
+    const [, handle = '', mac = ''] = ID.exec(id) ?? []
+    return this.#isOurs(mac, 'bound-id', handle, '') ? handle : undefined
+  }
+
   /** When this token expires or has expired; 0 if it is none of ours, or for something else. */
   expiryOf(token: string, purpose: Purpose, handle: string, binding?: Buffer): number {
     const [, expiry = '', mac = ''] = TOKEN.exec(token) ?? []
+    return this.#isOurs(mac, purpose, handle, expiry, binding) ? Number.parseInt(expiry, 36) : 0
+  }
+
+  #isOurs(mac: string, purpose: Purpose, handle: string, expiry: string, binding?: Buffer): boolean {
     const given = Buffer.from(mac)
-    const isOurs = this.#keys.some((key) => {
+    return this.#keys.some((key) => {
       const expected = Buffer.from(this.#mac(key, purpose, handle, expiry, binding))
       return given.length === expected.length && timingSafeEqual(given, expected)
     })
-    return isOurs ? Number.parseInt(expiry, 36) : 0
   }
 
   // It starts with a byte that does not occur in UTF-8, like the signatures of session ids.

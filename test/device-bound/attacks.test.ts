@@ -8,6 +8,7 @@ import { contextOf } from '../../lib/plugin/registrations.js'
 import { openRecord } from '../../lib/records/record.js'
 import { openRecords } from '../../lib/sessions/access.js'
 import fc from '../support/properties.js'
+import { startRedis } from '../support/redis-server.js'
 import { DeviceBrowser, jws, type Keys, newKeys, offerIn, proof, registration } from './browser.js'
 import { memory, SECRET, serve, turnableClock } from './service.js'
 
@@ -167,7 +168,8 @@ t.test('refresh: proofs that are refused, with a challenge for another try', asy
   const clock = turnableClock(t)
   const app = await serve(t, { store: memory(t) })
   const browser = new DeviceBrowser(app)
-  const { id } = (await browser.signIn()).json()
+  await browser.signIn()
+  const { session_identifier: id = '' } = browser.instructions ?? {}
   const bound = browser.jar.get('__Host-session-bound')
   const first = browser.challenge ?? ''
   const typ = 'dbsc+jwt'
@@ -207,7 +209,6 @@ t.test('refresh: what ends the key of a browser, and what does not', async (t) =
   t.equal(await status({}), 401, 'no id')
   t.equal(await status({ 'sec-secure-session-id': 'x' }), 401, 'another id')
   t.equal(await status({ 'sec-secure-session-id': id, 'sec-fetch-site': 'cross-site' }), 403)
-  t.equal(await status({ 'sec-secure-session-id': id, cookie: '' }), 401, 'no session cookie')
   t.equal(
     await status({ 'sec-secure-session-id': `"${id}"` }),
     200,
@@ -216,6 +217,36 @@ t.test('refresh: what ends the key of a browser, and what does not', async (t) =
   const other = new DeviceBrowser(app)
   await other.get('/login')
   t.equal((await other.prove(url, token, { 'sec-secure-session-id': id })).statusCode, 401, 'another session')
+})
+
+t.test('refresh: without the session cookie, as after a link on another site', async (t) => {
+  const redis = await startRedis(t)
+  const app = await serve(t, { redis: redis.url })
+  const browser = new DeviceBrowser(app)
+  await browser.signIn()
+  const { refresh_url: url = '', session_identifier: id = '' } = browser.instructions ?? {}
+  const refresh = async (name = id, token = proof(browser.challenge ?? '', browser.keys)) =>
+    (await browser.prove(url, token, { 'sec-secure-session-id': name, cookie: '' })).statusCode
+  t.equal(await refresh(), 200)
+  t.equal((await browser.get('/who')).json().deviceBound, 'bound')
+  t.equal(await refresh(id, proof(browser.challenge ?? '', newKeys())), 403)
+  t.same(
+    (
+      await new DeviceBrowser(app).get('/who', {
+        cookie: browser.jar.header('/')?.replace(/__Host-session=[^;]*; /, '') ?? ''
+      })
+    ).json(),
+    { userId: null, deviceBound: null },
+    'a proof alone is no session'
+  )
+  await redis.commands()
+  for (const name of ['', `${id}x`, id.slice(0, 43), `${'x'.repeat(43)}${id.slice(43)}`])
+    t.equal(await refresh(name), 401, name)
+  t.same(await redis.commands(), {}, 'names that are made up cost no command')
+  t.equal(await refresh(), 200)
+  t.same(await redis.commands(), { get: 1 })
+  await browser.get('/logout')
+  t.equal(await refresh(), 401)
 })
 
 t.test('the bound cookie of another session, a forged or an expired one', async (t) => {

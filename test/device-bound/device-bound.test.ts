@@ -22,8 +22,10 @@ t.test('a login offers registration, and the session is bound from then on', asy
   )
   const registered = await browser.register(offer ?? { path: '', challenge: '' })
   t.equal(registered.statusCode, 200)
+  const { session_identifier: name } = registered.json()
+  t.match(name, login.json().id)
   t.same(registered.json(), {
-    session_identifier: login.json().id,
+    session_identifier: name,
     refresh_url: '/.session/bound/refresh',
     scope: { include_site: false },
     credentials: [
@@ -34,7 +36,7 @@ t.test('a login offers registration, and the session is bound from then on', asy
   const [bound = '', last = ''] = [registered.headers['set-cookie'] ?? []].flat()
   t.match(bound, /^__Host-session-bound=[\w.-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
   t.match(last, /^__Host-session-bound-last=[\w.-]+; Max-Age=1200; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
-  t.match(registered.headers['secure-session-challenge'], `";id="${login.json().id}"`)
+  t.match(registered.headers['secure-session-challenge'], `";id="${name}"`)
   t.equal(registered.headers['cache-control'], 'no-store')
   t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
   for (let times = 0; times < 3; times++) {
