@@ -1,5 +1,6 @@
 // Sessions that are bound to a device, with a browser that has a real key.
 import t from 'tap'
+import { HeldStore } from '../support/held-store.js'
 import { startRedis } from '../support/redis-server.js'
 import { DeviceBrowser, offerIn } from './browser.js'
 import { memory, serve, turnableClock } from './service.js'
@@ -336,31 +337,38 @@ t.test('over plain http nothing is offered, and the log says so once', async (t)
   t.match(warnings, [{ level: 40, msg: /set trustProxy in Fastify/ }])
 })
 
-t.test(
-  'save(): a login whose headers are sent early offers registration too, and a late one cannot',
-  async (t) => {
-    const app = await serve(t, { store: memory(t) })
-    app.get('/stream', async ({ session }, reply) => {
-      await session.regenerate(false)
-      session.userId = 42
-      await session.save()
-      reply.hijack()
-      reply.raw.end('{}')
-    })
-    app.get('/late', async ({ session }, reply) => {
-      await session.regenerate(false)
-      session.userId = 42
-      const saved = session.save()
-      reply.hijack()
-      reply.raw.end('{}')
-      await saved
-    })
-    const browser = new DeviceBrowser(app)
-    const login = await browser.signIn('/stream')
-    t.ok(offerIn(login))
-    t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
-  }
-)
+t.test('save(): a login whose headers are sent early offers registration too', async (t) => {
+  const app = await serve(t, { store: memory(t) })
+  app.get('/stream', async ({ session }, reply) => {
+    await session.regenerate(false)
+    session.userId = 42
+    await session.save()
+    reply.hijack()
+    reply.raw.end('{}')
+  })
+  const browser = new DeviceBrowser(app)
+  const login = await browser.signIn('/stream')
+  t.ok(offerIn(login))
+  t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
+})
+
+t.test('save(): if the headers leave while it is under way, nothing is offered', async (t) => {
+  const held = new HeldStore(memory(t))
+  const app = await serve(t, { store: held.store })
+  let saved = Promise.resolve()
+  app.get('/late', async ({ session }, reply) => {
+    const creating = held.hold('create')
+    await session.regenerate(false)
+    session.userId = 42
+    saved = session.save()
+    const release = await creating
+    reply.hijack()
+    reply.raw.end('{}')
+    release()
+  })
+  t.equal(offerIn(await new DeviceBrowser(app).get('/late')), undefined)
+  await t.resolves(saved)
+})
 
 t.test('a refused request is an event', async (t) => {
   const { subscribe, unsubscribe } = await import('node:diagnostics_channel')
