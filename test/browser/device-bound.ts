@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { request as send } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,10 +41,14 @@ export async function driveDeviceBound(
   binary: string
 ): Promise<void> {
   const authority = issueCertificate(t)
-  const browser = await openBrowser(t, binary, authority.spki)
+  // As many proofs as the steps need.
+  const browser = await openBrowser(t, binary, authority.spki, ':RefreshQuota/false')
   await driveWithDefaults(await startService(t, redis, authority, {}), await openPage(browser), step, redis)
   const short = { lifetime: SHORT, registrationTimeout: SHORT, skipTimeout: SHORT }
   await driveWithShortProofs(await startService(t, redis, authority, short), await openPage(browser), step)
+  const hasty = await openBrowser(t, binary, authority.spki)
+  const service = await startService(t, redis, authority, { registrationTimeout: SHORT })
+  await driveBeyondQuota(service, await openPage(hasty), step)
 }
 
 async function driveWithDefaults(
@@ -83,6 +87,14 @@ async function driveWithDefaults(
     const three = await page.evaluate("Promise.all([1, 2, 3].map(() => fetch('/who').then((r) => r.json())))")
     assert.deepEqual(three, [BOUND, BOUND, BOUND])
     assert.equal(order(seen), 'refresh 200, who 200, who 200, who 200')
+  })
+
+  await step('device bound: a WebSocket waits for a proof, too', async () => {
+    await expire()
+    await page.evaluate("void new WebSocket('/socket')")
+    await until(() => order(seen).includes('socket'))
+    assert.equal(order(seen), 'refresh 200, socket 101')
+    assert.ok(seen[1]?.cookies.includes(PROOF))
   })
 
   await step('device bound: a link on another site leads to a session with a proof', async () => {
@@ -142,10 +154,10 @@ async function driveWithShortProofs(service: Service, page: Page, step: Step): P
   await step('device bound: a proof that expires soon is renewed in the background', async () => {
     await page.goto(`${url}/login`)
     await until(() => order(seen).includes('register 200'))
-    assert.deepEqual(await who(page), BOUND)
-    await until(() => order(seen).includes('refresh 200'))
-    const [before, after] = [order(seen).indexOf('who'), order(seen).indexOf('refresh')]
-    assert.ok(before < after, order(seen))
+    await until(async () => {
+      assert.deepEqual(await who(page), BOUND)
+      return seen.some((each) => each.url.endsWith('refresh') && each.cookies.includes(PROOF))
+    })
   })
 
   await step(
@@ -163,6 +175,20 @@ async function driveWithShortProofs(service: Service, page: Page, step: Step): P
       assert.deepEqual(await who(page), BOUND, 'the browser has not noticed')
     }
   )
+}
+
+async function driveBeyondQuota({ seen, url }: Service, page: Page, step: Step): Promise<void> {
+  await step('device bound: a browser that may send no more proofs says so, and is served', async () => {
+    await page.goto(`${url}/login`)
+    await until(() => order(seen).includes('register 200'))
+    await pause(SHORT * 1000)
+    for (let times = 0; times < 10; times++) {
+      await page.context().clearCookies({ name: PROOF })
+      await who(page)
+    }
+    assert.match(seen.at(-1)?.skipped ?? '', /^quota_exceeded;session_identifier=/)
+    assert.deepEqual(await who(page), { userId: 42, deviceBound: 'pending' })
+  })
 }
 
 function who(page: Page): Promise<object> {
@@ -201,14 +227,19 @@ async function startService(
   const port = await freePort()
   const url = `https://localhost:${port}`
   const seen: Seen[] = []
+  const note = (url: string, status: number, headers: IncomingHttpHeaders) => {
+    const cookies = headers.cookie?.split('; ').map((pair) => pair.split('=', 1)[0] ?? '') ?? []
+    seen.push({ url, status, cookies, skipped: String(headers['secure-session-skipped']) })
+  }
   let app = await listen()
   t.teardown(() => app.close())
 
   async function listen() {
     const app = Fastify({ https: { cert, key }, forceCloseConnections: true })
-    app.addHook('onResponse', async ({ headers, url }, { statusCode: status }) => {
-      const cookies = headers.cookie?.split('; ').map((pair) => pair.split('=', 1)[0] ?? '') ?? []
-      seen.push({ url, status, cookies, skipped: String(headers['secure-session-skipped']) })
+    app.addHook('onResponse', async ({ headers, url }, { statusCode }) => note(url, statusCode, headers))
+    app.server.on('upgrade', ({ headers, url = '' }, socket) => {
+      note(url, 101, headers)
+      socket.destroy()
     })
     await app.register(cookie)
     await app.register(redisSession, {
@@ -260,14 +291,20 @@ async function startService(
   }
 }
 
-async function openBrowser(t: Teardown, executablePath: string, spki: string): Promise<Browser> {
+/** @param parameters Of the feature. */
+async function openBrowser(
+  t: Teardown,
+  executablePath: string,
+  spki: string,
+  parameters = ''
+): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath,
     args: [
       '--no-sandbox',
       '--disable-gpu',
-      // Keys in software, since a machine of tests may have no other place for them, and as many proofs as the steps need.
-      '--enable-features=DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting',
+      // Keys in software, since a machine of tests may have no other place for them.
+      `--enable-features=DeviceBoundSessions${parameters},EnableBoundSessionCredentialsSoftwareKeysForManualTesting`,
       // With --ignore-certificate-errors, the browser binds nothing.
       `--ignore-certificate-errors-spki-list=${spki}`
     ]
