@@ -51,11 +51,16 @@ const headers: Arbitrary<Header> = fc
       earlier: fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: MAX_EARLIER }),
       touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
       idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      isOwn: fc.boolean()
+      isOwn: fc.boolean(),
+      binding: fc.option(fc.uint8Array({ maxLength: 400 }), { nil: undefined })
     },
     { noNullPrototype: true }
   )
-  .map(({ isOwn, ...header }) => ({ ...header, lifetime: isOwn ? header.idleTimeout : undefined }))
+  .map(({ binding, isOwn, ...header }) => ({
+    ...header,
+    lifetime: isOwn ? header.idleTimeout : undefined,
+    ...(binding && { binding: Buffer.from(binding) })
+  }))
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const sealed = (header: Header, payload: Uint8Array | string): Buffer =>

@@ -30,8 +30,9 @@ export async function register(device: RequestDevice, { records, state }: Parts)
   const now = Date.now()
   const { refreshUrl, settings, tokens } = device.devices
   if (tokens.expiryOf(proof.challenge, 'bound-register', handle) <= now) return REFUSED
-  if (stored.header.binding !== undefined || !isSignedBy(key, proof)) return REFUSED
+  if (!isSignedBy(key, proof)) return REFUSED
   const binding = newBinding(key, now)
+  // Not if it is bound already.
   if (!(await bind(records, handle, stored, binding))) return REFUSED
   device.prove(handle, binding)
   return {

@@ -178,6 +178,7 @@ t.test('refresh: proofs that are refused, with a challenge for another try', asy
     'another key': proof(first, newKeys()),
     'another key, and the key with it': registration(first, newKeys()),
     'the algorithm none': forged({ alg: 'none', typ }, { jti: first }, ''),
+    'another algorithm, signed by the key': proof(first, browser.keys, { alg: 'RS256' }),
     'another algorithm': forged({ alg: 'RS256', typ }, { jti: first }, 'AA'),
     'HS256 with the public key as secret': forged({ alg: 'HS256', typ }, { jti: first }, hs256(browser.keys)),
     'the bound cookie as challenge': proof(bound ?? '', browser.keys),
