@@ -1,5 +1,7 @@
 // Sessions that are bound to a device, with a browser that has a real key.
 import t from 'tap'
+import { openRecord } from '../../lib/records/record.js'
+import { command } from '../cli/command.js'
 import { HeldStore } from '../support/held-store.js'
 import { startRedis } from '../support/redis-server.js'
 import { DeviceBrowser, offerIn } from './browser.js'
@@ -157,25 +159,22 @@ t.test('logout: clears the cookies, and ends the binding', async (t) => {
 })
 
 t.test('a new id ends the binding, and offers registration again', async (t) => {
-  const app = await serve(t, { store: memory(t) })
+  const store = memory(t)
+  const app = await serve(t, { store })
   const browser = new DeviceBrowser(app)
-  await browser.signIn()
-  const [oldKeys, oldInstructions, oldBound] = [
-    browser.keys,
-    browser.instructions,
-    browser.jar.get('__Host-session-bound')
-  ]
+  const { id } = (await browser.signIn()).json()
+  const before = browser.instructions
   const renewed = await browser.get('/renew')
   t.equal(browser.jar.get('__Host-session-bound'), undefined)
   t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: null })
   t.equal((await browser.refreshOnce()).statusCode, 401, 'the key of the old id is forgotten')
+  const { header } = openRecord((await store.read(`session:${id}`)) ?? Buffer.alloc(0))
+  t.match(header, { moved: true, binding: undefined }, 'its tombstone does not hold the key')
   const offer = offerIn(renewed)
   t.ok(offer)
   t.equal((await browser.register(offer ?? { path: '', challenge: '' })).statusCode, 200)
-  t.not(browser.instructions?.session_identifier, oldInstructions?.session_identifier)
+  t.not(browser.instructions?.session_identifier, before?.session_identifier)
   t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
-  t.equal(oldKeys, browser.keys)
-  t.ok(oldBound)
 })
 
 t.test('two logins: the key of the first is answered with 401, and the second is bound', async (t) => {
@@ -382,4 +381,24 @@ t.test('a refused request is an event', async (t) => {
   clock.ahead += 700
   await browser.get('/who')
   t.match(events.at(-1), { type: 'unproven', handle: id })
+})
+
+t.test('whoever ends the session ends the binding, and the command line keeps it', async (t) => {
+  const clock = turnableClock(t)
+  const redis = await startRedis(t)
+  const app = await serve(t, { redis: redis.url, user: 'userId' })
+  const [browser, other] = [new DeviceBrowser(app), new DeviceBrowser(app)]
+  const { id } = (await browser.signIn()).json()
+  await other.signIn()
+  t.match(await command(redis.url, ['convert', '--to', 'msgpack', '--yes', '--json']), { code: 0 })
+  t.equal((await redis.client.getBuffer(`session:${id}`))?.[2], 3, 'the tag of msgpack')
+  clock.ahead += 700
+  t.match((await browser.get('/who')).json(), NOT_BOUND)
+  t.equal((await browser.refresh()).statusCode, 200)
+  t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
+  await app.sessions.end(id)
+  t.equal((await browser.refresh()).statusCode, 401)
+  t.equal((await other.refresh()).statusCode, 200)
+  await app.sessions.endAllOf(42)
+  t.equal((await other.refresh()).statusCode, 401)
 })

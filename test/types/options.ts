@@ -119,6 +119,10 @@ export function theRest(): void {
   options({ user: 'visits', maxPerUser: { limit: 5, onFull: 'end-oldest' } })
   options({ user: ({ visits }) => visits })
   options({ user: (data) => data.visitor?.name })
+  options({ deviceBound: true })
+  options({ deviceBound: { path: '/keys', lifetime: 300, skipTimeout: 0, onMissing: 'anonymous' } })
+  // @ts-expect-error: not a number of seconds
+  options({ deviceBound: { lifetime: '300' } })
   options({ transport: 'cookie' })
   options({ transport: { header: 'x-session' } })
   options({ transport: ['cookie', { header: 'authorization', responseHeader: 'x-session' }] })
