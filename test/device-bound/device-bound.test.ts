@@ -320,8 +320,11 @@ t.test('while the store is down, the browser keeps its key', async (t) => {
     const app = await serve(t, { redis: redis.url, timeout: 300, onUnavailable })
     const browser = new DeviceBrowser(app)
     await browser.signIn()
+    const next = new DeviceBrowser(app)
+    const offer = offerIn(await next.get('/login')) ?? { path: '', challenge: '' }
     await redis.stop()
     t.equal((await browser.refreshOnce()).statusCode, 503)
+    t.equal((await next.register(offer)).statusCode, 503)
     await redis.restart()
   }
 })
