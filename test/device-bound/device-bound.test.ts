@@ -4,7 +4,7 @@ import { openRecord } from '../../lib/records/record.js'
 import { command } from '../cli/command.js'
 import { HeldStore } from '../support/held-store.js'
 import { startRedis } from '../support/redis-server.js'
-import { DeviceBrowser, offerIn } from './browser.js'
+import { DeviceBrowser, newKeys, offerIn } from './browser.js'
 import { memory, serve, turnableClock } from './service.js'
 
 const NOT_BOUND = { code: 'FST_SESSION_NOT_BOUND', statusCode: 401 }
@@ -313,6 +313,23 @@ t.test(
     t.same(await redis.commands(), { get: 1 }, 'not even a touch')
   }
 )
+
+t.test('costs: the bytes of a bound record', async (t) => {
+  const redis = await startRedis(t)
+  const app = await serve(t, { redis: redis.url })
+  for (const [algorithm, bytes] of [
+    ['ES256', 99],
+    ['RS256', 302]
+  ] as const) {
+    const browser = new DeviceBrowser(app)
+    browser.keys = newKeys(algorithm)
+    const login = await browser.get('/login')
+    const length = () => redis.client.strlen(`session:${login.json().id}`)
+    const before = await length()
+    await browser.register(offerIn(login) ?? { path: '', challenge: '' })
+    t.equal((await length()) - before, bytes + 4, 'and the number of the commit before it')
+  }
+})
 
 t.test('while the store is down, the browser keeps its key', async (t) => {
   const redis = await startRedis(t)
