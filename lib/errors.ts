@@ -72,6 +72,13 @@ export const EndedError = class FastifyError extends createError(
   }
 }
 
+/** The session is bound to a device, and the request does not come from it. Argument: the handle. */
+export const NotBoundError = createError<[string]>(
+  'FST_SESSION_NOT_BOUND',
+  'session %s is bound to the device that signed in, and this request does not prove to come from it: sign in again',
+  401
+)
+
 export type EndedError = InstanceType<typeof EndedError>
 
 /** Something was assigned to the request's property. Argument: the decorator's name. */

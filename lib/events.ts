@@ -29,6 +29,7 @@ export type SessionEvent =
   | { type: 'unsaved'; handle: string; reason: string }
   | { type: 'replay'; handle: string; successor: string; action: 'end' | 'report' }
   | { type: 'unknown'; address: string; count: number }
+  | { type: 'unproven'; handle: string }
   | { type: 'refused'; reason: 'malformed' | 'signature' }
   | { type: 'adopted'; handle: string; library: string }
   | { type: 'unadopted'; library: string; reason: NotAdopted }

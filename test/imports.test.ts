@@ -8,6 +8,7 @@ const PARTS = [
   'adopt',
   'audit',
   'cli',
+  'device-bound',
   'near-cache',
   'replay',
   'schema',

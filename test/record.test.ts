@@ -51,11 +51,16 @@ const headers: Arbitrary<Header> = fc
       earlier: fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxLength: MAX_EARLIER }),
       touchedAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
       idleTimeout: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      isOwn: fc.boolean()
+      isOwn: fc.boolean(),
+      binding: fc.option(fc.uint8Array({ maxLength: 400 }), { nil: undefined })
     },
     { noNullPrototype: true }
   )
-  .map(({ isOwn, ...header }) => ({ ...header, lifetime: isOwn ? header.idleTimeout : undefined }))
+  .map(({ binding, isOwn, ...header }) => ({
+    ...header,
+    lifetime: isOwn ? header.idleTimeout : undefined,
+    ...(binding && { binding: Buffer.from(binding) })
+  }))
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const sealed = (header: Header, payload: Uint8Array | string): Buffer =>
@@ -80,6 +85,23 @@ t.test('seal(): earlier commits are listed after the payload', async (t) => {
   t.same(openRecord(record).header.earlier, earlier)
   t.equal(openRecord(record).payload.toString(), 'hello')
   t.throws(() => openRecord(record.subarray(0, 39)), { message: 'its end is truncated' })
+})
+
+t.test('seal(): a binding stands between the payload and the earlier commits', async (t) => {
+  const binding = Buffer.from('key')
+  const record = sealed({ ...header, binding, earlier: [1, 0xffffffff] }, 'hello')
+  t.equal(hex(record), `f5030321${HEX.slice(8)}${hex(binding)}000300000001ffffffff`)
+  const { header: back, payload } = openRecord(record)
+  t.same(back, { ...header, binding, earlier: [1, 0xffffffff] })
+  t.equal(payload.toString(), 'hello')
+  t.equal(hex(sealed({ ...header, binding }, '')), `f5030301${HEX.slice(8, 64)}${hex(binding)}0003`)
+  const truncated = { message: 'its end is truncated' }
+  t.throws(() => openRecord(Buffer.concat([record.subarray(0, 33), Buffer.alloc(7)])), truncated)
+  t.throws(
+    () => openRecord(Buffer.from(`f5030301${HEX.slice(8, 64)}0001`, 'hex')),
+    truncated,
+    'too long a binding'
+  )
 })
 
 t.test('seal(): a lifetime that the session asked for is a flag beside its idle timeout', async (t) => {
@@ -195,8 +217,8 @@ t.test('openRecord(): unknown layouts, unknown flags and truncated headers are r
     copy[offset] = value
     return copy
   }
-  t.throws(() => openRecord(patched(1, 3)), {
-    message: 'its layout version 3 is unknown (perhaps written by a later version'
+  t.throws(() => openRecord(patched(1, 4)), {
+    message: 'its layout version 4 is unknown (perhaps written by a later version'
   })
   for (const flag of [8, 16, 32, 64, 128]) {
     t.throws(() => openRecord(patched(3, 1 | flag)), {

@@ -20,7 +20,7 @@ const RECORDS = {
   'damaged JSON': Buffer.concat([header(1), Buffer.from('{"userId":')]),
   'not an object': Buffer.concat([header(1), Buffer.from('[1]')]),
   'JSON under the tag of msgpack': Buffer.concat([header(3), Buffer.from('{"userId":1}')]),
-  'a later layout': Buffer.concat([header(1, 3), Buffer.from('{"userId":1}')]),
+  'a later layout': Buffer.concat([header(1, 4), Buffer.from('{"userId":1}')]),
   'a truncated header': header(1).subarray(0, 20),
   'a record of another library': Buffer.from('{"cookie":{"path":"/"},"userId":1}'),
   'no bytes': Buffer.alloc(0),

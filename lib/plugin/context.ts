@@ -30,6 +30,7 @@ export async function createContext(
   const context: Context = {
     ...settings,
     signals: undefined,
+    devices: undefined,
     ids: new SessionIds(settings.cookie.name, settings.secrets),
     store,
     health: new Health(settings.circuitBreaker, log),

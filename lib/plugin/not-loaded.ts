@@ -17,6 +17,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
   readonly session: Session
   readonly isModified = false
   readonly endedBecause = undefined
+  readonly deviceBound = undefined
   /** The error that the request fails with. */
   failure: Error | undefined
 

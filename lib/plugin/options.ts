@@ -8,6 +8,7 @@ import { type Cookie, type CookieAttributes, resolveCookie } from '../cookies/co
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
+import type { DeviceBoundOptions } from '../device-bound/open.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
@@ -136,6 +137,12 @@ export interface RedisSessionOptions {
    */
   signals?: boolean
   /**
+   * Binds each session to the browser that has signed in, if that can keep a key on its device (Device Bound Session
+   * Credentials). Needs a `secret`, and a cookie of one host over https.
+   * @default false
+   */
+  deviceBound?: boolean | DeviceBoundOptions
+  /**
    * How many replicas of Redis must have a commit or a logout before the response is sent.
    * @default 0
    */
@@ -235,6 +242,7 @@ export interface Settings {
   circuitBreaker: CircuitBreaker | undefined
   nearCache: NearCacheLimits | undefined
   signals: boolean
+  deviceBound: boolean | DeviceBoundOptions | undefined
   replicas: number
   replicaTimeout: number
   detectRollback: boolean
@@ -279,6 +287,7 @@ const NAMES: readonly string[] = [
     'secret',
     'cookie',
     'transport',
+    'deviceBound',
     'absoluteTimeout',
     'merge',
     'adopt',
@@ -390,6 +399,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     circuitBreaker: checkBreaker(circuitBreaker),
     nearCache: checkNearCache(nearCache, options),
     signals: checkSignals(signals, options),
+    deviceBound: options.deviceBound,
     replicas,
     replicaTimeout,
     detectRollback: boolean('detectRollback', detectRollback),

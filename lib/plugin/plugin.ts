@@ -14,6 +14,7 @@ import { createContext } from './context.js'
 import { warnOfDomain } from './cookie-warnings.js'
 import { Hints } from './hints.js'
 import { NotLoaded } from './not-loaded.js'
+import { openDevices } from './open-device-bound.js'
 import { openOrigins } from './open-origins.js'
 import { openStore } from './open-store.js'
 import { openTransport } from './open-transport.js'
@@ -35,7 +36,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * `false`: this route has no session. `touch: false`: its requests do not extend a session. `onUnavailable`:
-     * overrides the option of the plugin. `fresh: true`: its requests read Redis, never the near cache.
+     * overrides the option of the plugin. `fresh: true`: its requests read Redis, never the near cache. `bound`: overrides
+     * the option `deviceBound.onMissing`.
      */
     session?: import('./route-config.js').SessionRouteConfig
   }
@@ -75,7 +77,8 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     `${settings.decorator}s`,
     new Sessions({ context, log: fastify.log, host: hostOf(fastify.log, hints) })
   )
-  addHooks(fastify, settings, context, hints)
+  const sessionOf = addHooks(fastify, settings, context, hints)
+  context.devices = await openDevices(fastify, settings, context, sessionOf)
 }
 
 function addHooks(
@@ -83,7 +86,7 @@ function addHooks(
   { decorator, onUnavailable, saveOn5xx }: Settings,
   context: Context,
   hints: Hints | undefined
-): void {
+): (request: FastifyRequest) => RequestSession {
   const memory = new CookieMemory()
   const slot = Symbol(`fastify-ioredis-session.${decorator}`)
   type Slotted = FastifyRequest & { [slot]: RequestSession | NotLoaded | null }
@@ -125,6 +128,7 @@ function addHooks(
     if (work === undefined) done()
     return work
   })
+  return (request) => (request as Slotted)[slot] as RequestSession
 }
 
 // Outside a request there is no response to fail.

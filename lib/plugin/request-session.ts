@@ -6,7 +6,9 @@ import { attributesOn, type Cookie, type DomainBy, isOnPath } from '../cookies/c
 import { ResponseCookies, VARY, varyBy } from '../cookies/response-cookies.js'
 import type { CookieMemory, Sending } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
+import { NotBoundError } from '../errors.js'
 import type { Log } from '../events.js'
+import type { DeviceBinding, DeviceResponse } from '../request/devices.js'
 import type { Origin } from '../request/origin.js'
 import type { Context } from '../request/parts.js'
 import { type Response, Transaction } from '../request/transaction.js'
@@ -23,11 +25,13 @@ const NO_COOKIES: RequestCookies = {
   seenCame: false
 }
 
-export class RequestSession implements Response, SessionHost {
+export class RequestSession implements Response, DeviceResponse, SessionHost {
   readonly #context: Context
   readonly memory: CookieMemory
   /** The response header in the place of cookies, if the client uses that. */
   header: Cookie | undefined
+  /** Undefined without the option `deviceBound`. */
+  readonly device: DeviceBinding | undefined
   readonly #hints: Hints | undefined
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -55,6 +59,7 @@ export class RequestSession implements Response, SessionHost {
     this.#hints = hints
     this.#request = request
     this.#reply = reply
+    this.device = context.devices?.receive(request.headers, this)
   }
 
   /**
@@ -86,7 +91,21 @@ export class RequestSession implements Response, SessionHost {
     const config = this.#routeConfig
     if (config === false || this.#pathProblem !== undefined) return undefined
     const { fresh = false } = config
-    return this.transaction.load(received, config.onUnavailable ?? onUnavailable, fresh, origin)
+    const { devices } = this.#context
+    const loading = this.transaction.load(received, config.onUnavailable ?? onUnavailable, fresh, origin)
+    return devices === undefined ? loading : this.#admit(loading, config.bound ?? devices.onMissing)
+  }
+
+  // Whichever way its id came: a stolen one may come in a header.
+  async #admit(loading: Promise<void> | undefined, onMissing: 'error' | 'anonymous'): Promise<void> {
+    await loading
+    const { state } = this.transaction
+    const { handle, stored } = state
+    if (stored === undefined || this.device?.admit(handle, stored.header.binding) !== false) return
+    if (this.#context.devices?.isOwnRoute(this.#request.routeOptions.url)) return
+    // It must not be used or extended, nor shown by an error handler.
+    state.reset()
+    if (onMissing === 'error') throw new NotBoundError(handle)
   }
 
   // The browser sends no cookie there, so a new session would replace the one of the other pages.
@@ -185,11 +204,14 @@ export class RequestSession implements Response, SessionHost {
     return option(this.#request as never)
   }
 
-  setCookie(cookie: Cookie, value: string, { maxAge, withheld }: Sending): void {
+  setCookie(cookie: Cookie, value: string, sending: Sending): void {
+    const { maxAge, withheld } = sending
     if (cookie.isHeader) {
       this.#send(cookie, value, withheld)
       return
     }
+    // The session of this cookie has ended.
+    if (value === '' && cookie.name === this.#context.cookie.name) this.device?.clear(sending)
     const request = this.#request
     const { name, domain, path, partitioned, priority, httpOnly } = cookie
     const attributes = attributesOn(request.protocol === 'https', cookie)
@@ -220,6 +242,14 @@ export class RequestSession implements Response, SessionHost {
 
   withdrawCookie(cookie: Cookie): void {
     this.#cookies?.delete(keyOf(cookie))
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#reply.raw.setHeader(name, value)
+  }
+
+  get isSecure(): boolean {
+    return this.#request.protocol === 'https'
   }
 
   onceClosed(callback: () => void): void {

@@ -3,12 +3,18 @@ import { OptionError } from '../errors.js'
 
 export type SessionRouteConfig =
   | false
-  | { touch?: boolean; onUnavailable?: 'error' | 'anonymous'; fresh?: boolean }
+  | {
+      touch?: boolean
+      onUnavailable?: 'error' | 'anonymous'
+      fresh?: boolean
+      bound?: 'error' | 'anonymous'
+    }
 
 const CHECKS: Readonly<Record<string, readonly [values: readonly unknown[], what: string]>> = {
   touch: [[true, false], 'true or false'],
   onUnavailable: [['error', 'anonymous'], "'error' or 'anonymous'"],
-  fresh: [[true, false], 'true or false']
+  fresh: [[true, false], 'true or false'],
+  bound: [['error', 'anonymous'], "'error' or 'anonymous'"]
 }
 
 interface Route {

@@ -1,9 +1,9 @@
 // The bytes under one key. A header of fixed size, which a Redis script can compare and patch in place, comes first.
-// The payload follows, exactly as the serializer returned it, then the nonces of earlier commits. Numbers are
-// big-endian.
+// The payload follows, exactly as the serializer returned it, then what binds the session to a device, and the nonces of
+// earlier commits. Numbers are big-endian.
 //
 //   offset  0  1 byte   0xF5, which starts no text and no other common format
-//           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them
+//           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them, 3 with a binding
 //           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
 //           3  1        flags: 1 permanent, 2 moved (a tombstone), 4 idleTimeout is the lifetime that the session has asked
 //                       for; the upper four bits count the earlier commits
@@ -14,17 +14,21 @@
 //          22  6        revision: touchedAt
 //          28  4        revision: idleTimeout
 //          32           the payload
+//                       in layout 3: the binding, and its length in 2 bytes
 //                       nonces of the commits before this one, newest first, 4 bytes each
 import { Buffer } from 'node:buffer'
 import type { Lineage } from './lineage.js'
 
 const LAYOUT = 1
 const LAYOUT_WITH_EARLIER = 2
+const LAYOUT_WITH_BINDING = 3
 const PERMANENT = 1
 const OWN_LIFETIME = 4
 const EARLIER_SHIFT = 4
 const HEADER_BYTES = 32
 const NONCE_BYTES = 4
+/** The length of a binding, after it. */
+const LENGTH_BYTES = 2
 /** Maximum earlier commits in a record. A write whose answer was lost is recognised until this many commits follow. */
 export const MAX_EARLIER = 8
 const NONCES = 2 ** 32
@@ -62,6 +66,8 @@ export interface Header extends Lineage, Duration {
   touchedAt: number
   /** Seconds that this session may stay unused. */
   idleTimeout: number
+  /** What binds the session to a device, as `lib/device-bound` writes it. A new id ends it. */
+  binding?: Buffer | undefined
 }
 
 /** A record: its bytes and its parsed header. */
@@ -80,8 +86,10 @@ export class SessionRecord {
   }
 
   get payload(): Buffer {
-    const count = this.bytes[1] === LAYOUT ? 0 : (this.bytes[3] ?? 0) >> EARLIER_SHIFT
-    return this.bytes.subarray(HEADER_BYTES, this.bytes.length - count * NONCE_BYTES)
+    const { bytes } = this
+    if (bytes[1] === LAYOUT) return bytes.subarray(HEADER_BYTES)
+    const end = bytes.length - ((bytes[3] ?? 0) >> EARLIER_SHIFT) * NONCE_BYTES
+    return bytes.subarray(HEADER_BYTES, bytes[1] === LAYOUT_WITH_BINDING ? startOfBinding(bytes, end) : end)
   }
 }
 
@@ -95,7 +103,7 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const record = view(bytes)
   if (record[0] !== FIRST_BYTE) throw new NotARecordError('it is not a record of this package')
   const layout = record[1]
-  if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER)
+  if (layout !== LAYOUT && layout !== LAYOUT_WITH_EARLIER && layout !== LAYOUT_WITH_BINDING)
     throw new NotARecordError(`its layout version ${layout ?? '(missing)'} is unknown (${LATER})`)
   if (record.length < HEADER_BYTES) throw new NotARecordError('its header is truncated')
   const flags = record.readUInt8(3)
@@ -104,7 +112,11 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
   const known = PERMANENT | TOMBSTONE.bit | OWN_LIFETIME | (count << EARLIER_SHIFT)
   if (count > MAX_EARLIER || (flags & ~known) !== 0)
     throw new NotARecordError(`its flags ${flags} are unknown (${LATER})`)
-  if (record.length < HEADER_BYTES + count * NONCE_BYTES) throw new NotARecordError('its end is truncated')
+  const end = record.length - count * NONCE_BYTES
+  const isBound = layout === LAYOUT_WITH_BINDING
+  if (end < HEADER_BYTES + (isBound ? LENGTH_BYTES : 0)) throw new NotARecordError('its end is truncated')
+  const start = isBound ? startOfBinding(record, end) : end
+  if (start < HEADER_BYTES) throw new NotARecordError('its end is truncated')
   const idleTimeout = record.readUInt32BE(28)
   return new SessionRecord(record, {
     tag: record.readUInt8(2),
@@ -117,7 +129,8 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     nonce: record.readUInt32BE(18),
     touchedAt: record.readUIntBE(22, 6),
     idleTimeout,
-    earlier: count === 0 ? NONE : earlierOf(record, count)
+    earlier: count === 0 ? NONE : earlierOf(record, count),
+    ...(isBound && { binding: record.subarray(start, end - LENGTH_BYTES) })
   })
 }
 
@@ -129,6 +142,11 @@ export function tryRecord(bytes: Uint8Array): SessionRecord | NotARecordError {
     if (error instanceof NotARecordError) return error
     throw error
   }
+}
+
+/** @param end Where the nonces begin. */
+function startOfBinding(bytes: Buffer, end: number): number {
+  return end - LENGTH_BYTES - bytes.readUInt16BE(end - LENGTH_BYTES)
 }
 
 const NONE: readonly number[] = []
@@ -177,10 +195,11 @@ export class UnsealedRecord {
 
   /** Call it once: the record uses the same memory. */
   seal(header: Header): SessionRecord {
-    const { earlier } = header
-    const bytes = this.#bytes.subarray(0, this.length + earlier.length * NONCE_BYTES)
+    const { binding, earlier } = header
+    const bytes = this.#take(binding, earlier.length * NONCE_BYTES)
     bytes[0] = FIRST_BYTE
-    bytes[1] = earlier.length === 0 ? LAYOUT : LAYOUT_WITH_EARLIER
+    bytes[1] =
+      binding !== undefined ? LAYOUT_WITH_BINDING : earlier.length === 0 ? LAYOUT : LAYOUT_WITH_EARLIER
     bytes[2] = header.tag
     bytes[3] =
       (header.permanent ? PERMANENT : 0) |
@@ -193,9 +212,20 @@ export class UnsealedRecord {
     bytes.writeUInt32BE(header.nonce, 18)
     bytes.writeUIntBE(header.touchedAt, 22, 6)
     bytes.writeUInt32BE(header.idleTimeout, 28)
-    let at = this.length
+    let at = bytes.length - earlier.length * NONCE_BYTES
     for (const nonce of earlier) at = bytes.writeUInt32BE(nonce, at)
     return new SessionRecord(bytes, header)
+  }
+
+  // Its own memory has room for everything except a binding.
+  #take(binding: Buffer | undefined, room: number): Buffer {
+    if (binding === undefined) return this.#bytes.subarray(0, this.length + room)
+    const end = this.length + binding.length
+    const bytes = Buffer.allocUnsafe(end + LENGTH_BYTES + room)
+    bytes.set(this.#bytes.subarray(0, this.length))
+    bytes.set(binding, this.length)
+    bytes.writeUInt16BE(binding.length, end)
+    return bytes
   }
 }
 

@@ -38,6 +38,7 @@ export function movedTo(
     ...followed(header),
     moved: true,
     lifetime: undefined,
+    binding: undefined,
     ...(window === undefined
       ? { tag: happened, touchedAt: now, idleTimeout: grace }
       : { tag: happened | WATCHED, touchedAt: now + (grace + MAX_SKEW) * 1000, idleTimeout: window })

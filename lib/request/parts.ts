@@ -9,6 +9,7 @@ import type { GuardedStore, HealthRecord } from '../stores/guarded.js'
 import type { Store } from '../stores/store.js'
 import type { HeaderTransport } from '../transport/header.js'
 import type { Users } from '../users/users.js'
+import type { Devices } from './devices.js'
 import type { LookupContext } from './lookup.js'
 import type { SessionObserver } from './observer.js'
 import type { Origin, Origins } from './origin.js'
@@ -44,6 +45,8 @@ export interface Context extends RecordsOptions, LookupContext, PlanContext, Sea
   signals: SessionSignals | undefined
   /** Undefined without the option `onReplay`. */
   replays: ReplayWatch | undefined
+  /** Undefined without the option `deviceBound`. */
+  devices: Devices | undefined
   /** Undefined in production. */
   peeks: PeekCheck | undefined
 }

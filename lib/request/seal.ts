@@ -29,6 +29,7 @@ export function nextHeader(
   if (step === 'touch' || step === 'nothing') return next
   // A new id alone does not make a session younger. If it keeps no data, it begins another session.
   if (startsOver) next.createdAt = now
+  if (step === 'move') next.binding = undefined
   return followed(next)
 }
 

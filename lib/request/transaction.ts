@@ -7,10 +7,11 @@ import type { Log } from '../events.js'
 import { cookieExpiry, isExtendable, touchAfterOf } from '../records/expiry.js'
 import { Records } from '../records/records.js'
 import type { DraftObserver, Keep } from '../session/draft.js'
-import type { SessionOwner } from '../session/session.js'
+import type { DeviceBound, SessionOwner } from '../session/session.js'
 import { GuardedStore } from '../stores/guarded.js'
 import { Committer } from './commit.js'
 import { movedError } from './conflict.js'
+import type { DeviceBinding } from './devices.js'
 import { endAll } from './end.js'
 import { load, loadAtOnce, reload } from './load.js'
 import type { Origin } from './origin.js'
@@ -27,6 +28,8 @@ export interface Response extends CookieHeaders {
   readonly log: Log
   /** The address that the request came from. */
   readonly address?: string
+  /** Undefined without the option `deviceBound`, and outside a request. */
+  readonly device?: DeviceBinding | undefined
   /** Calls back when the response has been sent or has failed; soon if that has already happened. */
   onceClosed(callback: () => void): void
   /** Calls back when the response is complete or its connection lost. */
@@ -86,6 +89,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   get signal(): AbortSignal {
     this.#signals ??= new RequestSignals(this, (callback) => this.#response.onceOver(callback))
     return this.#signals.current(this.endedBecause)
+  }
+
+  get deviceBound(): DeviceBound | undefined {
+    return this.#response.device?.status
   }
 
   get isModified(): boolean {
@@ -261,9 +268,13 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   async #perform(mayTouch: boolean, plan = planOf(this.state, mayTouch, this.context)): Promise<void> {
     if (this.#settleIfUnchanged(plan)) return
     // After a login or a logout an old id must lead nowhere.
-    if (plan.step === 'remove' || this.state.draft.keep !== undefined) await this.origin?.end(this)
+    const isRenewed = this.state.draft.keep !== undefined
+    if (plan.step === 'remove' || isRenewed) await this.origin?.end(this)
     this.#committer ??= new Committer(this)
     await this.#committer.commit(plan, mayTouch)
+    // Only browsers have keys, and they send cookies.
+    const { device, header } = this.#response
+    if (isRenewed && header === undefined && !this.state.isNew) device?.renewed(this.state.handle)
     this.#signals?.follow()
   }
 

@@ -22,6 +22,9 @@ export interface SessionData {}
 /** Why a session is empty and never saved; see `SessionMethods.detached`. */
 export type Detached = 'not loaded' | 'disabled' | 'unavailable' | 'undecodable' | 'moved' | 'destroyed'
 
+/** Whether a session is bound to a device, and this request comes from it; see `SessionMethods.deviceBound`. */
+export type DeviceBound = 'bound' | 'pending' | 'refused'
+
 /** The state of a session, as its methods read it. */
 export interface SessionView {
   readonly draft: Draft
@@ -41,6 +44,8 @@ export interface SessionOwner {
   readonly endedBecause: string | undefined
   /** Aborted when the session ends. */
   readonly signal: AbortSignal
+  /** Whether the session is bound to a device. */
+  readonly deviceBound: DeviceBound | undefined
   save(): Promise<void>
   reload(): Promise<void>
   destroy(reason: string | undefined): Promise<void>
@@ -138,6 +143,16 @@ export class SessionMethods<Data extends object = SessionData> {
    */
   get signal(): AbortSignal {
     return this[owner].signal
+  }
+
+  /**
+   * Whether the session is bound to the device that signed in; `undefined` if it is not, which is so for most browsers.
+   * - `'bound'`: this request has proved to come from that device.
+   * - `'pending'`: it has not, and need not yet, because the browser has just registered or could not renew its proof.
+   * - `'refused'`: it has not. This is an empty, new session in place of the other one: see the option `deviceBound`.
+   */
+  get deviceBound(): DeviceBound | undefined {
+    return this[owner].deviceBound
   }
 
   /**

@@ -9,6 +9,7 @@ import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { freePort, startRedis } from '../support/redis-server.js'
 import { LIBRARIES, moveIn } from './adoption.js'
 import { provideChromium } from './chromium-binary.js'
+import { driveDeviceBound } from './device-bound.js'
 import { type RunningExample, startExample } from './start-example.js'
 
 const PATIENCE = 20_000
@@ -202,6 +203,8 @@ async function drive(): Promise<void> {
   }
 
   await step('the browser logged no errors', async () => assert.deepEqual(complaints, []))
+
+  await driveDeviceBound(t, step, await startRedis(t as unknown as Test), provideChromium())
 }
 
 async function driveDevices(browser: Browser, url: string): Promise<void> {

@@ -282,11 +282,11 @@ t.test(
       [null, 'option config.session: must be false or an object (route GET /poll)'],
       [
         { tuch: false },
-        'option config.session.tuch: is not one of touch, onUnavailable, fresh (route GET /poll)'
+        'option config.session.tuch: is not one of touch, onUnavailable, fresh, bound (route GET /poll)'
       ],
       [
         { constructor: 1 },
-        'option config.session.constructor: is not one of touch, onUnavailable, fresh (route GET /poll)'
+        'option config.session.constructor: is not one of touch, onUnavailable, fresh, bound (route GET /poll)'
       ],
       [{ touch: 'no' }, 'option config.session.touch: must be true or false (route GET /poll)'],
       [

@@ -52,7 +52,7 @@ export async function startTlsRedis(t: Test, auth: 'yes' | 'no' = 'no'): Promise
 }
 
 /** Creates a key and a certificate: two files with this prefix. */
-function issue(path: string, more: string[]): Identity {
+export function issue(path: string, more: string[]): Identity {
   const [key, cert] = [`${path}.key`, `${path}.crt`]
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
   const args = ['req', '-x509', '-days', '1', ...curve, '-keyout', key, '-out', cert, ...more]

@@ -125,6 +125,10 @@ export function theRest(): void {
   options({ onReplay: { window: 3_600 } })
   // @ts-expect-error: not one of the actions
   options({ onReplay: true })
+  options({ deviceBound: true })
+  options({ deviceBound: { path: '/keys', lifetime: 300, skipTimeout: 0, onMissing: 'anonymous' } })
+  // @ts-expect-error: not a number of seconds
+  options({ deviceBound: { lifetime: '300' } })
   options({ transport: 'cookie' })
   options({ transport: { header: 'x-session' } })
   options({ transport: ['cookie', { header: 'authorization', responseHeader: 'x-session' }] })

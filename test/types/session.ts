@@ -1,6 +1,12 @@
 // The types of a session for users. Checked by `tsc -p test/types`, never run.
 import type { FastifyRequest } from 'fastify'
-import type { Detached, EndReason, SessionData, Session as SessionOf } from 'fastify-ioredis-session'
+import type {
+  Detached,
+  DeviceBound,
+  EndReason,
+  SessionData,
+  Session as SessionOf
+} from 'fastify-ioredis-session'
 
 // As users write it. The keys are unique, since one program may include the keys of other tests.
 declare module 'fastify-ioredis-session' {
@@ -99,6 +105,9 @@ export async function methods({ session }: FastifyRequest): Promise<void> {
   same<typeof session.detached, Detached | undefined>(true)
   same<typeof session.endedBecause, EndReason | undefined>(true)
   same<typeof session.signal, AbortSignal>(true)
+  same<typeof session.deviceBound, DeviceBound | undefined>(true)
+  // @ts-expect-error: only the plugin says so
+  session.deviceBound = 'bound'
   same<typeof session.permanent, boolean>(true)
   session.permanent = true
   // @ts-expect-error: true or false
