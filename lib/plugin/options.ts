@@ -8,6 +8,7 @@ import { type Cookie, type CookieAttributes, resolveCookie } from '../cookies/co
 import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
+import type { EncryptionOptions } from '../encryption/open.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
@@ -203,6 +204,13 @@ export interface RedisSessionOptions {
    * @example { version: 2, upgrade: { 1: (data) => ({ ...data, theme: 'light' }) }, validate: sessionSchema }
    */
   schema?: SchemaOptions
+  /**
+   * Encrypts records in the store by AES-256-GCM, with `keys` of 32 random bytes (or their base64), newest first. Records of
+   * the older ones stay readable.
+   * @default Records are stored in the clear.
+   * @example { keys: [process.env.SESSION_KEY, process.env.OLD_SESSION_KEY] }
+   */
+  encryption?: EncryptionOptions
 }
 
 /** The options, complete and checked. */
@@ -233,6 +241,7 @@ export interface Settings {
   merge: MergeRules
   adopt: readonly Adopter[]
   schema: SchemaOptions | undefined
+  encryption: EncryptionOptions | undefined
   user: UserOption | undefined
   maxPerUser: MaxPerUser | undefined
 }
@@ -273,6 +282,7 @@ const NAMES: readonly string[] = [
     'merge',
     'adopt',
     'schema',
+    'encryption',
     'user',
     'maxPerUser'
   ]
@@ -384,6 +394,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     merge: checkMerge(merge),
     adopt: checkAdopters(adopt, options),
     schema: options.schema,
+    encryption: options.encryption,
     user: checkUser(options),
     maxPerUser: checkMaxPerUser(options)
   }
