@@ -7,23 +7,28 @@ import { OptionError, UnavailableError } from '../errors.js'
 import type { EncryptionKey, Key } from './key.js'
 import { KeyList, type Keys, nameOf } from './keys.js'
 
-/** Minimum milliseconds between two questions that records cause. */
-const PAUSE = 2_000
 const NAME = 'encryption.keys'
+
+/** Milliseconds. */
+export interface KeyServiceLimits {
+  /** How long an answer may take. */
+  timeout: number
+  /** Minimum time between two questions that records cause. */
+  pause: number
+}
 
 export class KeyService implements Keys {
   readonly #fetch: () => Promise<readonly EncryptionKey[]>
-  readonly #timeout: number
+  readonly #limits: KeyServiceLimits
   #keys: KeyList | undefined
   #asking: Promise<KeyList> | undefined
   #askedAt = Number.NEGATIVE_INFINITY
   /** The unknown keys whose records caused the last question. */
   readonly #unknown = new Set<string>()
 
-  /** @param timeout Milliseconds that an answer may take. */
-  constructor(fetch: () => Promise<readonly EncryptionKey[]>, timeout: number) {
+  constructor(fetch: () => Promise<readonly EncryptionKey[]>, limits: KeyServiceLimits) {
     this.#fetch = fetch
-    this.#timeout = timeout
+    this.#limits = limits
   }
 
   newest(): Key | Promise<Key> {
@@ -48,16 +53,15 @@ export class KeyService implements Keys {
 
   /** Whether the last question is too recent for another one. */
   get #isAsked(): boolean {
-    return now() - this.#askedAt < PAUSE
+    return now() - this.#askedAt < this.#limits.pause
   }
 
   async #ask(): Promise<KeyList> {
+    const { timeout } = this.#limits
     this.#askedAt = now()
     this.#unknown.clear()
-    const answer = within(this.#askedAt + this.#timeout, this.#call(), () => {
-      return new UnavailableError(NAME, `no answer within ${this.#timeout} ms`)
-    })
-    this.#keys = new KeyList(await answer)
+    const late = () => new UnavailableError(NAME, `no answer within ${timeout} ms`)
+    this.#keys = new KeyList(await within(this.#askedAt + timeout, this.#call(), late))
     return this.#keys
   }
 

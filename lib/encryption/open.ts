@@ -25,6 +25,8 @@ export interface EncryptionOptions {
   seal?: boolean
 }
 
+/** Milliseconds between two questions to a key service, so that records with unknown keys cannot flood it. */
+const PAUSE = 2_000
 const NAMES = ['keys', 'required', 'seal']
 
 /**
@@ -71,7 +73,7 @@ async function openKeys(
   start: (ask: () => Promise<unknown>) => Promise<void>
 ): Promise<Keys> {
   if (typeof given !== 'function') return new KeyList(given)
-  const service = new KeyService(given, timeout)
+  const service = new KeyService(given, { timeout, pause: PAUSE })
   await start(() => service.ask())
   return service
 }
