@@ -75,16 +75,27 @@ t.test('what a touch has patched opens, with its patch', async (t) => {
   )
 })
 
-t.test('at any other place, a record is refused', async (t) => {
-  const places = fc.string({ unit: 'binary' })
-  await fc.assert(
-    fc.asyncProperty(anyRecord, places, places, async ({ bytes }, place, other) => {
-      fc.pre(place !== other)
-      const sealed = await strict.seal(place, bytes)
-      t.match(refusalOf(await strict.open(other, sealed)), /^it was changed or copied from another place/)
-    })
-  )
-})
+t.test(
+  'at any other place, a record is refused: another handle, another prefix, any other character',
+  async (t) => {
+    const handles = fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((hash) => Buffer.from(hash).toString('base64url'))
+    await fc.assert(
+      fc.asyncProperty(anyRecord, handles, handles, fc.nat(), async ({ bytes }, handle, other, at) => {
+        fc.pre(handle !== other)
+        const place = `session:${handle}`
+        const sealed = await strict.seal(place, bytes)
+        const index = at % place.length
+        const changed = `${place.slice(0, index)}~${place.slice(index + 1)}`
+        for (const elsewhere of [`session:${other}`, `staff:${handle}`, handle, changed]) {
+          const refusal = refusalOf(await strict.open(elsewhere, sealed))
+          t.match(refusal, /^it was changed or copied from another place/)
+        }
+      })
+    )
+  }
+)
 
 t.test('truncated and extended records are refused', async (t) => {
   await fc.assert(
