@@ -1,13 +1,16 @@
 // A whole application with encryption: sessions work as without it, and what cannot be opened is left alone.
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { expressSession } from '../../lib/adopt/index.js'
 import { MemoryStore, type RedisSessionOptions, type SessionInfo } from '../../lib/index.js'
 import { isSealed, tryRecord } from '../../lib/records/record.js'
 import { sessionOf, signedIn } from '../../lib/testing/index.js'
+import * as old from '../adopt/old-application.js'
 import type { TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
 import { type RedisServer, startRedis } from '../support/redis-server.js'
 import { key, service, TEXT } from './stage.js'
 
@@ -218,6 +221,43 @@ t.test('a process without the option leaves sealed records alone, and says what 
     { msg: /it is sealed, and the option encryption is not set/ }
   )
   t.same(await recordsIn(redis), before)
+})
+
+t.test('a session of another library is adopted once, also if its mark cannot be opened', async (t) => {
+  const redis = await startRedis(t)
+  const adopt = [expressSession({ secret: old.OLD_SECRET, redis: redis.client })]
+  const app = await old.createNewApp(t, { redis: redis.url, adopt, encryption })
+  const browser = await old.signedIn(app, redis.client)
+  t.same(await browser.json('/look'), { name: 'Ada' })
+  const records = await recordsIn(redis)
+  t.equal(records.size, 2)
+  t.ok([...records.values()].every(isSealed))
+  const [[mark] = [''], [session] = ['']] = [...records].sort(([, a], [, b]) => a.length - b.length)
+  await redis.client.del(session)
+  browser.cookies.delete('__Host-session')
+  t.same(await browser.json('/look'), {}, 'the mark stands')
+  await redis.client.setrange(mark, 33, 'damaged')
+  const answer = await browser.request('/look')
+  t.same([answer.statusCode, answer.json()], [200, {}])
+  t.ok(await redis.client.exists('sess:old-id'))
+})
+
+t.test('signals: a live connection is told when its session ends', async (t) => {
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const app = await service(t, { store: memory, encryption, signals: true })
+  const open = gate()
+  app.get('/wait', async ({ session }) => {
+    const { signal } = session
+    open.open()
+    await once(signal, 'abort')
+    return { reason: signal.reason.endedBecause }
+  })
+  const browser = await signIn(app)
+  const waiting = browser.json('/wait')
+  await open.passed
+  await Object.assign(new Browser(app), { cookies: new Map(browser.cookies) }).request('/logout')
+  t.same(await waiting, { reason: 'signed-out' })
 })
 
 t.test('in production, sessions in memory are warned of with encryption, too', async (t) => {
