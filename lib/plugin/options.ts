@@ -208,7 +208,7 @@ export interface RedisSessionOptions {
    * Encrypts records in the store by AES-256-GCM, with `keys` of 32 random bytes (or their base64), newest first. Records of
    * the older ones stay readable.
    * @default Records are stored in the clear.
-   * @example { keys: [process.env.SESSION_KEY, process.env.OLD_SESSION_KEY] }
+   * @example { keys: [newest, older], required: true }
    */
   encryption?: EncryptionOptions
 }
