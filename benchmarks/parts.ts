@@ -18,6 +18,7 @@ const PARTS: Partial<Record<PartName, () => Promise<Part>>> = {
   server: async () => (await import('./server/part.js')).measureOurs,
   peers: async () => (await import('./server/part.js')).measurePeers,
   serializers: async () => (await import('./serializers/part.js')).measureSerializers,
+  encryption: async () => (await import('./encryption/part.js')).measureEncryption,
   growth: async () => (await import('./growth/part.js')).measureGrowth,
   allocations: async () => (await import('./allocations/part.js')).countAllocations,
   profile: async () => (await import('./profile/part.js')).profilePlugin

@@ -5,7 +5,14 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type PartName = 'server' | 'peers' | 'serializers' | 'growth' | 'allocations' | 'profile'
+export type PartName =
+  | 'server'
+  | 'peers'
+  | 'serializers'
+  | 'encryption'
+  | 'growth'
+  | 'allocations'
+  | 'profile'
 
 /** A flat row, so that tables, charts and comparisons can treat all rows alike. */
 export type Row = Readonly<Record<string, string | number | boolean>>

@@ -1,5 +1,5 @@
 // `npm run bench -- [PART …]`: the cost of sessions, compared with other libraries on the same machine.
-//   server peers serializers growth allocations profile   the parts; all of them by default
+//   server peers serializers encryption growth allocations profile   the parts; all of them by default
 //   check                             checks the answers of every subject and scenario; measures nothing
 //   compare OLD.json [NEW.json]       lists what got slower
 //   charts                            draws the charts of the last results again

@@ -142,7 +142,7 @@ export const TooManyError = createError<[number, string, string]>(
 /** The stored record cannot be decoded. Arguments: the handle, why. */
 export const UndecodableError = createError<[string, string]>(
   'FST_SESSION_UNDECODABLE',
-  'the record of session %s cannot be decoded: %s; deploy the serializer that wrote it, or destroy the session',
+  'the record of session %s cannot be decoded: %s; deploy what wrote it, or destroy the session',
   500
 )
 

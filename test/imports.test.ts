@@ -9,6 +9,7 @@ const PARTS = [
   'audit',
   'cli',
   'device-bound',
+  'encryption',
   'near-cache',
   'replay',
   'schema',

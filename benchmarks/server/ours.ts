@@ -1,5 +1,6 @@
 // This plugin, as its README recommends, with each of its serializers, on Redis, with a near cache, and on its memory
 // store.
+import { randomBytes } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import redisSession, { MemoryStore, type SerializerName } from '../../lib/index.js'
@@ -25,6 +26,7 @@ export const start: Start = async (name, { url }) => {
   await app.register(cookie)
   await app.register(redisSession, {
     ...kept,
+    ...(name.endsWith('encrypted') && { encryption: { keys: [randomBytes(32)], required: true } }),
     serializer,
     secret: SECRET,
     timeout: PATIENCE,

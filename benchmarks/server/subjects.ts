@@ -36,6 +36,14 @@ export const SUBJECTS = [
     quick: true,
     only: ['read', 'read object', 'read object, peek', 'write']
   },
+  {
+    name: 'json, encrypted',
+    part: 'server',
+    module: './ours.js',
+    keeps: 'redis',
+    quick: false,
+    only: ['read', 'read 10 KB', 'write', 'write 10 KB']
+  },
   { name: 'fastify', part: 'server', module: './bare.js', keeps: 'nothing', quick: false },
   { name: 'fastify + cookie', part: 'server', module: './bare.js', keeps: 'nothing', quick: true },
   {

@@ -4,7 +4,13 @@
 import type { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { type Lifetimes, newHeader } from '../records/expiry.js'
-import { DEFAULT_DURATION, openRecord, revisionOf, UnsealedRecord } from '../records/record.js'
+import {
+  DEFAULT_DURATION,
+  NotARecordError,
+  revisionOf,
+  tryRecord,
+  UnsealedRecord
+} from '../records/record.js'
 import type { GuardedStore } from '../stores/guarded.js'
 
 /** Milliseconds by which clocks may differ. An extension by less goes unnoticed. */
@@ -36,8 +42,10 @@ export async function writeMark(
   return (await store.update(key, revisionOf(earlier), bytes, endsAt)) === 'done'
 }
 
-/** Whether the old application has extended the record since it was marked. */
+/** Whether the old application has extended the record since it was marked. A mark that cannot be opened stands. */
 export function isUsedSince(mark: Buffer, left: number): boolean {
-  const { touchedAt, idleTimeout } = openRecord(mark).header
+  const record = tryRecord(mark)
+  if (record instanceof NotARecordError) return false
+  const { touchedAt, idleTimeout } = record.header
   return Date.now() + left > touchedAt + idleTimeout * 1000 + TOLERANCE
 }

@@ -1,12 +1,12 @@
-// `convert`: every record in another serializer. Each is replaced only if nobody has changed it since it was read. It can
+// `convert`: every record in another serializer, sealed by the newest key, or in the clear. Each is replaced only if nobody has changed it since it was read. It can
 // be interrupted at any time: what is converted is left alone by the next run.
 import type { Buffer } from 'node:buffer'
 import { keyNames, visible } from '../data/key-names.js'
-import { followed } from '../records/record.js'
+import { followed, UnsealedRecord } from '../records/record.js'
 import { openRecords } from '../sessions/access.js'
 import { dataOf, type Entry, entryOf, type Living, pagesOf } from './entries.js'
 import { bytes, count } from './format.js'
-import { EXIT, type ExitCode } from './io.js'
+import { EXIT, type ExitCode, UsageError } from './io.js'
 import { Pace } from './pace.js'
 import { withProgress } from './progress.js'
 import { table } from './table.js'
@@ -14,6 +14,10 @@ import type { Target } from './target.js'
 import type { Terminal } from './terminal.js'
 
 export interface ConvertOptions {
+  /** The name of the serializer; undefined if each record keeps its own. */
+  to?: string
+  /** Whether records are to be sealed; undefined if those stay as they are that nothing else changes. */
+  seal?: boolean
   rate?: number
   dryRun?: true
   yes?: true
@@ -56,9 +60,9 @@ export async function convert(
   terminal: Terminal,
   options: ConvertOptions
 ): Promise<ExitCode> {
-  const { address, context, settings } = target
-  const { name } = settings.serializer
-  const question = `Rewrite every session under ${context.prefix} at ${address} by ${name}? They stay signed in.`
+  const { address, context } = target
+  const goal = goalOf(target, options)
+  const question = `Rewrite every session under ${context.prefix} at ${address} ${goal}? They stay signed in.`
   if (!(await terminal.confirm(question, options.yes ?? options.dryRun))) {
     terminal.note('nothing was converted')
     return EXIT.problems
@@ -70,32 +74,41 @@ export async function convert(
     for await (const page of pagesOf(target)) {
       for (let at = 0; at < page.length; at += pace.atOnce) {
         const entries = page.slice(at, at + pace.atOnce)
-        const results = await Promise.all(
-          entries.map((entry) => convertOne(target, entry, options.dryRun === true))
-        )
+        const results = await Promise.all(entries.map((entry) => convertOne(target, entry, options)))
         for (const [index, entry] of entries.entries()) tally.add(entry.handle, results[index] as Result)
         done(entries.length)
         await pace.keep(results.filter(({ outcome }) => outcome === 'converted').length)
       }
     }
   })
-  if (terminal.json) await terminal.printJson({ to: name, dryRun: options.dryRun === true, ...tally })
-  else await print(terminal, name, tally, options.dryRun === true)
+  const { seal, to, dryRun = false } = options
+  const name = to && target.settings.serializer.name
+  if (terminal.json) await terminal.printJson({ to: name, seal, dryRun, ...tally })
+  else await print(terminal, goal, tally, dryRun)
   return tally.left === 0 ? EXIT.ok : EXIT.problems
 }
 
-async function convertOne(target: Target, found: Entry, isDryRun: boolean): Promise<Result> {
+function goalOf({ settings }: Target, { seal, to }: ConvertOptions): string {
+  const goals: string[] = []
+  if (to !== undefined) goals.push(`by ${settings.serializer.name}`)
+  if (seal !== undefined) goals.push(seal ? 'sealed by the newest key' : 'in the clear')
+  if (goals.length === 0) throw new UsageError('nothing to convert to: pass --to, --seal or --no-seal')
+  return goals.join(', ')
+}
+
+async function convertOne(target: Target, found: Entry, options: ConvertOptions): Promise<Result> {
   const { store } = openRecords(target.context)
   let entry = found
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     if (entry.state === 'tombstone') return { outcome: 'ended' }
     if (entry.state !== 'living') return { outcome: 'left', reason: entry.reason }
     const { record } = entry
-    if (record.header.tag === target.settings.serializer.tag) return { outcome: 'already' }
-    const encoded = await encode(target, entry)
+    const isEncoded = options.to === undefined || record.header.tag === target.settings.serializer.tag
+    if (isEncoded && (await isStoredAsWanted(target, entry, options))) return { outcome: 'already' }
+    const encoded = isEncoded ? again(entry) : await encode(target, entry)
     if (typeof encoded === 'string') return { outcome: 'left', reason: encoded }
     const result = { outcome: 'converted', before: record.bytes.length, after: encoded.length } as const
-    if (isDryRun) return result
+    if (options.dryRun) return result
     // After the record: a touch since then changes its revision.
     const sentAt = Date.now()
     const left = await target.leftOf(entry.handle)
@@ -113,6 +126,21 @@ async function convertOne(target: Target, found: Entry, isDryRun: boolean): Prom
   }
 }
 
+async function isStoredAsWanted(
+  { context, sealing, store }: Target,
+  { handle }: Living,
+  { seal }: ConvertOptions
+) {
+  if (seal === undefined) return true
+  const stored = await store.read(context.prefix + handle)
+  return stored !== undefined && sealing?.isDone(stored)
+}
+
+// A write seals it, or does not.
+function again({ record: { header, payload } }: Living): Buffer {
+  return new UnsealedRecord(payload).seal(followed(header)).bytes
+}
+
 // Neither a use nor a change of the data: only serializer and revision of the header are others.
 async function encode(target: Target, { record }: Living): Promise<Buffer | string> {
   const { codec } = target.context
@@ -127,7 +155,7 @@ async function encode(target: Target, { record }: Living): Promise<Buffer | stri
   }
 }
 
-async function print(terminal: Terminal, name: string, tally: Tally, isDryRun: boolean): Promise<void> {
+async function print(terminal: Terminal, goal: string, tally: Tally, isDryRun: boolean): Promise<void> {
   const { after, already, before, converted, ended, left, named } = tally
   const sizes = converted === 0 ? '' : `${bytes(before)} → ${bytes(after)}`
   await terminal.print(
@@ -135,7 +163,7 @@ async function print(terminal: Terminal, name: string, tally: Tally, isDryRun: b
       [{ head: '' }, { head: '', isNumber: true }, { head: '' }],
       [
         [isDryRun ? 'would be converted' : 'converted', terminal.paint('green', count(converted)), sizes],
-        [`in ${name} before`, count(already), ''],
+        [`${goal} before`, count(already), ''],
         ['ended or moved', count(ended), ''],
         ['left as they are', left === 0 ? '0' : terminal.paint('red', count(left)), '']
       ],

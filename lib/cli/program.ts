@@ -22,6 +22,7 @@ const EXAMPLES = `
 Examples:
   $ npx fastify-ioredis-session stats
   $ npx fastify-ioredis-session convert --to msgpack --dry-run
+  $ SESSION_ENCRYPTION_KEYS="$NEW_KEY,$OLD_KEY" npx fastify-ioredis-session convert --seal
   $ npx fastify-ioredis-session end --user 42 --yes
   $ npx fastify-ioredis-session list --json | wc -l
   $ npx fastify-ioredis-session audit --app ./app.js --level 2
@@ -155,19 +156,24 @@ function programFor(io: Io, perform: Perform): Command {
         return stats(target, terminal, { foreign })
       })
     )
-  command('convert', 'Rewrite every session by another serializer. Everybody stays signed in. Asks first.')
-    .requiredOption('--to <serializer>', 'json, msgpack, superjson, or the path of a module')
+  command(
+    'convert',
+    'Rewrite every session: by another serializer, sealed, or not. Everybody stays signed in. Asks first.'
+  )
+    .option('--to <serializer>', 'json, msgpack, superjson, or the path of a module')
+    .option('--seal', 'encrypt what is not sealed by the newest key')
+    .option('--no-seal', 'decrypt what is sealed')
     .option('--rate <number>', 'sessions to rewrite per second, at most', positive)
     .option('--dry-run', 'write nothing: say what would be done')
     .option('-y, --yes', 'do not ask')
     .addHelpText(
       'after',
-      '\nDeploy processes that read the new serializer first. You may interrupt the command, and run it again.'
+      '\nDeploy processes that read the new serializer, or have the keys, first. You may interrupt the command, and run it again.'
     )
-    .action(({ dryRun, rate, to, yes, ...options }) =>
-      execute(options, { writer: to }, async (target, terminal) => {
+    .action(({ dryRun, rate, seal, to, yes, ...options }) =>
+      execute(options, { writer: to, seal }, async (target, terminal) => {
         const { convert } = await import('./convert.js')
-        return convert(target, terminal, { dryRun, rate, yes })
+        return convert(target, terminal, { dryRun, rate, seal, to, yes })
       })
     )
   command('verify', 'Decode every record, and list those that cannot be decoded.').action((options) =>
@@ -210,6 +216,10 @@ function common(command: Command): Command {
     .option('--sentinel <name,host:port,…>', 'ask these sentinels for the primary of this name')
     .option('--prefix <prefix>', 'the option prefix of the application', 'session:')
     .option('--serializer <path>', 'a module with a serializer of the application (repeatable)', collect)
+    .option(
+      '--keys-file <path>',
+      'a file with the keys of the option encryption, instead of SESSION_ENCRYPTION_KEYS'
+    )
     .option('--max-record-bytes <bytes>', 'the option of this name', positive, DEFAULT_MAX_RECORD)
     .option('--timeout <ms>', 'how long to wait for Redis', positive, DEFAULT_TIMEOUT)
     .option('--no-signals', 'end sessions without telling live connections, if Redis denies PUBLISH')

@@ -16,11 +16,14 @@ import { type RedisClient, RedisStore } from '../stores/redis.js'
 import { Attempt, explainRead } from '../stores/replies.js'
 import { type ConnectionOptions, openClient } from './connection.js'
 import { UsageError } from './io.js'
+import { openSealing, type Sealing } from './keys.js'
 
 export interface TargetOptions extends ConnectionOptions {
   prefix?: string
   /** Modules with serializers of the application. */
   serializer?: readonly string[]
+  /** A file with the keys of the option `encryption`. */
+  keysFile?: string
   maxRecordBytes: number
   /** `false` if the user of Redis may not publish. */
   signals: boolean
@@ -31,13 +34,18 @@ export interface Extra {
   /** The serializer of new records: a name, or a module. */
   writer?: string
   user?: NonNullable<RedisSessionOptions['user']>
+  /** Whether what the command writes is sealed, if there are keys. */
+  seal?: boolean | undefined
 }
 
 export interface Target {
   settings: Settings
   context: Context
   sessions: Sessions<object>
+  /** Without encryption around it. */
   store: RedisStore
+  /** Undefined without keys. */
+  sealing: Sealing | undefined
   client: RedisClient
   /** The milliseconds that this session has left; -1 if it never expires, -2 if there is none. */
   leftOf(handle: string): Promise<number>
@@ -54,7 +62,7 @@ const SILENT: Log = { error: nothing, warn: nothing, info: nothing }
 export async function openTarget(
   options: TargetOptions,
   env: NodeJS.ProcessEnv,
-  { user, writer = 'json' }: Extra = {}
+  { seal, user, writer = 'json' }: Extra = {}
 ): Promise<Target> {
   const { maxRecordBytes, prefix, timeout } = options
   const readers = await Promise.all((options.serializer ?? []).map(loadSerializer))
@@ -82,7 +90,8 @@ export async function openTarget(
     }
     const channel = options.signals ? { channel: `${settings.prefix}ended` } : {}
     const store = new RedisStore(client, { connectionOf: () => connection, ...channel })
-    const context = await createContext(settings, store, SILENT, true)
+    const sealing = await openSealing(store, options.keysFile, env, seal)
+    const context = await createContext(settings, sealing?.store ?? store, SILENT, true)
     const host: SessionsParts['host'] = { fail: nothing, hint: nothing }
     const names = new Map(
       [...Object.values(serializers), ...readers, settings.serializer].map(({ name, tag }) => [tag, name])
@@ -92,6 +101,7 @@ export async function openTarget(
       context,
       sessions: new Sessions<object>({ context, log: SILENT, host }),
       store,
+      sealing,
       client,
       leftOf: (handle) => leftOf(client, settings.prefix + handle),
       address: addressOf(client as { options?: RedisOptions }),

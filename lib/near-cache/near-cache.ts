@@ -7,7 +7,7 @@ import type { Log } from '../events.js'
 import { expiresAt, type Lifetimes } from '../records/expiry.js'
 import { type Commit, includes } from '../records/lineage.js'
 import { openRecord } from '../records/record.js'
-import type { RedisClient, RedisStore } from '../stores/redis.js'
+import type { RedisClient } from '../stores/redis.js'
 import type { SessionIndex } from '../stores/session-index.js'
 import type { Mark, Operation, Outcome, Store, WatchEnds } from '../stores/store.js'
 import { ClusterTracking } from './cluster-tracking.js'
@@ -22,6 +22,9 @@ export interface NearCacheLimits {
   maxBytes: number
 }
 
+/** A store in Redis. */
+export type RedisBacked = Required<Omit<Store, 'copyOf' | 'watch'>> & Pick<Store, 'watch'>
+
 export interface NearCacheOptions extends NearCacheLimits {
   prefix: string
   lifetimes: Lifetimes
@@ -30,7 +33,7 @@ export interface NearCacheOptions extends NearCacheLimits {
 
 /** The store with a near cache in front of it; `undefined` if the client reads from replicas. */
 export function openNearCache(
-  store: RedisStore,
+  store: RedisBacked,
   client: RedisClient,
   options: NearCacheOptions
 ): NearCacheStore | undefined {
@@ -42,7 +45,7 @@ export function openNearCache(
 }
 
 export class NearCacheStore implements Store {
-  readonly #inner: RedisStore
+  readonly #inner: RedisBacked
   readonly #lifetimes: Lifetimes
   readonly #tracking: Tracking | ClusterTracking
   readonly #entries: LRUCache<string, Entry>
@@ -50,7 +53,7 @@ export class NearCacheStore implements Store {
   readonly #fills = new Map<string, object>()
 
   /** @param client The client that `inner` reads through. */
-  constructor(inner: RedisStore, client: Redis | Cluster, options: NearCacheOptions) {
+  constructor(inner: RedisBacked, client: Redis | Cluster, options: NearCacheOptions) {
     const { lifetimes, maxBytes, maxStale } = options
     this.#inner = inner
     this.#lifetimes = lifetimes
@@ -116,7 +119,7 @@ export class NearCacheStore implements Store {
     return this.#inner.watch
   }
 
-  keys(prefix: string): AsyncIterable<string[]> {
+  keys(prefix: string): AsyncIterable<readonly string[]> {
     return this.#inner.keys(prefix)
   }
 

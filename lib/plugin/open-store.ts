@@ -5,7 +5,7 @@ import { type Connection, type RedisClient, RedisStore } from '../stores/redis.j
 import { createClient } from '../stores/redis-client.js'
 import type { Store } from '../stores/store.js'
 import { isRedisClient, type Settings } from './options.js'
-import { checkAtStart } from './start-up.js'
+import { checkAtStart, type Start, tryAtStart } from './start-up.js'
 
 /** A store, and the client of its reads if the plugin knows it. */
 interface Opened {
@@ -14,11 +14,14 @@ interface Opened {
 }
 
 export async function openStore(fastify: FastifyInstance, settings: Settings): Promise<Opened> {
-  const { redis, replicas, replicaTimeout, timeout } = settings
-  if (settings.store !== undefined) return { store: settings.store, client: undefined }
-  const connections = new Map<RedisClient, Connection>()
   const closing = new AbortController()
   fastify.addHook('onClose', async () => closing.abort())
+  const start = { ...settings, closing: closing.signal, log: fastify.log }
+  if (settings.store !== undefined) {
+    return { store: await encrypted(settings.store, settings, start), client: undefined }
+  }
+  const { redis, replicas, replicaTimeout, timeout } = settings
+  const connections = new Map<RedisClient, Connection>()
   const openClient = (): RedisClient => {
     const own = createClient(redis as string | RedisOptions, timeout, fastify.log)
     fastify.addHook('onClose', () => own.close())
@@ -30,8 +33,9 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
   const writeClient = replicas === 0 || isRedisClient(redis) ? client : openClient()
   const connectionOf = (of: RedisClient) => connections.get(of)
   const channel = settings.signals ? { channel: `${settings.prefix}ended` } : {}
-  const store = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf, ...channel })
-  await checkAtStart({ ...settings, store, client, closing: closing.signal, log: fastify.log })
+  const plain = new RedisStore(client, { replicas, replicaTimeout, writeClient, connectionOf, ...channel })
+  await checkAtStart({ ...start, store: plain, client })
+  const store = await encrypted(plain, settings, start)
   if (settings.nearCache === undefined) return { store, client }
   const { openNearCache } = await import('../near-cache/near-cache.js')
   const { lifetimes, nearCache, prefix } = settings
@@ -39,4 +43,14 @@ export async function openStore(fastify: FastifyInstance, settings: Settings): P
   if (near === undefined) return { store, client }
   fastify.addHook('onClose', async () => near.close())
   return { store: near, client }
+}
+
+async function encrypted<Inner extends Store>(
+  store: Inner,
+  { encryption, timeout }: Settings,
+  start: Start
+): Promise<Inner | Omit<Inner, 'copyOf'>> {
+  if (encryption === undefined) return store
+  const { openEncryption } = await import('../encryption/open.js')
+  return openEncryption(store, encryption, timeout, (ask) => tryAtStart(start, ask))
 }

@@ -9,6 +9,7 @@ import type { Secret } from '../cookies/session-id.js'
 import { keyName } from '../data/key-names.js'
 import type { MergeRules } from '../data/merge.js'
 import type { DeviceBoundOptions } from '../device-bound/open.js'
+import type { EncryptionOptions } from '../encryption/open.js'
 import { OptionError } from '../errors.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
@@ -219,6 +220,13 @@ export interface RedisSessionOptions {
    * @example { version: 2, upgrade: { 1: (data) => ({ ...data, theme: 'light' }) }, validate: sessionSchema }
    */
   schema?: SchemaOptions
+  /**
+   * Encrypts records in the store by AES-256-GCM, with `keys` of 32 random bytes (or their base64), newest first. Records of
+   * the older ones stay readable.
+   * @default Records are stored in the clear.
+   * @example { keys: [newest, older], required: true }
+   */
+  encryption?: EncryptionOptions
 }
 
 /** The options, complete and checked. */
@@ -251,6 +259,7 @@ export interface Settings {
   merge: MergeRules
   adopt: readonly Adopter[]
   schema: SchemaOptions | undefined
+  encryption: EncryptionOptions | undefined
   user: UserOption | undefined
   maxPerUser: MaxPerUser | undefined
 }
@@ -292,6 +301,7 @@ const NAMES: readonly string[] = [
     'merge',
     'adopt',
     'schema',
+    'encryption',
     'user',
     'maxPerUser',
     'onReplay'
@@ -408,6 +418,7 @@ export function resolveOptions(options: RedisSessionOptions, production: boolean
     merge: checkMerge(merge),
     adopt: checkAdopters(adopt, options),
     schema: options.schema,
+    encryption: options.encryption,
     user: checkUser(options),
     maxPerUser: checkMaxPerUser(options)
   }

@@ -56,7 +56,7 @@ async function plugin(fastify: FastifyInstance, options: RedisSessionOptions): P
     )
   }
   const { client, store } = await openStore(fastify, settings)
-  if (production && store instanceof MemoryStore) {
+  if (production && settings.store instanceof MemoryStore) {
     fastify.log.warn(
       'sessions are kept in memory: they end with this process, and other processes cannot read them; ' +
         'set the option redis'

@@ -19,18 +19,21 @@ const PROBE_LIFETIME = 5_000
 /** Milliseconds by which the clock of Redis may differ from the clock of this process. */
 export const MAX_CLOCK_SKEW = 10_000
 
-interface StartUp {
+export interface Start {
+  timeout: number
+  startUp: 'go' | 'wait' | 'fail'
+  log: Log
+  /** Aborted when the application closes: it ends a start that is still waiting. */
+  closing: AbortSignal
+}
+
+interface StartUp extends Start {
   store: Store
   client: RedisClient
   prefix: string
   replicas: number
-  timeout: number
-  startUp: 'go' | 'wait' | 'fail'
   /** Whether the index of users is needed: the option `user`. */
   user?: unknown
-  log: Log
-  /** Aborted when the application closes: it ends a start that is still waiting. */
-  closing: AbortSignal
 }
 
 /**
@@ -38,9 +41,25 @@ interface StartUp {
  * @throws FST_SESSION_OPTION if this server cannot do what an option asks for; the store's error, if the option
  * `startUp` is `'fail'`.
  */
-export async function checkAtStart(options: StartUp): Promise<void> {
-  const { client, closing, log, startUp, timeout } = options
+export function checkAtStart(options: StartUp): Promise<void> {
+  const { client } = options
   const address = addressOf(client)
+  return tryAtStart(
+    options,
+    (lines) => check(options, address, lines),
+    (message) => (message.includes(address) ? message : `${message} (${address})`) + hintFor(client)
+  )
+}
+
+/**
+ * Does this work as often as the option `startUp` says, until it succeeds.
+ * @throws FST_SESSION_OPTION; the error of the work, if the option `startUp` is `'fail'`.
+ */
+export async function tryAtStart(
+  { closing, log, startUp, timeout }: Start,
+  work: (lines: LogLines) => Promise<unknown>,
+  explain = (message: string) => message
+): Promise<void> {
   const throttle = new LogThrottle()
   const closed = new Promise<void>((resolve) => closing.addEventListener('abort', () => resolve()))
   while (!closing.aborted) {
@@ -49,7 +68,7 @@ export async function checkAtStart(options: StartUp): Promise<void> {
     try {
       await within(
         now() + timeout,
-        Promise.race([check(options, address, lines), closed]),
+        Promise.race([work(lines), closed]),
         () => new UnavailableError('start-up', `no answer within ${timeout} ms`)
       )
       lines.writeTo(log)
@@ -57,7 +76,7 @@ export async function checkAtStart(options: StartUp): Promise<void> {
     } catch (error) {
       if (error instanceof OptionError) throw error
       const { code, message } = error as NodeJS.ErrnoException
-      const explained = (message.includes(address) ? message : `${message} (${address})`) + hintFor(client)
+      const explained = explain(message)
       if (startUp === 'fail') throw Object.assign(error as Error, { message: explained })
       if (throttle.isDue(message)) log.error({ code }, `sessions cannot be stored: ${explained}`)
       if (startUp === 'go') return

@@ -6,7 +6,8 @@
 //           1  1        version of this layout: 1 without nonces of earlier commits, 2 with them, 3 with a binding
 //           2  1        tag of the serializer that wrote the payload; of a tombstone, what happened to the session
 //           3  1        flags: 1 permanent, 2 moved (a tombstone), 4 idleTimeout is the lifetime that the session has asked
-//                       for; the upper four bits count the earlier commits
+//                       for, 8 sealed (lib/encryption/sealed-record.ts: the rest is encrypted); the upper four bits count
+//                       the earlier commits
 //           4  4        schema version of the application's data (0: unused)
 //           8  6        createdAt
 //          14  4        revision: counter, +1 for every committed change
@@ -25,7 +26,7 @@ const LAYOUT_WITH_BINDING = 3
 const PERMANENT = 1
 const OWN_LIFETIME = 4
 const EARLIER_SHIFT = 4
-const HEADER_BYTES = 32
+export const HEADER_BYTES = 32
 const NONCE_BYTES = 4
 /** The length of a binding, after it. */
 const LENGTH_BYTES = 2
@@ -39,6 +40,8 @@ const IDLE_BYTES = 4
 export const FIRST_BYTE = 0xf5
 /** A tombstone has this bit set in the byte at this offset. */
 export const TOMBSTONE = { offset: 3, bit: 2 } as const
+/** A sealed record has this bit set in the byte at this offset. */
+export const SEALED = { offset: 3, bit: 8 } as const
 /** The position of the revision in a record, in bytes. It identifies the last commit and touch; stores compare it. */
 export const REVISION = { offset: 14, length: 18 } as const
 /** The position of the bytes that a touch overwrites: `touchedAt` and `idleTimeout`. */
@@ -97,6 +100,16 @@ export class SessionRecord {
 export class NotARecordError extends Error {}
 
 const LATER = 'perhaps written by a later version of this package'
+const NO_KEYS = 'it is sealed, and the option encryption is not set (set it to the keys that seal)'
+
+/** Why sealed records could not be opened. */
+const refusals = new WeakMap<Uint8Array, string>()
+
+/** `openRecord` refuses this sealed record with this reason. */
+export function refuse(sealed: Buffer, reason: string): Buffer {
+  refusals.set(sealed, reason)
+  return sealed
+}
 
 /** @throws {NotARecordError} */
 export function openRecord(bytes: Uint8Array): SessionRecord {
@@ -107,8 +120,9 @@ export function openRecord(bytes: Uint8Array): SessionRecord {
     throw new NotARecordError(`its layout version ${layout ?? '(missing)'} is unknown (${LATER})`)
   if (record.length < HEADER_BYTES) throw new NotARecordError('its header is truncated')
   const flags = record.readUInt8(3)
+  if (isSealed(record)) throw new NotARecordError(refusals.get(bytes) ?? NO_KEYS)
   const count = layout === LAYOUT ? 0 : flags >> EARLIER_SHIFT
-  // Unknown flags: a later version may have encrypted or compressed the payload.
+  // Unknown flags: a later version may have compressed the payload.
   const known = PERMANENT | TOMBSTONE.bit | OWN_LIFETIME | (count << EARLIER_SHIFT)
   if (count > MAX_EARLIER || (flags & ~known) !== 0)
     throw new NotARecordError(`its flags ${flags} are unknown (${LATER})`)
@@ -244,6 +258,11 @@ export function isTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === FIRST_BYTE && ((bytes[TOMBSTONE.offset] ?? 0) & TOMBSTONE.bit) !== 0
 }
 
+/** Whether this record is sealed: what follows its header is encrypted. */
+export function isSealed(bytes: Uint8Array): boolean {
+  return bytes[0] === FIRST_BYTE && ((bytes[SEALED.offset] ?? 0) & SEALED.bit) !== 0
+}
+
 /** Whether this record may stay unused for less time than the one with this revision. */
 export function isShorter(bytes: Uint8Array, revision: Uint8Array): boolean {
   const [next, last] = [revisionOf(bytes), view(revision)]
@@ -255,7 +274,8 @@ export function recordBytes(payloadBytes: number): number {
   return HEADER_BYTES + payloadBytes
 }
 
-function view(bytes: Uint8Array): Buffer {
+/** The same bytes as a Buffer. */
+export function view(bytes: Uint8Array): Buffer {
   if (bytes instanceof Buffer) return bytes
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

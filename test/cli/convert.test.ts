@@ -169,7 +169,7 @@ t.test('convert: is killed halfway, and goes on from there', async (t) => {
   const rest = await program(redis.url, ['convert', '--to', 'msgpack', '--yes'])
   t.match(rest, { code: 0, stderr: '' })
   t.match(rest.stdout, new RegExp(`^converted +${1_000 - half} `, 'm'))
-  t.match(rest.stdout, new RegExp(`^in msgpack before +${half}$`, 'm'))
+  t.match(rest.stdout, new RegExp(`^by msgpack before +${half}$`, 'm'))
   const records = await redis.client.mgetBuffer(handles.map((handle) => `session:${handle}`))
   t.same(
     records.map((record) => serializers.msgpack.decode(openRecord(record ?? Buffer.alloc(0)).payload)),
@@ -246,7 +246,7 @@ t.test('convert: to and from a serializer of the application', async (t) => {
 async function convertBy(target: Target, rate?: number): Promise<string> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const terminal = new Terminal({ stdin: new PassThrough(), stdout, stderr, env: {} }, true)
-  await convert(target, terminal, { yes: true, ...(rate !== undefined && { rate }) })
+  await convert(target, terminal, { to: 'msgpack', yes: true, ...(rate !== undefined && { rate }) })
   return String(stdout.read())
 }
 
