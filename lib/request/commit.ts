@@ -85,6 +85,7 @@ export class Committer {
     state.detach('destroyed')
     cookie.clear()
     reportEnd(log, handle, 'with all sessions of its user')
+    refuseLogin(state, handle)
   }
 
   async #tryUntilDone(planned: Plan, mayTouch: boolean): Promise<void> {
@@ -111,7 +112,9 @@ export class Committer {
         if (outcome !== 'missing') this.#mayBeRemoved = false
         if (outcome === 'missing' && !this.#mayBeRemoved) {
           this.#writes.settle()
-          return markDestroyed(state, cookie, log, handle)
+          markDestroyed(state, cookie, log, handle)
+          if (current.step === 'move') refuseLogin(state, handle)
+          return
         }
         if (outcome === 'missing') await this.#finishRemoval(handle, undefined)
         else {
@@ -298,6 +301,12 @@ function reportUntouched(log: Log, handle: string, error: unknown): void {
 
 export function movedError(handle: string): Error {
   return new ConflictError(handle, 'another request has just given it a new id')
+}
+
+// Without its new id, an answer of 200 would look like a login.
+function refuseLogin({ draft: { keep } }: SessionState, handle: string): void {
+  if (keep === undefined || keep === true) return
+  throw new ConflictError(handle, 'it was ended while this request gave it a new id')
 }
 
 /** Ends the session in this request: the store has no record under this handle any more. */

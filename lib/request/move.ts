@@ -42,7 +42,11 @@ export class Move {
       if (context.observer !== undefined) {
         await context.observer.replaced?.(from, undefined, stored, this.#parts)
       }
-    } else if (outcome === 'missing') await this.undo()
+    } else if (outcome === 'missing') {
+      // Not even an earlier try has left a tombstone.
+      this.#writes.settle()
+      await this.undo()
+    }
     return outcome
   }
 
