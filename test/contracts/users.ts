@@ -1,7 +1,8 @@
 // What the sessions of a user promise, over every store.
+import { createHash } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
-import { UnavailableError, UncertainError } from '../../lib/errors.js'
+import { NotReplicatedError, UnavailableError, UncertainError } from '../../lib/errors.js'
 import type { Store } from '../../lib/index.js'
 import { revisionOf } from '../../lib/records/record.js'
 import type { Operation } from '../../lib/stores/store.js'
@@ -378,6 +379,48 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
     t.equal(await userOf(third.browser), undefined, 'signing in without a new id counts')
     t.equal((await idsOf(app, user)).length, 3)
   })
+
+  for (const [url, operation] of [
+    ['/move', 'destroy'],
+    ['/become', 'update']
+  ] as const) {
+    t.test(`maxPerUser: a session stays in the list if a failover undoes ${url}`, async (t) => {
+      const paused = new PausedStore(open())
+      const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const
+      const app = await createService(t, paused.store, options)
+      const user = newUser()
+      const { browser, id } = await signedIn(app, user)
+      const others = url === '/move' ? [] : [await signedIn(app, user)]
+      // Its login is long over.
+      const index = await (store as Required<Store>).openIndex()
+      const set = `session:user:${createHash('sha256').update(String(user)).digest('base64url')}`
+      const entry = {
+        handle: id,
+        lifetime: 60_000,
+        entering: 0,
+        from: '',
+        isLogin: true,
+        limit: 0,
+        drop: [id]
+      }
+      await index.enter(set, entry)
+      const key = `session:${id}`
+      const before = (await store.read(key)) as Buffer
+      const held = paused.hold('update', 'after')
+      const change = browser.request(url === '/move' ? url : `${url}/${newUser()}`)
+      const release = await held
+      // No replica has that, and this is noticed when it is written again.
+      void paused
+        .hold(operation, 'after')
+        .then((fail) => fail(new NotReplicatedError('EVALSHA', '0 of 1 replicas')))
+      t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 503)
+      const after = (await store.read(key)) as Buffer
+      t.equal(await store.update(key, revisionOf(after), before, Date.now() + 60_000), 'done')
+      t.same(new Set(await idsOf(app, user)), new Set([id, ...others.map((each) => each.id)]))
+      release()
+      await change
+    })
+  }
 
   t.test('maxPerUser: sessions that have ended do not count', async (t) => {
     const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const

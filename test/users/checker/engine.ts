@@ -8,7 +8,7 @@ import { startSentinel } from '../../support/sentinel.js'
 /** A primary and its replica, in any order. */
 type Shard = [RedisServer, RedisServer]
 /** Milliseconds for which a replica misses what its primary writes, at most. */
-const LAG = 300
+const LAG = 700
 /** Milliseconds after which a failover or the start of a process counts as hanging. */
 export const PATIENCE = 30_000
 
