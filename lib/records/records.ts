@@ -88,6 +88,12 @@ export class Records {
     return this.#unlessEnded(await this.#store.destroy(this.#keyOf(handle), revision))
   }
 
+  /** Whether the session is under this handle no more, for certain: replicas have its tombstone, if writes wait for them. */
+  async confirmMoved(handle: string): Promise<boolean> {
+    const outcome = await this.#store.destroy(this.#keyOf(handle), NO_REVISION)
+    return outcome === 'missing' || isTombstone(outcome as Uint8Array)
+  }
+
   /** The tombstone for a record whose session has moved to another handle. */
   tombstoneOf({ header }: SessionRecord, successor: string, keepsData: boolean): SessionRecord {
     const { graceAfterRegenerate, onReplay } = this.#options

@@ -10,7 +10,7 @@ import { type NotARecordError, openRecord, type SessionRecord } from '../records
 import type { Snapshot } from '../session/draft.js'
 import type { Outcome } from '../stores/store.js'
 import { movedError, rebaseOn, resolveRollback } from './conflict.js'
-import { endRevoked } from './end.js'
+import { endRevoked, refuseLogin } from './end.js'
 import { Move } from './move.js'
 import { RevokedError } from './observer.js'
 import type { RequestParts } from './parts.js'
@@ -110,7 +110,9 @@ export class Committer {
         if (outcome !== 'missing') this.#mayBeRemoved = false
         if (outcome === 'missing' && !this.#mayBeRemoved) {
           this.#writes.settle()
-          return markDestroyed(state, cookie, log, handle)
+          markDestroyed(state, cookie, log, handle)
+          if (current.step === 'move') refuseLogin(state, handle)
+          return
         }
         if (outcome === 'missing') await this.#finishRemoval(handle, undefined)
         else {

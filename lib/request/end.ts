@@ -4,6 +4,7 @@ import { ConflictError } from '../errors.js'
 import { reportEnd } from '../events.js'
 import { movedError } from './conflict.js'
 import type { RequestParts } from './parts.js'
+import type { SessionState } from './state.js'
 
 /**
  * Resolves only when no session is left, so that the response to a logout is right.
@@ -47,4 +48,11 @@ export async function endRevoked({ cookie, log, records, state }: RequestParts):
   state.detach('destroyed')
   cookie.clear()
   reportEnd(log, handle, 'with all sessions of its user')
+  refuseLogin(state, handle)
+}
+
+/** Without its new id, an answer of 200 would look like a login. */
+export function refuseLogin({ draft: { keep } }: SessionState, handle: string): void {
+  if (keep === undefined || keep === true) return
+  throw new ConflictError(handle, 'it was ended while this request gave it a new id')
 }

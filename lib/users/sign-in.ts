@@ -93,13 +93,23 @@ async function makeRoom(
   const dead = sessions.filter((each) => !living.includes(each) && !begun.includes(each))
   // Nothing is stored under them, but a process that stood still may be about to.
   const missing = dead.filter(({ found }) => found.state === 'missing')
-  await records.endFinally(
-    [...oldest, ...missing].map(({ handle }) => handle),
-    users.markFor,
-    'too-many'
-  )
+  const ending = [...oldest, ...missing].map(({ handle }) => handle)
+  const [isGone] = await Promise.all([
+    Promise.all(dead.map(({ found }) => isGoneForGood(found, records))),
+    records.endFinally(ending, users.markFor, 'too-many')
+  ])
   for (const { handle } of oldest) reportEnd(log, handle, 'because its user has signed in elsewhere')
-  return [...oldest, ...dead].map(({ handle }) => handle)
+  return [...oldest, ...dead.filter((_, at) => isGone[at])].map(({ handle }) => handle)
+}
+
+// Writes what was read again, so that it is on the replicas. Otherwise a failover might bring the session back, which then
+// would not be in the index.
+async function isGoneForGood(found: Found, records: Records): Promise<boolean> {
+  const { handle } = found.received
+  if (found.state === 'moved') return records.confirmMoved(handle)
+  if (found.state === 'living')
+    return (await records.update(handle, found.record.revision, found.record)) === 'done'
+  return true
 }
 
 // What cannot be read may be a session of this user.

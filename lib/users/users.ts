@@ -1,5 +1,5 @@
 // What the files of this folder share: the index as the sessions of one registration use it.
-import type { Lifetimes } from '../records/expiry.js'
+import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
 import type { Header, SessionRecord } from '../records/record.js'
 import type { Context } from '../request/parts.js'
 import { CommitQueue } from '../request/queue.js'
@@ -55,13 +55,14 @@ export class Users {
 
   revoke(store: GuardedStore, user: string, keep: readonly string[]): Promise<string[]> {
     const { idleTimeout, permanentLifetime } = this.#lifetimes
-    // As long as a session can live without renewing its entry.
-    const lifetime = entryLifetime(Math.max(idleTimeout, permanentLifetime))
+    // As long as any session can live without renewing its entry: also one with a `session.lifetime`.
+    const idle = Math.max(idleTimeout, permanentLifetime, MAX_COOKIE_AGE)
+    const lifetime = this.lifetimeOf({ createdAt: Date.now(), idleTimeout: idle })
     return store.perform('revoke', () => this.#index.revoke(this.identity.keyOf(user), keep, lifetime))
   }
 
   /** Milliseconds for which the entry of this session must be remembered. */
-  lifetimeOf({ createdAt, idleTimeout }: Header): number {
+  lifetimeOf({ createdAt, idleTimeout }: Pick<Header, 'createdAt' | 'idleTimeout'>): number {
     const { absoluteTimeout } = this.#lifetimes
     const lifetime = entryLifetime(idleTimeout)
     if (absoluteTimeout === undefined) return lifetime

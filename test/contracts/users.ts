@@ -1,7 +1,8 @@
 // What the sessions of a user promise, over every store.
+import { createHash } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
-import { UnavailableError } from '../../lib/errors.js'
+import { NotReplicatedError, UnavailableError, UncertainError } from '../../lib/errors.js'
 import type { Store } from '../../lib/index.js'
 import { revisionOf } from '../../lib/records/record.js'
 import type { Operation } from '../../lib/stores/store.js'
@@ -200,6 +201,9 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
         t.ok((await other.sessions.endAllOf(user)) >= 1)
         release()
         const response = await moving
+        if (url === '/confirm') {
+          t.equal(response.statusCode === 200, Boolean(sessionCookie(response)?.value), 'a 200 has a cookie')
+        }
         t.equal(await userOf(old), undefined)
         t.equal(await userOf(browser), undefined, `after ${response.statusCode}`)
         t.same(await idsOf(app, user), [])
@@ -207,6 +211,25 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
         t.equal(await userOf(browser), user, 'the next login works')
       })
     }
+  }
+
+  for (const [url, status] of [
+    ['/move', 200],
+    ['/confirm', 409]
+  ] as const) {
+    t.test(`${url} ∥ end(): nothing is left, even if an answer was lost`, async (t) => {
+      const user = newUser()
+      const { browser, id } = await signedIn(app, user)
+      const held = paused.hold('update', 'before')
+      const moving = browser.request(url === '/move' ? url : `${url}/${user}`)
+      const release = await held
+      t.equal(await other.sessions.end(id), true)
+      release(new UncertainError('update', 'a test'))
+      const response = await moving
+      t.equal(response.statusCode, status)
+      t.notOk(sessionCookie(response)?.value, 'no cookie')
+      t.same(await idsOf(app, user), [])
+    })
   }
 
   t.test('endAllOf(): if it fails halfway, the next one ends the rest', async (t) => {
@@ -282,9 +305,9 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
       await signedIn(old, user),
       await signedIn(old, locked)
     ]
-    const endedToo = await signedIn(old, locked)
+    const [endedToo, renewed] = [await signedIn(old, locked), await signedIn(old, locked)]
     t.same(await idsOf(app, user), [])
-    for (const { browser } of [used, moved, ended, endedToo]) browser.visit(app)
+    for (const { browser } of [used, moved, ended, endedToo, renewed]) browser.visit(app)
     await moved.browser.request('/move')
     t.equal((await idsOf(app, user)).length, 1)
     let ahead = 0
@@ -295,6 +318,8 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
     t.equal(response.statusCode, 200)
     t.match(sessionCookie(response), { value: '', maxAge: 0 })
     t.equal(await userOf(endedToo.browser), undefined, 'nor may they move')
+    t.match(await renewed.browser.request('/renew'), { statusCode: 409 }, 'and no answer looks like a login')
+    t.equal(await userOf(renewed.browser), undefined)
     ahead = 12 * 3_600_000
     await used.browser.request('/me')
     t.equal((await idsOf(app, user)).length, 2)
@@ -354,6 +379,48 @@ export async function usersContract(t: Test, open: () => Store): Promise<void> {
     t.equal(await userOf(third.browser), undefined, 'signing in without a new id counts')
     t.equal((await idsOf(app, user)).length, 3)
   })
+
+  for (const [url, operation] of [
+    ['/move', 'destroy'],
+    ['/become', 'update']
+  ] as const) {
+    t.test(`maxPerUser: a session stays in the list if a failover undoes ${url}`, async (t) => {
+      const paused = new PausedStore(open())
+      const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const
+      const app = await createService(t, paused.store, options)
+      const user = newUser()
+      const { browser, id } = await signedIn(app, user)
+      const others = url === '/move' ? [] : [await signedIn(app, user)]
+      // Its login is long over.
+      const index = await (store as Required<Store>).openIndex()
+      const set = `session:user:${createHash('sha256').update(String(user)).digest('base64url')}`
+      const entry = {
+        handle: id,
+        lifetime: 60_000,
+        entering: 0,
+        from: '',
+        isLogin: true,
+        limit: 0,
+        drop: [id]
+      }
+      await index.enter(set, entry)
+      const key = `session:${id}`
+      const before = (await store.read(key)) as Buffer
+      const held = paused.hold('update', 'after')
+      const change = browser.request(url === '/move' ? url : `${url}/${newUser()}`)
+      const release = await held
+      // No replica has that, and this is noticed when it is written again.
+      void paused
+        .hold(operation, 'after')
+        .then((fail) => fail(new NotReplicatedError('EVALSHA', '0 of 1 replicas')))
+      t.equal((await new Browser(app).request(`/login/${user}`)).statusCode, 503)
+      const after = (await store.read(key)) as Buffer
+      t.equal(await store.update(key, revisionOf(after), before, Date.now() + 60_000), 'done')
+      t.same(new Set(await idsOf(app, user)), new Set([id, ...others.map((each) => each.id)]))
+      release()
+      await change
+    })
+  }
 
   t.test('maxPerUser: sessions that have ended do not count', async (t) => {
     const options = { user: 'userId', maxPerUser: { limit: 2, onFull: 'refuse' } } as const

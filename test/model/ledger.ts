@@ -487,6 +487,10 @@ export class Ledger {
         'did not report that its session was ended'
       )
       this.#claim(account, !cookie, 'sent a cookie although it has no session')
+      const { intent } = account
+      const hasSignedIn =
+        !account.isLoose && isLogin(intent) && Object.keys(intent.applyTo(EMPTY).data).length > 0
+      this.#claim(account, !hasSignedIn, 'looks like a login, but has no session')
       this.#claim(
         account,
         account.writes === 0 || detached !== 'moved',
@@ -512,10 +516,12 @@ export class Ledger {
     this.#claim(account, code === 'FST_SESSION_CONFLICT', `answered 409 ${code}`)
     this.#claim(account, account.writes === 0, 'was refused, but a write took effect')
     const hasMoved = entry?.end === 'moved' && account.visit.steps.some(needsTheSession)
+    const hasEnded = entry?.end === 'gone' && isLogin(intent)
     const isGuarded =
       intent.assigned.has('guard') &&
       this.#wasSeen(account, ({ data }) => !isDeepStrictEqual(data.guard, intent.base.data.guard))
-    this.#claim(account, hasMoved || isGuarded || account.isLoose, 'was refused without a reason')
+    const isJustified = hasMoved || hasEnded || isGuarded || account.isLoose
+    this.#claim(account, isJustified, 'was refused without a reason')
   }
 
   #checkCookie(account: Account, cookie: string | null | undefined): void {
@@ -581,6 +587,11 @@ function isWrite(operation: Operation): operation is Extract<Operation, { record
 // Steps that must fail if the session already has another id.
 function needsTheSession(step: Step): boolean {
   return step.do === 'destroy' || step.do === 'regenerate' || step.do === 'login'
+}
+
+// Whether the request has asked for a new id that keeps only some data.
+function isLogin({ keep, regenerate }: Intent): boolean {
+  return regenerate && keep !== undefined
 }
 
 function show(value: unknown): string {

@@ -44,9 +44,16 @@ t.test('each kind of violation is recognised, and nothing else', (t) => {
   )
   t.same(kinds({ lists: [list(20, ['a'])], ended: [{ handle: 'a', answeredAt: 19 }] }), ['DEAD'])
   t.same(kinds({ lists: [list(20, ['a'])], ended: [{ handle: 'a', answeredAt: 21 }] }), [])
+  const twice = [
+    { handle: 'a', answeredAt: 25 },
+    { handle: 'a', answeredAt: 19 }
+  ]
+  t.same(kinds({ lists: [list(20, ['a'])], ended: twice }), ['DEAD'], 'its first end counts')
   t.same(kinds({ lists: [list(20, ['a'])] }, 0), ['LIMIT'])
   const revocation = { user: 'u', sentAt: 20, answeredAt: 30, except: undefined }
   const served = (sentAt: number) => [{ ...stay, handle: 'b', sentAt, answeredAt: sentAt + 1 }]
+  t.same(kinds({ ended: [{ handle: 'b', answeredAt: 30 }], served: served(31) }), ['ALIVE'])
+  t.same(kinds({ ended: [{ handle: 'b', answeredAt: 30 }], served: served(29) }), [])
   t.same(kinds({ revocations: [revocation], served: served(31) }), ['ALIVE'])
   t.same(kinds({ revocations: [revocation], served: served(29) }), [])
   t.same(kinds({ revocations: [{ ...revocation, except: 'a' }], served: served(31) }), [], 'it moved')

@@ -3,7 +3,7 @@
 //   --seconds 60   for how long        --processes 3   how many
 //   --seed 1       of what happens     --limit 6       how many sessions a user may have
 //   --replicas 1   how many replicas a write waits for; with failovers, 0 loses writes, which must be found
-//   --bug NAME     plants a bug, which must be found: forgetful, unmarked, forgiving, unlimited
+//   --bug NAME     plants a bug, which must be found: forgetful, hasty, unmarked, forgiving, unlimited
 // The exit code is 1 if anything was seen that must not be.
 import { parseArgs } from 'node:util'
 import { provideRedisServer } from '../../scripts/redis-binary.js'

@@ -37,6 +37,10 @@ export async function createService(
     await session.regenerate()
     return { id: session.id }
   })
+  app.get('/renew', async ({ session }) => {
+    await session.regenerate(['userId'])
+    return { id: session.id }
+  })
   app.get('/forget', async ({ session }) => {
     session.delete('userId')
     return {}

@@ -211,6 +211,8 @@ export class Run implements Stage {
     const { status, code, detached, user } = answer
     const isLogin = SIGNING_IN.includes(step.do)
     if (status === 409) this.#note(code, isLogin)
+    const hasSignedIn = status === 200 && (step.do === 'login' || step.do === 'confirm')
+    this.#claim(!hasSignedIn || detached === undefined, 'looks like a login, but has no session')
     const cookie = client.jar.get(COOKIE)
     if (status !== 200 || detached !== undefined || cookie === undefined) {
       if (status === 200 && step.do === 'logout') this.#over(before, answeredAt)
@@ -265,6 +267,8 @@ export class Run implements Stage {
   #hold(client: Client, held: Held): void {
     client.held = held
     this.#facts.held.push(held)
+    // Its user has come back to it: without a new id it has the same handle again.
+    this.#facts.ended = this.#facts.ended.filter(({ handle }) => handle !== held.handle)
   }
 
   #over(held: Held | undefined, answeredAt: number): void {
@@ -312,7 +316,7 @@ export class Run implements Stage {
     this.#claim(!isUndisturbed || stored.length <= limit, `at the end: ${stored.length} sessions`)
   }
 
-  /** The sessions of this user in the store, except those that have been stored under their next id as well. */
+  /** The sessions of this user in the store. One that is also stored under its next id still has the old one. */
   async #stored(process: Process, user: number): Promise<string[]> {
     const found: { id: string; header: Header }[] = []
     for await (const { data, id } of process.app.sessions.all()) {
@@ -321,7 +325,7 @@ export class Run implements Stage {
       found.push({ id, header })
     }
     return found
-      .filter((one) => !found.some((other) => isParentOf(one.header, other.header)))
+      .filter((one) => !found.some((other) => isParentOf(other.header, one.header)))
       .map(({ id }) => id)
   }
 

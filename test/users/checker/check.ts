@@ -2,11 +2,14 @@
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { now } from '../../../lib/clock.js'
+import { within } from '../../../lib/deadline.js'
 import { Jar } from '../../../lib/testing/jar.js'
 import { exchange } from '../../support/exchange.js'
 import { kill, launch, type ServiceProcess } from '../../support/service-process.js'
-import { ENGINES, type EngineName } from './engine.js'
-import { type Facts, findViolations, type Held } from './facts.js'
+import { ENDED } from './acknowledged.js'
+import { ENGINES, type EngineName, PATIENCE } from './engine.js'
+import { type Exchange, type Facts, findViolations, type Held } from './facts.js'
 import type { Bug } from './planted.js'
 import type { Answer, ServiceOptions } from './process.js'
 
@@ -30,6 +33,8 @@ export interface Counts {
   logins: number
   moves: number
   revocations: number
+  /** Sessions whose end was acknowledged. */
+  ends: number
   lists: number
   kills: number
   failovers: number
@@ -60,11 +65,12 @@ export async function check(test: Test, options: CheckOptions): Promise<Outcome>
   const { connection, failOver } = engine
   const replicas = options.replicas ?? engine.replicas
   const given: ServiceOptions = { connection, replicas, limit, idleTimeout: IDLE, bug }
-  const start = () => launch(PROGRAM, given)
+  const start = () =>
+    within(now() + PATIENCE, launch(PROGRAM, given), () => new Error('a process did not start'))
   const fleet = await Promise.all(Array.from({ length: processes }, start))
   test.teardown(() => Promise.all(fleet.map(kill)))
   const counts: Counts = {
-    ...{ requests: 0, logins: 0, moves: 0, revocations: 0, lists: 0 },
+    ...{ requests: 0, logins: 0, moves: 0, revocations: 0, ends: 0, lists: 0 },
     ...{ kills: 0, failovers: 0, failures: 0 }
   }
   const facts: Facts = { held: [], served: [], revocations: [], ended: [], lists: [] }
@@ -159,7 +165,8 @@ class Visitor {
       return
     }
     this.#jar.keep(response.cookies)
-    this.#note(action, response.body as unknown as Answer, before, sentAt, answeredAt)
+    const ended = response.header(ENDED)?.split(' ').filter(Boolean) ?? []
+    this.#note(action, response.body as unknown as Answer, ended, before, { sentAt, answeredAt })
   }
 
   #choose(): Action {
@@ -168,7 +175,14 @@ class Visitor {
     return action === 'end' ? among(ENDS) : action
   }
 
-  #note(action: Action, answer: Answer, before: Held | undefined, sentAt: number, answeredAt: number): void {
+  /** @param ended The handles of the sessions that the request has ended. */
+  #note(
+    action: Action,
+    answer: Answer,
+    ended: readonly string[],
+    before: Held | undefined,
+    { sentAt, answeredAt }: Exchange
+  ): void {
     const facts = this.#facts
     const counts = this.#counts
     const user = this.#user
@@ -182,11 +196,11 @@ class Visitor {
       const except = action === 'end-others' && answer.user !== undefined ? handle : undefined
       facts.revocations.push({ user, except, sentAt, answeredAt })
     }
-    // A failover may undo an end that no replica has, after another browser has seen it and before it is answered.
-    const isAnswered = action === 'logout' || answer.user !== undefined || !this.#hasFailovers
-    if (before !== undefined && isAnswered && (action === 'logout' || before.handle !== handle)) {
-      facts.ended.push({ handle: before.handle, answeredAt })
-    }
+    counts.ends += ended.length
+    for (const handle of ended) facts.ended.push({ handle, answeredAt })
+    // With failovers, an end that was seen counts only once its own request is answered: until then a failover may undo it.
+    const isOver = before !== undefined && (action === 'logout' || before.handle !== handle)
+    if (isOver && !this.#hasFailovers) facts.ended.push({ handle: before.handle, answeredAt })
     if (action === 'login') {
       counts.logins++
       this.#hold({

@@ -2,9 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { startCluster } from '../../support/cluster.js'
-import { until } from '../../support/gate.js'
 import { type RedisServer, startRedis } from '../../support/redis-server.js'
 import { startSentinel } from '../../support/sentinel.js'
+
+/** A primary and its replica, in any order. */
+type Shard = [RedisServer, RedisServer]
+/** Milliseconds for which a replica misses what its primary writes, at most. */
+const LAG = 700
+/** Milliseconds after which a failover or the start of a process counts as hanging. */
+export const PATIENCE = 30_000
 
 type Address = { host: string; port: number }
 
@@ -27,22 +33,24 @@ export const ENGINES = {
 
   async cluster(test: Test): Promise<Engine> {
     const { nodes, primaries, replicas } = await startCluster(test, { replicas: true })
-    const shards = primaries.map((primary, at) => [primary, replicas[at] as RedisServer])
+    const shards = primaries.map((primary, at): Shard => [primary, replicas[at] as RedisServer])
     return {
       connection: { nodes },
       replicas: 1,
       async failOver(random) {
-        const shard = shards[Math.floor(random() * shards.length)] as RedisServer[]
-        const follower = (await isPrimary(shard[0])) ? shard[1] : shard[0]
-        // Half of them do not ask the primary, which may then lose what the replica does not have.
+        const shard = shards[Math.floor(random() * shards.length)] as Shard
+        const [follower, old] = (await isPrimary(shard[0])) ? [shard[1], shard[0]] : shard
+        // Half of them do not ask the primary, which then loses what the replica does not have.
         const how = random() < 0.5 ? [] : ['FORCE']
+        if (how.length > 0) await cutOff(follower, old, random() * LAG)
         // One that is under way begins again if it is ordered again.
-        await until(async () => {
-          await follower?.client.call('CLUSTER', 'FAILOVER', ...how).catch(() => undefined)
+        await soon('failover', async () => {
+          await follower.client.call('CLUSTER', 'FAILOVER', ...how).catch(() => undefined)
           for (let polls = 0; polls < 100 && !(await isPrimary(follower)); polls++) await sleep(50)
           return isPrimary(follower)
         })
-        await until(() => isFollowing(shard.find((server) => server !== follower)))
+        await join(follower)
+        await soon('replica', () => isFollowing(old))
       }
     }
   },
@@ -58,7 +66,7 @@ export const ENGINES = {
         // Sentinel would do it after 8 seconds.
         await sleep(random() * 1_000)
         await old.client.replicaof('127.0.0.1', port)
-        await until(() => isFollowing(old))
+        await soon('replica', () => isFollowing(old))
       }
     }
   }
@@ -66,10 +74,31 @@ export const ENGINES = {
 
 export type EngineName = keyof typeof ENGINES
 
-async function isPrimary(server: RedisServer | undefined): Promise<boolean> {
-  return String(await server?.client.info('replication')).includes('role:master')
+// The replica misses what the primary writes meanwhile: it cannot sign in there.
+async function cutOff(follower: RedisServer, primary: RedisServer, milliseconds: number): Promise<void> {
+  await follower.client.call('CONFIG', 'SET', 'masteruser', 'nobody', 'masterauth', 'nothing')
+  await primary.client.call('CLIENT', 'KILL', 'TYPE', 'REPLICA')
+  await sleep(milliseconds)
 }
 
-async function isFollowing(server: RedisServer | undefined): Promise<boolean> {
-  return String(await server?.client.info('replication')).includes('master_link_status:up')
+/** Undoes that. */
+async function join(follower: RedisServer): Promise<void> {
+  await follower.client.call('CONFIG', 'SET', 'masteruser', '', 'masterauth', '')
+}
+
+/** Polls until the condition is true. */
+async function soon(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`no ${what} within ${PATIENCE} ms`)
+    await sleep(5)
+  }
+}
+
+async function isPrimary({ client }: RedisServer): Promise<boolean> {
+  return (await client.info('replication')).includes('role:master')
+}
+
+async function isFollowing({ client }: RedisServer): Promise<boolean> {
+  return (await client.info('replication')).includes('master_link_status:up')
 }

@@ -34,7 +34,7 @@ export interface Revocation extends Exchange {
   except: string | undefined
 }
 
-/** A session was ended, by its logout or because it moved to another handle. */
+/** A session was ended under this handle, by the request that was answered then, or as that has seen. */
 export interface Ended {
   handle: string
   answeredAt: number
@@ -56,7 +56,14 @@ export interface Facts {
 /** What must not be found, one line each. */
 export function findViolations({ held, served, revocations, ended, lists }: Facts, limit: number): string[] {
   const violations: string[] = []
-  const endedAt = new Map(ended.map(({ handle, answeredAt }) => [handle, answeredAt]))
+  const endedAt = new Map<string, number>()
+  for (const { handle, answeredAt } of ended) {
+    endedAt.set(handle, Math.min(answeredAt, endedAt.get(handle) ?? answeredAt))
+  }
+  for (const { handle, sentAt } of served) {
+    const by = sentAt - (endedAt.get(handle) ?? sentAt)
+    if (by > 0) violations.push(`ALIVE ${handle}, ${ms(by)} after its own end`)
+  }
   for (const revocation of revocations) {
     // The session that stays may move.
     const kept = held.filter(({ handle }) => handle === revocation.except).map(({ stay }) => stay)

@@ -14,6 +14,11 @@ export const BUGS = {
     store.end = (key) => end.call(store, key)
     return store
   },
+  /** Ends wait for no replica. */
+  hasty: (store: Store, openHasty: () => Store) => {
+    const hasty = openHasty() as Required<Store>
+    return Object.assign(store, { destroy: hasty.destroy.bind(hasty), end: hasty.end.bind(hasty) })
+  },
   /** Of the sessions of a user, one is not ended. */
   forgiving: (store: Store) =>
     withIndex(store, (index) => ({
@@ -26,8 +31,9 @@ export const BUGS = {
 
 export type Bug = keyof typeof BUGS
 
-export function withBug<Kind extends Store>(store: Kind, bug: Bug | undefined): Store {
-  return bug === undefined ? store : BUGS[bug](store)
+/** @param openHasty Opens the same store, whose writes wait for no replica. */
+export function withBug(store: Store, bug: Bug | undefined, openHasty: () => Store): Store {
+  return bug === undefined ? store : BUGS[bug](store, openHasty)
 }
 
 function withIndex(store: Store, bug: (index: SessionIndex) => Partial<SessionIndex>): Store {

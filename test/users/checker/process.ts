@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import cookie from '@fastify/cookie'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Cluster, Redis } from 'ioredis'
-import redisSession, { RedisStore } from '../../../lib/index.js'
+import redisSession, { RedisStore, type Store } from '../../../lib/index.js'
+import { acknowledged, ENDED, noting } from './acknowledged.js'
 import type { Connection } from './engine.js'
 import { type Bug, withBug } from './planted.js'
 
@@ -36,10 +37,15 @@ function connect(): Redis | Cluster {
   return client
 }
 
+function openStore(waitFor: number): Store {
+  return new RedisStore(connect(), { replicas: waitFor, writeClient: connect() })
+}
+
 const app = Fastify()
+app.addHook('onRequest', (_request, _reply, done) => acknowledged.run(new Set(), done))
 await app.register(cookie)
 await app.register(redisSession, {
-  store: withBug(new RedisStore(connect(), { replicas, writeClient: connect() }), bug),
+  store: noting(withBug(openStore(replicas), bug, () => openStore(0))),
   timeout: 5_000,
   idleTimeout,
   cookie: { secure: false },
@@ -52,6 +58,14 @@ declare module '../../../lib/session/session.js' {
     visits: number
   }
 }
+
+// After the commit.
+app.addHook('onSend', async (_request, reply) => {
+  reply.header(
+    ENDED,
+    [...(acknowledged.getStore() ?? [])].map((key) => key.slice('session:'.length)).join(' ')
+  )
+})
 
 const answer = ({ session }: FastifyRequest): Answer => ({ user: session.name, id: session.id })
 const userIn = ({ params }: FastifyRequest) => (params as { user: string }).user
