@@ -1,6 +1,7 @@
 // `audit`: loads an application as fastify-cli does, judges its sessions, and holds a level.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { AuditRow } from '../../lib/audit/index.js'
 import { command } from './command.js'
@@ -14,7 +15,7 @@ interface Result {
 const HEAD = `
 import cookie from '${import.meta.resolve('@fastify/cookie')}'
 import Fastify from '${import.meta.resolve('fastify')}'
-import redisSession, { MemoryStore } from '${new URL('../../lib/index.ts', import.meta.url)}'
+import redisSession, { MemoryStore } from '${new URL('../../lib/index.js', import.meta.url)}'
 globalThis.closed ??= []
 const close = async () => void globalThis.closed.push(import.meta.url)
 const sessions = (app, options) => {
@@ -150,7 +151,7 @@ t.test('the example holds level 2 in production, and docs/audit.md shows its aud
   const { code, stdout } = await command('', [
     'audit',
     '--app',
-    'examples/notes/for-audit.ts',
+    fileURLToPath(new URL('../../examples/notes/for-audit.js', import.meta.url)),
     '--level',
     '2'
   ])
