@@ -232,6 +232,24 @@ export const requirements: readonly Requirement[] = [
       onReplay === undefined
         ? notMet('onReplay')
         : met('test/replay/replay.test.ts', `onReplay ${onReplay.action}`)
+  },
+  {
+    id: 'encryption',
+    level: null,
+    requirement: 'Redis can neither read records nor forge them',
+    judge: ({ encryption }) => {
+      if (encryption?.required === true) return met('test/encryption/sealer.test.ts', 'encryption.required')
+      return notMet(encryption === undefined ? 'encryption' : 'encryption.required')
+    }
+  },
+  {
+    id: 'deviceBound',
+    level: null,
+    requirement: 'A stolen cookie is refused on other devices',
+    judge: ({ deviceBound }) =>
+      deviceBound === undefined || deviceBound === false
+        ? notMet('deviceBound')
+        : met('test/device-bound/attacks.test.ts', 'deviceBound')
   }
 ]
 

@@ -1,4 +1,5 @@
 // auditSession(): which rows change with which option, and that what they name exists.
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -44,7 +45,8 @@ const BEST: RedisSessionOptions = {
   absoluteTimeout: 43_200,
   user: 'userId',
   maxPerUser: { limit: 5, onFull: 'end-oldest' },
-  onReplay: 'end'
+  onReplay: 'end',
+  encryption: { keys: [randomBytes(32)], required: true }
 }
 
 t.test('rows: each requirement once, in the order of ASVS, with its level', async (t) => {
@@ -53,7 +55,7 @@ t.test('rows: each requirement once, in the order of ASVS, with its level', asyn
     rows.map(({ id, level }) => `${id}:${level}`).join(' '),
     'V3.3.1:1 V3.3.2:2 V3.3.3:2 V3.3.4:2 V3.3.5:3 V7.1.1:2 V7.1.2:2 V7.1.3:2 V7.2.1:1 V7.2.2:1 V7.2.3:1 V7.2.4:1 ' +
       'V7.3.1:2 V7.3.2:2 V7.4.1:1 V7.4.2:1 V7.4.3:2 V7.4.4:2 V7.4.5:2 V7.5.1:2 V7.5.2:2 V7.5.3:3 V7.6.1:2 V7.6.2:2 ' +
-      'V11.5.1:2 V14.3.2:2 V16.2.5:2 secret:null onReplay:null'
+      'V11.5.1:2 V14.3.2:2 V16.2.5:2 secret:null onReplay:null encryption:null deviceBound:null'
   )
   for (const { decorator, requirement } of rows) {
     t.equal(decorator, 'session')
@@ -77,13 +79,15 @@ t.test('the defaults: what they meet, and which options would meet the rest', as
       'V7.4.5 set user',
       'V7.5.2 set user',
       'secret set secret',
-      'onReplay set onReplay'
+      'onReplay set onReplay',
+      'encryption set encryption',
+      'deviceBound set deviceBound'
     ]
   )
 })
 
 t.test('the best that a configuration can do: nothing is left open but what is yours', async (t) => {
-  const rows = Object.values(await rowsById(t, { ...BEST, redis: offline(t) }))
+  const rows = Object.values(await rowsById(t, { ...BEST, deviceBound: true, redis: offline(t) }))
   t.same(
     rows.filter(({ status }) => status === 'not-met'),
     []
@@ -160,7 +164,10 @@ t.test('each option changes its rows, and no other', async (t) => {
       { 'V7.1.2': ['application', /maxPerUser 2, then refuse/] }
     ],
     [{ nearCache: { maxStale: 3 } }, { 'V7.4.1': ['application', /3 s/] }],
-    [{ onReplay: 'report' }, { onReplay: ['met', /report/] }]
+    [{ onReplay: 'report' }, { onReplay: ['met', /report/] }],
+    [{ encryption: { keys: [randomBytes(32)] } }, { encryption: ['not-met', /set encryption\.required/] }],
+    [{ deviceBound: true }, { deviceBound: ['met', /device-bound/] }],
+    [{ deviceBound: { lifetime: 300 } }, { deviceBound: ['met', /device-bound/] }]
   ]
   const best = await rowsById(t, { ...BEST, redis: offline(t) })
   for (const [options, changed] of CHANGES) {
@@ -177,9 +184,10 @@ t.test('each option changes its rows, and no other', async (t) => {
 
 t.test('options that are left out: each leaves its requirement open', async (t) => {
   const LEFT_OUT: [keyof RedisSessionOptions, string[]][] = [
-    ['secret', ['secret']],
-    ['absoluteTimeout', ['V7.3.2']],
-    ['onReplay', ['onReplay']]
+    ['secret', ['secret', 'deviceBound']],
+    ['absoluteTimeout', ['V7.3.2', 'deviceBound']],
+    ['onReplay', ['onReplay', 'deviceBound']],
+    ['encryption', ['encryption', 'deviceBound']]
   ]
   for (const [option, ids] of LEFT_OUT) {
     const { [option]: _, ...rest } = BEST

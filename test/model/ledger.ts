@@ -447,7 +447,8 @@ export class Ledger {
   checkAnswer(account: Account, answer: Answer | undefined): void {
     const heir = account.heir === undefined ? undefined : this.#entries.get(account.heir)
     // The browser is offered this id, which is valid only if a tombstone leads to it.
-    if (heir !== undefined && answer?.code === 'FST_SESSION_UNCERTAIN') heir.isOrphan = true
+    const isUncertain = answer === undefined ? account.lost > 0 : answer.code === 'FST_SESSION_UNCERTAIN'
+    if (heir !== undefined && isUncertain) heir.isOrphan = true
     else this.#claim(account, heir === undefined, 'left a record that no cookie leads to')
     if (answer === undefined) {
       this.#announce(account.key)

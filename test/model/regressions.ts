@@ -484,6 +484,23 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
+    what: 'a client that leaves learns of no new id whose tombstone was lost',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, ['destroy'])),
+      tab(visit(1, ['login'], 'leave', 'pass', 'pass', 'lose', 'lose', 'lose'))
+    ),
+    order: `1.0 begins
+      0.0 begins
+      1.0: read
+      1.0: answer of read
+      1.0: the client leaves
+      0.0: read
+      0.0: answer of read
+      0.0: destroy
+      1.0: create`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
