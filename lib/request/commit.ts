@@ -182,7 +182,7 @@ export class Committer {
     const record = seal(plan, header, state, context, log)
     try {
       await context.observer?.created?.(nextHandle, record, this.#parts)
-      await this.#writes.sendUntracked(() => records.create(nextHandle, record))
+      await this.#writes.sendNew(() => records.create(nextHandle, record))
     } catch (error) {
       // The record may be stored nevertheless, so another try needs another id.
       state.dropId()

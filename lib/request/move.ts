@@ -57,12 +57,11 @@ export class Move {
     try {
       const { observer } = this.#parts.context
       await observer?.moved?.(this.#parts.state.handle, handle, record, stored, this.#parts)
-      const outcome = await this.#writes.sendUntracked(
-        (): Promise<Outcome> =>
-          placed === undefined
-            ? this.#parts.records.create(handle, record)
-            : this.#parts.records.update(handle, placed.record.revision, record)
-      )
+      const { records } = this.#parts
+      const outcome =
+        placed === undefined
+          ? await this.#writes.sendNew(() => records.create(handle, record))
+          : await this.#writes.sendUntracked(() => records.update(handle, placed.record.revision, record))
       if (outcome !== 'done')
         throw new ConflictError(handle, 'its new record was changed before the move was complete')
       this.#successor = { id, handle, record }

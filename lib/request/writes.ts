@@ -28,6 +28,8 @@ export class Writes {
   /** The write that was sent last. A client may have sent it twice unnoticed. */
   #last: SentWrite | undefined
   #isUnconfirmed = false
+  /** A record under a new id, which no browser knows, may be stored. */
+  #mayBeCreated = false
   /** The writes of the commit that is under way. */
   #current: SentWrite[] = []
 
@@ -53,7 +55,7 @@ export class Writes {
 
   /** The error that the request fails with. A refusal of this try says nothing about an earlier one. */
   errorOf(error: unknown): unknown {
-    return this.isUnsettled ? this.#uncertainty : error
+    return this.isUnsettled || this.#mayBeCreated ? this.#uncertainty : error
   }
 
   /** Sends the record of a session. */
@@ -63,6 +65,18 @@ export class Writes {
 
   sendTombstone(write: () => Promise<Outcome>, sent: SentWrite): Promise<Outcome> {
     return this.#send(write, sent, this.#tombstones)
+  }
+
+  /** Sends the record of a new id, which no other request knows. */
+  async sendNew(write: () => Promise<Outcome>): Promise<Outcome> {
+    try {
+      const outcome = await this.#send(write)
+      this.#mayBeCreated = false
+      return outcome
+    } catch (error) {
+      this.#mayBeCreated ||= !isRefusal(error)
+      throw error
+    }
   }
 
   /** Sends a write that no other request can conflict with, or that may happen twice without harm. */

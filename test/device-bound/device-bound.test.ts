@@ -1,4 +1,5 @@
 // Sessions that are bound to a device, with a browser that has a real key.
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { openRecord } from '../../lib/records/record.js'
 import { command } from '../cli/command.js'
@@ -47,6 +48,27 @@ t.test('a login offers registration, and the session is bound from then on', asy
     t.equal((await browser.refreshOnce()).statusCode, 200, 'the challenge of the last answer is current')
     t.same((await browser.get('/count')).json(), { count: 2 + times })
   }
+})
+
+t.test('encrypted records keep what binds them', async (t) => {
+  const clock = turnableClock(t)
+  const store = memory(t)
+  const [newest, oldest] = [randomBytes(32), randomBytes(32)]
+  const before = await serve(t, { store, encryption: { keys: [oldest], required: true } })
+  const app = await serve(t, { store, encryption: { keys: [newest, oldest], required: true } })
+  const first = new DeviceBrowser(before)
+  await first.signIn()
+  t.same((await first.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
+  const { challenge, instructions, jar, keys } = first
+  const browser = Object.assign(new DeviceBrowser(app), { challenge, instructions, jar, keys })
+  t.same((await browser.get('/count')).json(), { count: 1 }, 'sealed by the newest key')
+  clock.ahead += 590
+  t.equal((await browser.refreshOnce()).statusCode, 200)
+  t.same((await browser.get('/who')).json(), { userId: 42, deviceBound: 'bound' })
+  const cookie = `__Host-session=${jar.get('__Host-session')}`
+  t.match((await new DeviceBrowser(app).get('/who', { cookie })).json(), NOT_BOUND)
+  await browser.get('/logout')
+  t.equal((await browser.refreshOnce()).statusCode, 401)
 })
 
 t.test('a browser without the capability works as before', async (t) => {

@@ -501,6 +501,14 @@ export const regressions: readonly Regression[] = [
       1.0: create`
   },
   {
+    what: 'a refusal does not hide that an earlier save() may have stored a session',
+    plan: plan(['json', 'json'], {
+      browser: 1,
+      visits: [visit(0, ['append', 'try to save'], 'ok', 'lose', 'lose', 'lose', 'refuse')]
+    }),
+    order: ''
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''
