@@ -163,7 +163,8 @@ class Request implements Caller {
       this.operation === undefined &&
       other !== this &&
       other.app === this.app &&
-      other.account.cameWith === this.account.cameWith &&
+      // A second cookie may have led it to the session of the other.
+      (other.account.cameWith === this.account.cameWith || other.account.key === this.account.key) &&
       other.isWaiting &&
       // Requests load their sessions in parallel and wait only with their commits.
       (other.operation?.name !== 'read' || other.session !== undefined)
