@@ -481,6 +481,23 @@ t.test('regenerate(): a tombstone that may have expired may have replaced the ol
   t.same(await data(), {}, 'the tombstone has expired, so nothing leads to the new id')
 })
 
+t.test(
+  'commit: its error has its own status, even if the route has answered with another error',
+  async (t) => {
+    const { data, plan, visit } = await visitor(t)
+    await visit(login)
+    for (const statusCode of [400, 409]) {
+      const { body, status } = await visit((session) => {
+        session.name = 'Ada'
+        plan.push('refuse')
+        throw Object.assign(new Error('refused by the route'), { statusCode })
+      })
+      t.same([status, body.statusCode, body.code], [503, 503, 'FST_SESSION_UNAVAILABLE'])
+    }
+    t.same(await data(), { userId: 1 })
+  }
+)
+
 t.test('a touch that fails does not hide that a write may be stored', async (t) => {
   const { data, plan, visit } = await visitor(t, { touchAfter: 0 })
   await visit(login)

@@ -155,8 +155,15 @@ export class RequestSession implements Response, DeviceResponse, SessionHost {
     }
     this.#isEnding = true
     const config = this.#routeConfig
-    this.#commit = this.#transaction.commit(config === false || config.touch !== false, isError)
+    const commit = this.#transaction.commit(config === false || config.touch !== false, isError)
+    this.#commit = isError ? commit?.catch((error) => this.#failAgain(error)) : commit
     return this.#commit
+  }
+
+  // Fastify keeps the status of an error that it has answered with before.
+  #failAgain(error: { statusCode?: number } | undefined): never {
+    this.#reply.code(error?.statusCode ?? 500)
+    throw error
   }
 
   // An error handler may answer a failed commit as it likes. A failed destroy() or regenerate() must not look like a success.

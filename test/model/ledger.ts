@@ -70,6 +70,11 @@ export class Account {
     this.startedAt = ledger.clock
   }
 
+  /** The keys of its session and of its cookie. */
+  get keys(): string[] {
+    return [this.key, this.cameWith].filter((key) => key !== undefined)
+  }
+
   begins(step: Step['do'] | undefined): void {
     this.step = step
     this.writes = 0

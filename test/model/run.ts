@@ -163,8 +163,8 @@ class Request implements Caller {
       this.operation === undefined &&
       other !== this &&
       other.app === this.app &&
-      // A second cookie may have led it to the session of the other.
-      (other.account.cameWith === this.account.cameWith || other.account.key === this.account.key) &&
+      // A second cookie may have led one of them to the session.
+      this.account.keys.some((key) => other.account.keys.includes(key)) &&
       other.isWaiting &&
       // Requests load their sessions in parallel and wait only with their commits.
       (other.operation?.name !== 'read' || other.session !== undefined)
