@@ -198,6 +198,14 @@ export const UnavailableError = storeError(
   503
 )
 
+/** A key of the option `encryption` cannot be fetched. It says nothing about the store. */
+export class KeysUnavailableError extends UnavailableError {
+  /** @param failure The kind of failure. */
+  constructor(failure: string) {
+    super('encryption.keys', failure)
+  }
+}
+
 /** The answer to a write was lost. Arguments: the operation, the kind of failure. */
 export const UncertainError = storeError(
   'FST_SESSION_UNCERTAIN',

@@ -3,11 +3,9 @@
 import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { within } from '../deadline.js'
-import { OptionError, UnavailableError } from '../errors.js'
+import { KeysUnavailableError, OptionError } from '../errors.js'
 import type { EncryptionKey, Key } from './key.js'
 import { KeyList, type Keys, nameOf } from './keys.js'
-
-const NAME = 'encryption.keys'
 
 /** Milliseconds. */
 export interface KeyServiceLimits {
@@ -42,7 +40,7 @@ export class KeyService implements Keys {
   /**
    * Asks now. Concurrent calls share the answer.
    * @throws {OptionError} FST_SESSION_OPTION if the answer is no list of keys
-   * @throws {UnavailableError} FST_SESSION_UNAVAILABLE if there is none
+   * @throws {KeysUnavailableError} FST_SESSION_UNAVAILABLE if there is none
    */
   ask(): Promise<KeyList> {
     this.#asking ??= this.#ask().finally(() => {
@@ -60,7 +58,7 @@ export class KeyService implements Keys {
     const { timeout } = this.#limits
     this.#askedAt = now()
     this.#unknown.clear()
-    const late = () => new UnavailableError(NAME, `no answer within ${timeout} ms`)
+    const late = () => new KeysUnavailableError(`no answer within ${timeout} ms`)
     this.#keys = new KeyList(await within(this.#askedAt + timeout, this.#call(), late))
     return this.#keys
   }
@@ -71,7 +69,7 @@ export class KeyService implements Keys {
       return await this.#fetch()
     } catch (error) {
       const { code, name } = (error ?? {}) as NodeJS.ErrnoException
-      throw new UnavailableError(NAME, code ?? name ?? 'no reason')
+      throw new KeysUnavailableError(code ?? name ?? 'no reason')
     }
   }
 
@@ -92,11 +90,11 @@ export class KeyService implements Keys {
     try {
       return await this.ask()
     } catch (error) {
-      throw error instanceof OptionError ? new UnavailableError(NAME, error.message) : error
+      throw error instanceof OptionError ? new KeysUnavailableError(error.message) : error
     }
   }
 }
 
 function askedAlready(): Error {
-  return new UnavailableError(NAME, 'a question that was asked a moment ago')
+  return new KeysUnavailableError('no new answer (its service is asked at most every two seconds)')
 }

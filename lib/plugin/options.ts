@@ -573,6 +573,7 @@ function checkBreaker(value: NonNullable<RedisSessionOptions['circuitBreaker']>)
   if (value !== true && (typeof value !== 'object' || value === null)) {
     throw new OptionError('circuitBreaker', 'must be true, false or an object')
   }
+  if (value !== true) onlyMembers('circuitBreaker', value, Object.keys(BREAKER))
   const { failures = BREAKER.failures, openFor = BREAKER.openFor } = value === true ? {} : value
   return {
     failures: whole('circuitBreaker.failures', failures, 1, Number.MAX_SAFE_INTEGER),
@@ -592,6 +593,7 @@ function checkNearCache(
   if (isRedisClient(redis) && !('duplicate' in redis)) {
     throw new OptionError('nearCache', 'needs a client with duplicate(), to open one more connection')
   }
+  if (value !== true) onlyMembers('nearCache', value, Object.keys(NEAR_CACHE))
   const { maxStale = NEAR_CACHE.maxStale, maxBytes = NEAR_CACHE.maxBytes } = value === true ? {} : value
   return {
     maxStale: number('nearCache.maxStale', maxStale, MIN_STALE, MAX_STALE),
@@ -619,6 +621,7 @@ function checkReplay(value: RedisSessionOptions['onReplay'], idleTimeout: number
     throw new OptionError('onReplay', "must be 'report', 'end' or an object: { action: 'report' }")
   }
   const isText = typeof value === 'string'
+  if (!isText) onlyMembers('onReplay', value, ['action', 'window'])
   const { action, window = Math.min(REPLAY_WINDOW, idleTimeout) } = isText ? { action: value } : value
   return {
     action: oneOf(isText ? 'onReplay' : 'onReplay.action', action, ['report', 'end']),
@@ -655,10 +658,18 @@ function checkMaxPerUser({ maxPerUser, user }: RedisSessionOptions): MaxPerUser 
   if (typeof maxPerUser !== 'object' || maxPerUser === null) {
     throw new OptionError('maxPerUser', "must be an object: { limit: 5, onFull: 'end-oldest' }")
   }
+  onlyMembers('maxPerUser', maxPerUser, ['limit', 'onFull'])
   const { limit, onFull } = maxPerUser
   return {
     limit: whole('maxPerUser.limit', limit, 1, MAX_PER_USER),
     onFull: oneOf('maxPerUser.onFull', onFull, ['end-oldest', 'refuse'])
+  }
+}
+
+function onlyMembers(option: string, value: object, names: readonly string[]): void {
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name))
+      throw new OptionError(`${option}.${keyName(name)}`, `is not one of ${names.join(', ')}`)
   }
 }
 

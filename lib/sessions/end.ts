@@ -1,7 +1,7 @@
 // Ends a session by its handle, wherever it has moved.
-import { ConflictError } from '../errors.js'
+import { ConflictError, UndecodableError } from '../errors.js'
 import { reportEnd } from '../events.js'
-import { NotARecordError, tryRecord } from '../records/record.js'
+import { isSealed, NotARecordError, tryRecord } from '../records/record.js'
 import { successorOf } from '../records/tombstone.js'
 import { lookUp } from '../request/lookup.js'
 import type { RequestParts } from '../request/parts.js'
@@ -29,6 +29,7 @@ export async function end(
  * @param maxSteps How many moves to follow.
  * @returns Whether there was one.
  * @throws {ConflictError} FST_SESSION_CONFLICT
+ * @throws {UndecodableError} FST_SESSION_UNDECODABLE if it has moved, and the key is missing that says where
  */
 export async function endWherever(
   { context, log, records, store }: Pick<RequestParts, 'context' | 'log' | 'records' | 'store'>,
@@ -50,6 +51,10 @@ export async function endWherever(
     }
     if (outcome === 'done' || outcome === 'missing') return outcome === 'done'
     const tombstone = tryRecord(outcome)
+    // It leads to a living session, and nobody without the key knows to which.
+    if (tombstone instanceof NotARecordError && isSealed(outcome)) {
+      throw new UndecodableError(handle, tombstone.message)
+    }
     const successor = tombstone instanceof NotARecordError ? undefined : successorOf(tombstone)
     if (successor === undefined) return false
     handle = successor

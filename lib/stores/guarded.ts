@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import { awake, within } from '../deadline.js'
-import { UnavailableError, UncertainError } from '../errors.js'
+import { KeysUnavailableError, UnavailableError, UncertainError } from '../errors.js'
 import type { Commit } from '../records/lineage.js'
 import type { SharedRecord } from '../records/shared.js'
 import type { Mark, Operation, Outcome, Store } from './store.js'
@@ -139,6 +139,7 @@ export class GuardedStore implements Store {
     return within(until, answer, late, (error) => {
       this.#finish()
       if (error === undefined) this.#health.succeeded()
+      else if (error instanceof KeysUnavailableError) return
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)
       }

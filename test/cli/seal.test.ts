@@ -116,6 +116,21 @@ t.test(
   }
 )
 
+t.test('end: without the keys, a session that has moved is not reported as ended', async (t) => {
+  const redis = await startRedis(t)
+  const { signIn } = await deploy(t, redis.url, { encryption: { keys: [OLD], required: true } })
+  const { browser, handle } = await signIn(7)
+  await browser.request('/move')
+  t.match(await command(redis.url, ['end', handle, '--yes']), {
+    code: 1,
+    stderr: /cannot be decoded: it is sealed, and the option encryption is not set/
+  })
+  t.match(await command(redis.url, ['end', '--all', '--yes', '--json']), { code: 0, stdout: /"ended":1/ })
+  const again = await signIn(8)
+  await again.browser.request('/move')
+  t.match(await withKeys(redis, OLD, ['end', again.handle, '--yes', '--json']), { stdout: /"ended":1/ })
+})
+
 t.test('convert --seal: the question and the result say what is done', async (t) => {
   const redis = await startRedis(t)
   await put(redis.client, { a: 1 })

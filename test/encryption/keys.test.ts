@@ -5,6 +5,7 @@ import { KeyList } from '../../lib/encryption/keys.js'
 import type { EncryptionKey, EncryptionOptions } from '../../lib/index.js'
 import { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
 import { createApp } from '../support/app.js'
+import { Browser } from '../support/browser.js'
 import { gate } from '../support/gate.js'
 import { key } from './stage.js'
 
@@ -204,4 +205,30 @@ t.test('startUp: what a start does while the key service is down', async (t) => 
   t.equal(asked, 2)
   app.get('/', async ({ session }) => session.set('count', 1))
   t.equal((await app.inject('/')).statusCode, 200)
+})
+
+t.test('key service: its failures do not open the circuit breaker', async (t) => {
+  const options = { store: memory(t), secret: 's'.repeat(32), circuitBreaker: { failures: 1 } }
+  const other = await createApp(t, { ...options, encryption: { keys: [key(2)] } })
+  let isDown = false
+  const keys = async () => {
+    if (isDown) throw new Error('down')
+    return [key(1)]
+  }
+  const app = await createApp(t, { ...options, encryption: { keys } })
+  for (const each of [app, other]) {
+    each.get('/count', async ({ session }) => {
+      session.count = (session.count ?? 0) + 1
+      return { count: session.count }
+    })
+  }
+  const [known, unknown] = [new Browser(app), new Browser(other)]
+  await known.request('/count')
+  await unknown.request('/count')
+  isDown = true
+  unknown.visit(app)
+  for (let count = 2; count < 5; count++) {
+    t.equal((await unknown.request('/count')).statusCode, 503)
+    t.same((await known.request('/count')).json(), { count })
+  }
 })
