@@ -199,7 +199,7 @@ export const UnavailableError = storeError(
 )
 
 /** A key of the option `encryption` cannot be fetched. It says nothing about the store. */
-export class KeysUnavailableError extends UnavailableError {
+export const KeysUnavailableError = class FastifyError extends UnavailableError {
   /** @param failure The kind of failure. */
   constructor(failure: string) {
     super('encryption.keys', failure)

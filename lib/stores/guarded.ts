@@ -139,7 +139,8 @@ export class GuardedStore implements Store {
     return within(until, answer, late, (error) => {
       this.#finish()
       if (error === undefined) this.#health.succeeded()
-      else if (error instanceof KeysUnavailableError) return
+      // Not instanceof: errors of @fastify/error with the same code are instances of each other.
+      else if (error?.constructor === KeysUnavailableError) return
       else if (error instanceof UnavailableError || error instanceof UncertainError) {
         this.#health.failed(operation, error)
       }

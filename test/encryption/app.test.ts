@@ -279,7 +279,9 @@ t.test('without the option nothing is loaded', (t) => {
   const loading = others.flatMap((file) =>
     readFileSync(file, 'utf8')
       .split('\n')
-      .filter((line) => /['"].*\/encryption\//.test(line) && !/^(import|export) type /.test(line))
+      .filter(
+        (line) => /(from|import)[ (]?['"].*\/encryption\//.test(line) && !/^(import|export) type /.test(line)
+      )
       .map((line) => `${file}: ${line.trim()}`)
   )
   t.ok(others.length > 100)
