@@ -506,9 +506,9 @@ export class Ledger {
     }
     if (account.isLoose) return
     const { intent } = account
-    const isKept = account.isLoaded
-      ? this.#isShown(account)
-      : Object.keys(intent.applyTo(EMPTY).data).length === 0
+    // It wanted the session removed, and another request was first.
+    const isRemoved = entry?.end === 'gone' && isEmpty(intent.applyTo(intent.base))
+    const isKept = account.isLoaded && !isRemoved ? this.#isShown(account) : isEmpty(intent.applyTo(EMPTY))
     this.#claim(account, isKept, `succeeded, but its changes are lost: ${show([...intent.assigned])}`)
     if (account.writes > 0 && entry?.end === undefined && account.key !== account.cameWith) {
       this.#claim(account, cookie === account.key, 'has a new id, but sends no cookie for it')
@@ -588,6 +588,10 @@ export class Ledger {
 
 function isWrite(operation: Operation): operation is Extract<Operation, { record: Uint8Array }> {
   return operation.name === 'create' || operation.name === 'update'
+}
+
+function isEmpty({ data }: Content): boolean {
+  return Object.keys(data).length === 0
 }
 
 // Steps that must fail if the session already has another id.

@@ -509,6 +509,23 @@ export const regressions: readonly Regression[] = [
     order: ''
   },
   {
+    what: 'two requests remove a session, and the answer to the second is lost',
+    plan: plan(
+      ['json', 'json'],
+      tab(visit(0, [{ do: 'regenerate', keep: 'none' }], 'ok', 'pass', 'lose')),
+      tab(visit(1, [{ do: 'regenerate', keep: 'none' }]))
+    ),
+    order: `0.0 begins
+      1.0 begins
+      0.0: read
+      1.0: read
+      0.0: answer of read
+      1.0: answer of read
+      1.0: destroy
+      1.0: answer of destroy
+      0.0: destroy`
+  },
+  {
     what: 'a refused touch does not fail a request that only reads',
     plan: { ...plan(['json', 'json'], tab(visit(0, ['read'], 'ok', 'pass', 'refuse'))), touchAfter: 0 },
     order: ''

@@ -1,5 +1,5 @@
 // A service with sessions that its streams and sockets watch: in a test, or as a process of its own.
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import cookie from '@fastify/cookie'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -58,7 +58,9 @@ export function addRoutes(app: FastifyInstance): void {
   })
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+// A loader for TypeScript finds service.ts under the name service.js.
+const name = (file: string) => file.replace(/\.[jt]s$/, '')
+if (name(fileURLToPath(import.meta.url)) === name(process.argv[1] ?? '')) {
   const app = await createService(JSON.parse(process.argv[2] ?? '{}'))
   process.send?.(await app.listen({ host: '127.0.0.1', port: 0 }))
 }
