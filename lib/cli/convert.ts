@@ -92,7 +92,7 @@ function goalOf({ settings }: Target, { seal, to }: ConvertOptions): string {
   const goals: string[] = []
   if (to !== undefined) goals.push(`by ${settings.serializer.name}`)
   if (seal !== undefined) goals.push(seal ? 'sealed by the newest key' : 'in the clear')
-  if (goals.length === 0) throw new UsageError('nothing to convert to: pass --to, --seal or --no-seal')
+  if (goals.length === 0) throw new UsageError('nothing to convert to: pass --to, --seal or --unseal')
   return goals.join(', ')
 }
 

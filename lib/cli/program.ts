@@ -1,5 +1,5 @@
 // The commands, their options and their help. What a command does is loaded when it is called.
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { isHandle } from '../cookies/session-id.js'
 import { HandleError, OptionError, ReasonError, UserError } from '../errors.js'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.js'
@@ -162,7 +162,7 @@ function programFor(io: Io, perform: Perform): Command {
   )
     .option('--to <serializer>', 'json, msgpack, superjson, or the path of a module')
     .option('--seal', 'encrypt what is not sealed by the newest key')
-    .option('--no-seal', 'decrypt what is sealed')
+    .addOption(new Option('--unseal', 'decrypt what is sealed').conflicts('seal'))
     .option('--rate <number>', 'sessions to rewrite per second, at most', positive)
     .option('--dry-run', 'write nothing: say what would be done')
     .option('-y, --yes', 'do not ask')
@@ -170,12 +170,13 @@ function programFor(io: Io, perform: Perform): Command {
       'after',
       '\nDeploy processes that read the new serializer, or have the keys, first. You may interrupt the command, and run it again.'
     )
-    .action(({ dryRun, rate, seal, to, yes, ...options }) =>
-      execute(options, { writer: to, seal }, async (target, terminal) => {
+    .action(({ dryRun, rate, seal: sealing, to, unseal, yes, ...options }) => {
+      const seal = unseal ? false : sealing
+      return execute(options, { writer: to, seal }, async (target, terminal) => {
         const { convert } = await import('./convert.js')
         return convert(target, terminal, { dryRun, rate, seal, to, yes })
       })
-    )
+    })
   command('verify', 'Decode every record, and list those that cannot be decoded.').action((options) =>
     execute(options, {}, async (target, terminal) => {
       const { verify } = await import('./verify.js')

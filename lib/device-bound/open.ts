@@ -2,6 +2,7 @@
 import type { Cookie } from '../cookies/cookie.js'
 import type { Secret } from '../cookies/session-id.js'
 import { OptionError } from '../errors.js'
+import { onlyMembers } from '../members.js'
 import { BoundDevices } from './devices.js'
 import { Tokens } from './tokens.js'
 
@@ -58,10 +59,7 @@ export function openDevices(
   if (option !== true && (typeof option !== 'object' || option === null))
     throw new OptionError('deviceBound', 'must be true, false or an object')
   const given = option === true ? {} : option
-  for (const name of Object.keys(given)) {
-    if (!NAMES.includes(name))
-      throw new OptionError(`deviceBound.${name}`, `is not one of ${NAMES.join(', ')}`)
-  }
+  onlyMembers('deviceBound', given, NAMES)
   if (secrets.length === 0)
     throw new OptionError('deviceBound', 'needs the option secret: it signs the proofs')
   if (isWithoutCookies)

@@ -1,5 +1,6 @@
 // Checks the option `encryption`, and opens what it asks for.
 import { OptionError } from '../errors.js'
+import { onlyMembers } from '../members.js'
 import type { Store } from '../stores/store.js'
 import type { EncryptionKey } from './key.js'
 import { KeyService } from './key-service.js'
@@ -50,10 +51,7 @@ function check(options: EncryptionOptions): Required<EncryptionOptions> {
   if (typeof options !== 'object' || options === null) {
     throw new OptionError('encryption', 'must be an object: { keys: [newest, ...older] }')
   }
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name))
-      throw new OptionError(`encryption.${name}`, `is not one of ${NAMES.join(', ')}`)
-  }
+  onlyMembers('encryption', options, NAMES)
   const { keys, required = false, seal = true } = options
   for (const [name, value] of Object.entries({ required, seal })) {
     if (typeof value !== 'boolean') throw new OptionError(`encryption.${name}`, 'must be true or false')

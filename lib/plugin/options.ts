@@ -11,6 +11,7 @@ import type { MergeRules } from '../data/merge.js'
 import type { DeviceBoundOptions } from '../device-bound/open.js'
 import type { EncryptionOptions } from '../encryption/open.js'
 import { OptionError } from '../errors.js'
+import { onlyMembers } from '../members.js'
 import type { NearCacheLimits } from '../near-cache/near-cache.js'
 import { type Lifetimes, MAX_COOKIE_AGE } from '../records/expiry.js'
 import type { ReplayAction } from '../replay/replays.js'
@@ -663,13 +664,6 @@ function checkMaxPerUser({ maxPerUser, user }: RedisSessionOptions): MaxPerUser 
   return {
     limit: whole('maxPerUser.limit', limit, 1, MAX_PER_USER),
     onFull: oneOf('maxPerUser.onFull', onFull, ['end-oldest', 'refuse'])
-  }
-}
-
-function onlyMembers(option: string, value: object, names: readonly string[]): void {
-  for (const name of Object.keys(value)) {
-    if (!names.includes(name))
-      throw new OptionError(`${option}.${keyName(name)}`, `is not one of ${names.join(', ')}`)
   }
 }
 

@@ -1,6 +1,7 @@
 // The entry of this folder, which is loaded only if an application sets the option `schema`.
 import { keyName } from '../data/key-names.js'
 import { OptionError } from '../errors.js'
+import { onlyMembers } from '../members.js'
 import { Schema, type SchemaOptions } from './schema.js'
 
 const NAMES = ['version', 'validate', 'upgrade', 'onInvalid']
@@ -12,9 +13,7 @@ export function openSchema(options: SchemaOptions): Schema {
   if (typeof options !== 'object' || options === null) {
     throw new OptionError('schema', 'must be an object: { version: 1, validate }')
   }
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new OptionError(`schema.${name}`, `is not one of ${NAMES.join(', ')}`)
-  }
+  onlyMembers('schema', options, NAMES)
   const { version, upgrade, validate, onInvalid = 'error' } = options
   if (!Number.isInteger(version) || version < 1 || version > MAX_VERSION) {
     throw new OptionError('schema.version', `must be a whole number from 1 to ${MAX_VERSION}`)

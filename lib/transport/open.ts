@@ -1,5 +1,6 @@
 // Checks the option `transport`, and opens what it asks for.
 import { OptionError } from '../errors.js'
+import { onlyMembers } from '../members.js'
 import { HeaderTransport, type HeaderTransportOptions } from './header.js'
 
 /** Where the id of a session travels: in the session cookie, or in a header. */
@@ -34,9 +35,7 @@ export function openTransport(
 function checkHeader(option: HeaderTransportOptions): Required<HeaderTransportOptions> {
   if (typeof option !== 'object' || option === null)
     throw new OptionError('transport', "must be 'cookie', { header: 'x-session' } or a list of both")
-  for (const name of Object.keys(option)) {
-    if (!NAMES.includes(name)) throw new OptionError(`transport.${name}`, `is not one of ${NAMES.join(', ')}`)
-  }
+  onlyMembers('transport', option, NAMES)
   const header = nameOf('header', option.header)
   const isBearer = header === 'authorization'
   const responseHeader = nameOf('responseHeader', option.responseHeader ?? (isBearer ? 'x-session' : header))

@@ -117,8 +117,7 @@ t.test('adopt: signed in there, adopted here, rolled back, forward again, signed
   }
   await t.test('Flask-Session', async (t) => {
     const old = await startFlask(t, redis).catch((error: Error) => error)
-    if (old instanceof Error)
-      return t.comment(`Skipped, since Flask-Session cannot be started: ${old.message}.`)
+    if (old instanceof Error) return t.plan(0, `Flask-Session cannot be started: ${old.message}`)
     for (const [name, [which, adopter]] of Object.entries(flask)) {
       t.match(name, ` ${old.version}, `)
       await t.test(name, async (t) => tellStory(t, redis, old[which], adopter, true))

@@ -6,8 +6,9 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type AuditRow, auditSession } from '../../lib/audit/index.js'
-import redisSession, { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
+import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 import { anchorsOf } from '../documents/pages.js'
+import { memory } from '../support/memory.js'
 
 const secret = 'a secret of the tests, long enough'
 
@@ -17,12 +18,6 @@ function offline(t: Test): Redis {
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
   return client
-}
-
-function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
 }
 
 async function audit(t: Test, ...registrations: RedisSessionOptions[]): Promise<AuditRow[]> {

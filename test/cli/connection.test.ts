@@ -45,10 +45,14 @@ t.test('cluster: end --user', async (t) => {
 })
 
 t.test('sentinel: follows the primary', async (t) => {
-  const { failover, name, primary, sentinels } = await startSentinel(t)
+  const { failover, name, primary, sentinels, servers } = await startSentinel(t)
   const addresses = sentinels.map(({ host, port }) => `${host}:${port}`).join(',')
   const through = ['--sentinel', `${name},${addresses}`]
-  await put((await primary()).client, { a: 1 })
+  const { client } = await primary()
+  await put(client, { a: 1 })
+  // Otherwise the failover may lose it.
+  const replicas = servers.length - 1
+  t.equal(await client.wait(replicas, 10_000), replicas)
   t.match(await json('', ['stats', ...through]), [{ living: 1 }])
   const promoted = await failover()
   await put(promoted.client, { b: 1 })

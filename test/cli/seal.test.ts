@@ -105,8 +105,8 @@ t.test(
 
     t.match(await converted(redis, NEW, ['--to', 'msgpack']), { to: 'msgpack', converted: 3, left: 0 })
     t.same(await seals(redis), [key], 'what a command writes is sealed, if there are keys')
-    t.match(await converted(redis, NEW, ['--no-seal']), { seal: false, converted: 3, left: 0 })
-    t.match(await converted(redis, NEW, ['--no-seal']), { converted: 0, already: 3 })
+    t.match(await converted(redis, NEW, ['--unseal']), { seal: false, converted: 3, left: 0 })
+    t.match(await converted(redis, NEW, ['--unseal']), { converted: 0, already: 3 })
     t.same(await seals(redis), ['clear'])
     const both = await converted(redis, NEW, ['--to', 'json', '--seal'])
     t.match(both, { to: 'json', seal: true, converted: 3 })
@@ -150,13 +150,15 @@ t.test('convert --seal: the question and the result say what is done', async (t)
 
 t.test('what cannot be used is misuse, and no message shows a key', async (t) => {
   const misuse: [string, string[], RegExp][] = [
-    ['', ['convert', '--yes'], /pass --to, --seal or --no-seal/],
+    ['', ['convert', '--yes'], /pass --to, --seal or --unseal/],
     [
       '',
       ['convert', '--seal', '--yes'],
       /sealing needs keys: set SESSION_ENCRYPTION_KEYS, or pass --keys-file/
     ],
-    ['', ['convert', '--no-seal', '--yes'], /sealing needs keys/],
+    ['', ['convert', '--unseal', '--yes'], /sealing needs keys/],
+    [OLD, ['convert', '--seal', '--unseal', '--yes'], /'--unseal' cannot be used with option '--seal'/],
+    [OLD, ['convert', '--unseal', '--seal', '--yes'], /'--unseal' cannot be used with option '--seal'/],
     ['c2VjcmV0', ['verify'], /option encryption\.keys\[0\]: has 6 bytes/],
     ['', ['verify', '--keys-file', '/nowhere/keys'], /--keys-file \/nowhere\/keys cannot be read \(ENOENT\)/]
   ]

@@ -7,10 +7,11 @@ import { Tokens } from '../../lib/device-bound/tokens.js'
 import { contextOf } from '../../lib/plugin/registrations.js'
 import { openRecord } from '../../lib/records/record.js'
 import { openRecords } from '../../lib/sessions/access.js'
+import { memory } from '../support/memory.js'
 import fc from '../support/properties.js'
 import { startRedis } from '../support/redis-server.js'
 import { DeviceBrowser, jws, type Keys, newKeys, offerIn, proof, registration } from './browser.js'
-import { memory, SECRET, serve, turnableClock } from './service.js'
+import { SECRET, serve, turnableClock } from './service.js'
 
 const ec = newKeys()
 const rsa = newKeys('RS256')

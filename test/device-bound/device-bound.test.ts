@@ -4,9 +4,10 @@ import t from 'tap'
 import { openRecord } from '../../lib/records/record.js'
 import { command } from '../cli/command.js'
 import { HeldStore } from '../support/held-store.js'
+import { memory } from '../support/memory.js'
 import { startRedis } from '../support/redis-server.js'
 import { DeviceBrowser, newKeys, offerIn } from './browser.js'
-import { memory, serve, turnableClock } from './service.js'
+import { serve, turnableClock } from './service.js'
 
 const NOT_BOUND = { code: 'FST_SESSION_NOT_BOUND', statusCode: 401 }
 

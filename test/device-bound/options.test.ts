@@ -8,8 +8,9 @@ import redisSession, { type MemoryStore, type RedisSessionOptions } from '../../
 import { Entry } from '../../lib/near-cache/entry.js'
 import { openRecord } from '../../lib/records/record.js'
 import { FailingStore } from '../support/failing-store.js'
+import { memory } from '../support/memory.js'
 import { DeviceBrowser, offerIn } from './browser.js'
-import { memory, SECRET, serve, turnableClock } from './service.js'
+import { SECRET, serve, turnableClock } from './service.js'
 
 async function register(t: Test, options: RedisSessionOptions) {
   const app = Fastify()

@@ -1,15 +1,9 @@
 // A service whose sessions are bound to devices, and a clock that its tests turn on.
 import type { Test } from 'tap'
-import { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
+import type { RedisSessionOptions } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 
 export const SECRET = 'a secret of at least thirty-two characters'
-
-export function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
-}
 
 /** @param prepare Called before the routes are added. */
 export async function serve(

@@ -1,21 +1,15 @@
 // Keys: what the option accepts, and what it says of what it does not. A key service, and what happens while it is down.
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { KeyService } from '../../lib/encryption/key-service.js'
 import { KeyList } from '../../lib/encryption/keys.js'
-import type { EncryptionKey, EncryptionOptions } from '../../lib/index.js'
-import { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
+import type { EncryptionKey, EncryptionOptions, RedisSessionOptions } from '../../lib/index.js'
 import { createApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { gate } from '../support/gate.js'
+import { memory } from '../support/memory.js'
 import { key } from './stage.js'
 
 const LONG = 60_000
-
-function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
-}
 
 t.test('keys are bytes, base64 or base64url', (t) => {
   const bytes = Buffer.alloc(32, 0xfb)

@@ -2,8 +2,10 @@
 // and only if a replaced id came back after it.
 import t from 'tap'
 import type { MemoryStore, Store } from '../../lib/index.js'
+import { memory } from '../support/memory.js'
 import fc from '../support/properties.js'
-import { COOKIE, deploy, GRACE, memory, SKEW, stopClock } from './stage.js'
+import { stopClock } from '../support/stopped-clock.js'
+import { COOKIE, deploy, GRACE, SKEW } from './stage.js'
 
 const WINDOW = 1_000
 const RUNS = 150
@@ -68,7 +70,7 @@ t.test(`${RUNS} histories`, async (t) => {
       const ids = [{ value: login.cookies[0]?.value ?? '', replacedAt: Number.POSITIVE_INFINITY }]
       let isAlive = true
       for (const { seconds, requests } of steps) {
-        clock.advance(seconds)
+        clock.advance(seconds * 1_000)
         const now = Date.now()
         const sent = requests
           .map(({ url, ids: places }) => ({

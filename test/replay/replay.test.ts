@@ -7,8 +7,10 @@ import type { TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 import { gate, until } from '../support/gate.js'
 import { HeldStore } from '../support/held-store.js'
+import { memory } from '../support/memory.js'
 import { startRedis } from '../support/redis-server.js'
-import { COOKIE, copyOf, deploy, GRACE, listen, look, memory, SKEW, stopClock, warnings } from './stage.js'
+import { stopClock } from '../support/stopped-clock.js'
+import { COOKIE, copyOf, deploy, GRACE, listen, look, SKEW, warnings } from './stage.js'
 
 const AFTER = GRACE + SKEW + 1
 const handles = new SessionIds(COOKIE, [])
@@ -42,7 +44,7 @@ for (const [name, open] of Object.entries(stores)) {
     const events = listen(t, 'replay', 'destroyed')
     for (const moves of [1, 5]) {
       const { browser, thief, old, current } = await robbed(app, moves)
-      clock.advance(AFTER)
+      clock.advance(AFTER * 1_000)
       t.same(await look(thief), { data: {}, detached: null, why: 'replayed' })
       t.equal(thief.cookies.size, 0, 'its cookie is cleared')
       t.same(await look(browser), { data: {}, detached: null, why: 'replayed' }, 'and so is the session')
@@ -58,7 +60,7 @@ for (const [name, open] of Object.entries(stores)) {
     const app = await deploy(t, { ...(await open(t)), onReplay: 'report' })
     const events = listen(t, 'replay', 'destroyed')
     const { browser, thief, old, current } = await robbed(app)
-    clock.advance(AFTER)
+    clock.advance(AFTER * 1_000)
     t.same(await look(thief), { data: {}, detached: null, why: null })
     t.equal(thief.cookies.size, 0)
     t.same((await look(browser)).data, { userId: 1 })
@@ -76,7 +78,7 @@ t.test('a request within the grace period is no replay, whatever the clocks say'
     const app = await deploy(t, { store: memory(t), onReplay: 'end' })
     const events = listen(t, 'replay')
     const { browser, thief } = await robbed(app)
-    clock.advance(ahead)
+    clock.advance(ahead * 1_000)
     t.equal((await look(thief)).detached, 'moved', `after ${ahead} seconds`)
     t.equal(thief.cookies.size, 1, 'its response does not clear the new cookie')
     t.same((await look(browser)).data, { userId: 1 })
@@ -109,7 +111,7 @@ t.test(
     const events = listen(t, 'replay')
     const { browser, thief } = await robbed(without)
     thief.visit(watching)
-    clock.advance(AFTER)
+    clock.advance(AFTER * 1_000)
     await look(thief)
     t.same((await look(browser)).data, { userId: 1 })
     t.same(events, [])
@@ -122,7 +124,7 @@ t.test('a process without the option takes the id for an unknown one', async (t)
   const [without, watching] = [await deploy(t, { store }), await deploy(t, { store, onReplay: 'end' })]
   const { browser, thief } = await robbed(watching)
   thief.visit(without)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   t.same(await look(thief), { data: {}, detached: null, why: null })
   t.equal(thief.cookies.size, 0, 'the browser is not stuck with it')
   t.same((await look(browser)).data, { userId: 1 })
@@ -134,9 +136,9 @@ t.test('window: after it the id is unknown', async (t) => {
   const events = listen(t, 'replay')
   const early = await robbed(app)
   const late = await robbed(app)
-  clock.advance(GRACE + SKEW + 99)
+  clock.advance((GRACE + SKEW + 99) * 1_000)
   t.equal((await look(early.thief)).why, 'replayed')
-  clock.advance(2)
+  clock.advance(2 * 1_000)
   t.equal((await look(late.thief)).why, null)
   t.same((await look(late.browser)).data, { userId: 1 })
   t.equal(events.length, 1)
@@ -148,9 +150,9 @@ t.test('absoluteTimeout: the tombstone outlives the session that it replaces', a
   const browser = new Browser(app)
   await browser.request('/visit')
   const thief = copyOf(browser, app)
-  clock.advance(3_590)
+  clock.advance(3_590 * 1_000)
   await browser.request('/login')
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   t.equal((await look(browser)).why, 'replayed')
 })
@@ -179,7 +181,7 @@ t.test('a new id without data, of a visitor who has not signed in, is watched to
   await browser.request('/visit')
   const thief = copyOf(browser, app)
   await browser.request('/move')
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   t.equal((await look(browser)).why, 'replayed')
 })
@@ -192,11 +194,11 @@ t.test('what was destroyed, or has expired, is no replay', async (t) => {
   await browser.request('/login')
   const copies = [copyOf(browser, app), copyOf(browser, app)]
   await browser.request('/logout')
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   t.same(await look(copies[0] as Browser), { data: {}, detached: null, why: null })
   await browser.request('/login')
   const expired = copyOf(browser, app)
-  clock.advance(101)
+  clock.advance(101 * 1_000)
   t.same(await look(expired), { data: {}, detached: null, why: null })
   t.same(events, [])
 })
@@ -208,7 +210,7 @@ t.test('a replay after the logout finds nothing to end', async (t) => {
   const { browser, thief } = await robbed(app)
   await browser.request('/logout')
   events.length = 0
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   t.equal((await app.inject({ url: '/look', headers: cookiesOf(thief) })).statusCode, 200)
   t.match(events, [{ type: 'replay' }])
 })
@@ -218,7 +220,7 @@ t.test('the log has one line for each replayed id, however often it is sent', as
   const app = await deploy(t, { store: memory(t), onReplay: 'report' })
   const events = listen(t, 'replay')
   const { thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   for (let n = 0; n < 3; n++) await app.inject({ url: '/look', headers: cookiesOf(thief) })
   t.equal(events.length, 3)
   t.equal(warnings(app).length, 1)
@@ -231,7 +233,7 @@ t.test(
     const app = await deploy(t, { store: memory(t), onReplay: 'end' })
     const events = listen(t, 'replay', 'ambiguous')
     const { browser, thief } = await robbed(app, 2)
-    clock.advance(AFTER)
+    clock.advance(AFTER * 1_000)
     const pair = [thief, browser].map(({ cookies }) => `${COOKIE}=${cookies.get(COOKIE)}`)
     for (const cookie of [pair.join('; '), pair.reverse().join('; ')]) {
       const response = await app.inject({ url: '/look', headers: { cookie } })
@@ -247,7 +249,7 @@ t.test('the same while its session is just getting another id', async (t) => {
   const app = await deploy(t, { store: memory(t), onReplay: 'end' })
   const events = listen(t, 'replay')
   const { browser, thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   const before = browser.cookies.get(COOKIE)
   await browser.request('/move')
   const cookie = `${COOKIE}=${thief.cookies.get(COOKIE)}; ${COOKIE}=${before}`
@@ -260,7 +262,7 @@ t.test('an old cookie beside one that leads nowhere is a replay', async (t) => {
   const clock = stopClock(t)
   const app = await deploy(t, { store: memory(t), onReplay: 'end' })
   const { browser, thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   const cookie = `${COOKIE}=${handles.create()}; ${COOKIE}=${thief.cookies.get(COOKIE)}`
   t.equal((await app.inject({ url: '/look', headers: { cookie } })).json().why, 'replayed')
   t.equal((await look(browser)).why, 'replayed')
@@ -276,7 +278,7 @@ t.test('the session ends even if it gets a new id at that moment', async (t) => 
     const held = new HeldStore(memory(t))
     const app = await deploy(t, { store: held.store, onReplay: 'end' })
     const { browser, thief } = await robbed(app)
-    clock.advance(AFTER)
+    clock.advance(AFTER * 1_000)
     const paused = held.hold(operation, where)
     const moving = browser.request('/move')
     const release = await paused
@@ -292,7 +294,7 @@ t.test('a request of the session that is under way stores nothing any more', asy
   const held = new HeldStore(memory(t))
   const app = await deploy(t, { store: held.store, onReplay: 'end' })
   const { browser, thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   const paused = held.hold('update', 'before')
   const visit = browser.request('/visit')
   const release = await paused
@@ -306,7 +308,7 @@ t.test('a session that has moved more often than sessions.end() follows ends as 
   const clock = stopClock(t)
   const app = await deploy(t, { store: memory(t), onReplay: 'end' })
   const { browser, thief } = await robbed(app, 150)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   t.equal((await look(browser)).why, 'replayed')
 })
@@ -322,7 +324,7 @@ t.test('if the store fails meanwhile, the request fails, and the next one ends t
   }
   const app = await deploy(t, { store, onReplay: 'end' })
   const { browser, thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   isBroken = true
   t.equal((await thief.request('/look')).statusCode, 503)
   isBroken = false
@@ -336,7 +338,7 @@ t.test('sessions.find() and sessions.end() with an old handle are no replay', as
   const app = await deploy(t, { store: memory(t), onReplay: 'end' })
   const events = listen(t, 'replay')
   const { browser, old } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   t.equal(await app.sessions.find(old), undefined)
   t.same((await look(browser)).data, { userId: 1 })
   t.same(events, [])
@@ -350,7 +352,7 @@ t.test('detectRollback: a replayed id is no lost commit', async (t) => {
   const app = await deploy(t, { store: memory(t), secret, onReplay: 'report', detectRollback: true })
   const events = listen(t, 'replay', 'rollback')
   const { thief } = await robbed(app)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   t.match(events, [{ type: 'replay' }])
   t.equal(events.length, 1)
@@ -363,7 +365,7 @@ t.test('users: the index forgets the session that a replay ends', async (t) => {
   const { thief, current } = await robbed(app)
   const key = `session:user:${createHash('sha256').update('1').digest('base64url')}`
   t.not(await redis.client.zscore(key, current), null)
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   t.equal(await redis.client.zscore(key, current), null)
 })
@@ -390,7 +392,7 @@ t.test('signals: a new id aborts nothing, the end by a replay does', async (t) =
     signals.map(({ aborted }) => aborted),
     [false, false]
   )
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await look(thief)
   await until(() => signals.every(({ aborted }) => aborted))
   done.open()
@@ -403,7 +405,7 @@ t.test('ids in a header are watched too', async (t) => {
   const login = await app.inject('/login')
   const old = login.headers['x-session'] as string
   const moved = await app.inject({ url: '/move', headers: { 'x-session': old } })
-  clock.advance(AFTER)
+  clock.advance(AFTER * 1_000)
   await app.inject({ url: '/look', headers: { 'x-session': old } })
   const headers = { 'x-session': moved.headers['x-session'] as string }
   t.equal((await app.inject({ url: '/look', headers })).json().why, 'replayed')

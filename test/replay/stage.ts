@@ -1,7 +1,7 @@
 // An application that watches for replayed ids, a clock that only the test advances, and what was reported.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Test } from 'tap'
-import { MemoryStore, type RedisSessionOptions, type SessionEvent } from '../../lib/index.js'
+import type { RedisSessionOptions, SessionEvent } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 import { Browser } from '../support/browser.js'
 
@@ -9,21 +9,6 @@ import { Browser } from '../support/browser.js'
 export const GRACE = 30
 export const SKEW = 10
 export const COOKIE = '__Host-session'
-
-/** A clock that only the test advances. */
-export function stopClock(t: Test): { advance(seconds: number): void } {
-  const { now: realNow } = Date
-  let now = realNow()
-  Date.now = () => now
-  t.teardown(() => {
-    Date.now = realNow
-  })
-  return {
-    advance(seconds) {
-      now += seconds * 1_000
-    }
-  }
-}
 
 /** The events of these types from now on. */
 export function listen(t: Test, ...types: SessionEvent['type'][]): SessionEvent[] {
@@ -35,12 +20,6 @@ export function listen(t: Test, ...types: SessionEvent['type'][]): SessionEvent[
   subscribe('fastify-ioredis-session', hear)
   t.teardown(() => unsubscribe('fastify-ioredis-session', hear))
   return events
-}
-
-export function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
 }
 
 export async function deploy(t: Test, options: RedisSessionOptions): Promise<TestApp> {

@@ -3,8 +3,9 @@ import t from 'tap'
 import { SessionIds } from '../../lib/cookies/session-id.js'
 import type { RedisSessionOptions } from '../../lib/index.js'
 import { UnknownIds } from '../../lib/replay/unknown-ids.js'
+import { memory } from '../support/memory.js'
 import fc from '../support/properties.js'
-import { COOKIE, deploy, listen, memory } from './stage.js'
+import { COOKIE, deploy, listen } from './stage.js'
 
 const secret = 'a secret of the tests, long enough'
 const MINUTE = 60_000

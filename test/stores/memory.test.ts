@@ -6,6 +6,7 @@ import vm from 'node:vm'
 import t, { type Test } from 'tap'
 import { MemoryStore } from '../../lib/stores/memory.js'
 import { later, newKey, recordOf, revision, storeContract } from '../contracts/store.js'
+import { stopClock } from '../support/stopped-clock.js'
 
 const FULL = 'FST_SESSION_MEMORY_FULL'
 
@@ -13,21 +14,6 @@ function createStore(t: Test, ...options: ConstructorParameters<typeof MemorySto
   const store = new MemoryStore(...options)
   t.teardown(() => store.close())
   return store
-}
-
-/** A stopped clock, which only the test advances. */
-function stopClock(t: Test): { advance(milliseconds: number): void } {
-  const { now: realNow } = Date
-  let now = realNow()
-  Date.now = () => now
-  t.teardown(() => {
-    Date.now = realNow
-  })
-  return {
-    advance(milliseconds) {
-      now += milliseconds
-    }
-  }
 }
 
 function catchWarnings(t: Test): unknown[] {

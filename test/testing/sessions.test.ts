@@ -2,16 +2,11 @@
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import redisSession, { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
+import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 import { Browser, sessionOf, signedIn } from '../../lib/testing/index.js'
 import { createApp } from '../support/app.js'
+import { memory } from '../support/memory.js'
 import { startRedis } from '../support/redis-server.js'
-
-function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
-}
 
 async function appWith(t: Test, options: RedisSessionOptions) {
   const app = await createApp(t, options)

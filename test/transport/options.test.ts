@@ -7,8 +7,9 @@ import redisSession, { type RedisSessionOptions } from '../../lib/index.js'
 import { sessionOf, signedIn } from '../../lib/testing/index.js'
 import { createNewApp, OLD_SECRET, oldCookie, oldRecord } from '../adopt/old-application.js'
 import { sessionCookie } from '../support/browser.js'
+import { memory } from '../support/memory.js'
 import { startRedis } from '../support/redis-server.js'
-import { memory, SECRET, serve, TRANSPORTS } from './service.js'
+import { SECRET, serve, TRANSPORTS } from './service.js'
 
 async function register(t: Test, ...registrations: RedisSessionOptions[]) {
   const app = Fastify()

@@ -1,6 +1,6 @@
 // A service whose clients keep their sessions in headers, cookies or both.
 import type { Test } from 'tap'
-import { MemoryStore, type RedisSessionOptions } from '../../lib/index.js'
+import type { RedisSessionOptions } from '../../lib/index.js'
 import { createApp, type TestApp } from '../support/app.js'
 import type { Names } from './client.js'
 
@@ -20,12 +20,6 @@ export const TRANSPORTS: Record<string, { transport: Transport; names: Names }> 
     transport: ['cookie', { header: 'session-id', responseHeader: 'next-session-id' }],
     names: { request: 'session-id', response: 'next-session-id' }
   }
-}
-
-export function memory(t: Test): MemoryStore {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  return store
 }
 
 export async function serve(t: Test, options: RedisSessionOptions): Promise<TestApp> {

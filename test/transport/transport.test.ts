@@ -3,9 +3,10 @@ import { request as send } from 'node:http'
 import t, { type Test } from 'tap'
 import { type RedisSessionOptions, RedisStore } from '../../lib/index.js'
 import { Browser, sessionCookie } from '../support/browser.js'
+import { memory } from '../support/memory.js'
 import { startRedis } from '../support/redis-server.js'
 import { Client } from './client.js'
-import { memory, OLD_SECRET, SECRET, serve, TRANSPORTS } from './service.js'
+import { OLD_SECRET, SECRET, serve, TRANSPORTS } from './service.js'
 
 const STORES: Record<string, (t: Test) => Promise<RedisSessionOptions>> = {
   memory: async (t) => ({ store: memory(t) }),
