@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildSync } from 'esbuild'
+import { packageBundles } from './bundle.js'
 
 const BUILD = '.tap/build'
 const FOLDERS = ['lib', 'serializers', 'contracts', 'test', 'examples', 'scripts', 'benchmarks']
@@ -20,7 +21,8 @@ export function compile(): void {
     minifyWhitespace: true,
     write: false
   })
-  for (const { path, contents } of outputFiles) writeChanged(path, contents)
+  const files = [...outputFiles, ...packageBundles(join(BUILD, 'node_modules'))]
+  for (const { path, contents } of files) writeChanged(path, contents)
   cpSync('examples/notes/public', join(BUILD, 'examples/notes/public'), { recursive: true })
   // The examples import the package by its name.
   const { name, type, exports } = JSON.parse(readFileSync('package.json', 'utf8').replaceAll('./dist/', './'))
