@@ -7,14 +7,15 @@ import { buildSync, type OutputFile } from 'esbuild'
 const COMMON = ['fastify', 'fastify-plugin', '@fastify/cookie', '@fastify/error', 'ioredis']
 const OPTIONS = {
   bundle: true,
-  minify: true,
-  keepNames: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
   platform: 'node',
   target: 'node20',
   write: false
 } as const
 // A CommonJS module calls it. In an ES module there is none.
-const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+const REQUIRE =
+  "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 
 const require = createRequire(import.meta.url)
 
@@ -33,7 +34,8 @@ export function packageBundles(folder: string): Pick<OutputFile, 'path' | 'conte
     entryPoints: ['tap'],
     format: 'esm',
     banner: { js: REQUIRE },
-    outfile: join(folder, 'tap/index.js')
+    // In a folder that tap leaves out of stack traces.
+    outfile: join(folder, '@tapjs/tap.js')
   })
   const entries = COMMON.map((name) => {
     // Node finds the names of the exports in the text.
@@ -41,6 +43,10 @@ export function packageBundles(folder: string): Pick<OutputFile, 'path' | 'conte
     const exported = `module.exports = require('${relative(name, 'common.cjs')}')['${name}']()`
     return file(`${name}/index.js`, `${exported}\n0 && (module.exports = { ${names.join(', ')} })`)
   })
-  const manifest = JSON.stringify({ type: 'module', exports: './index.js' })
-  return [...common.outputFiles, ...tap.outputFiles, ...entries, file('tap/package.json', manifest)]
+  entries.push(
+    file('tap/index.js', "export * from '../@tapjs/tap.js'\nexport { default } from '../@tapjs/tap.js'"),
+    file('tap/package.json', JSON.stringify({ type: 'module', exports: './index.js' })),
+    file('@tapjs/package.json', JSON.stringify({ type: 'module' }))
+  )
+  return [...common.outputFiles, ...tap.outputFiles, ...entries]
 }

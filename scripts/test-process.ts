@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { compiled } from './compile.js'
+import { inSources } from './source-positions.js'
 import { type Outcome, outcomeOf } from './tally.js'
 
 /** Seconds after which tap ends a test that hangs, and says what it waits for. */
@@ -11,9 +12,10 @@ const TIMEOUT = 600
 /** Milliseconds after which a process is killed that cannot even do that. */
 const PATIENCE = (TIMEOUT + 30) * 1_000
 
-// Counting lines makes a process slower. These tests concern other programs or documents, or repeat a module thousands of
-// times. All other tests together cover each line.
-const UNCOUNTED = /^test\/((benchmarks|documents)\/|(example|hunt|runner|security-policy)\.test)/
+// Counting lines makes a process slower. These tests concern other programs or documents, or repeat the same steps
+// thousands of times. All other tests together cover each line.
+const UNCOUNTED =
+  /^test\/((benchmarks|documents|ecosystem|history|model)\/|(.+\/)?(chaos|checker|clients|contracts|deployment|examples?|hunt|interleavings|libraries|redis|runner|security-policy)\.test)/
 
 const running = new Set<ChildProcess>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -27,7 +29,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 export async function runTest(file: string, isCounted: boolean): Promise<Outcome> {
   const preload = ['scripts/lean-tap.ts']
   if (isCounted && !UNCOUNTED.test(file)) preload.unshift('scripts/record-coverage.ts')
-  const child = spawn(process.execPath, ['--enable-source-maps', ...preload.map(imported), compiled(file)], {
+  const child = spawn(process.execPath, [...preload.map(imported), compiled(file)], {
     env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT) },
     stdio: ['ignore', 'pipe', 'inherit'],
     // A group of its own, which ends with the servers that the test has started.
@@ -40,7 +42,7 @@ export async function runTest(file: string, isCounted: boolean): Promise<Outcome
   running.delete(child)
   const outcome = outcomeOf(output, code === 0)
   const { passed, failed } = outcome
-  if (failed > 0) console.log(output)
+  if (failed > 0) console.log(inSources(output))
   console.log(`${failed > 0 ? 'not ok' : 'ok'} ${file}: ${passed} passed, ${failed} failed`)
   return outcome
 }

@@ -134,6 +134,13 @@ t.test('npm test: a test that fails shows its output', async (t) => {
   t.equal(out, 'not ok 1 - because\n\nnot ok test/some.test.ts: 0 passed, 1 failed\n0 passed, 1 failed\n')
 })
 
+t.test('npm test: a test that fails shows positions in the sources', async (t) => {
+  const source = "import t from 'tap'\ninterface Erased {}\nt.equal(\n  1, 2, 'because')"
+  const { out } = await result(run(t, [RUNNER, 'test/some.test.ts'], { cwd: project(t, source) }))
+  t.match(out, /not ok 1 - because\n.* test\/some\.test\.ts:3:3\n/s)
+  t.notMatch(out, 'import t from', 'no compiled lines')
+})
+
 t.test('npm test: what cannot be compiled fails', async (t) => {
   const { code, err } = await result(run(t, [RUNNER], { cwd: project(t, 'let 1') }))
   t.match(err, /some\.test\.ts:1:4: error/i)
