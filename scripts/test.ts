@@ -30,12 +30,14 @@ console.log(line)
 process.exitCode = line.includes(' 0 failed') ? 0 : 1
 
 function testFiles(): string[] {
-  return readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => join('test', name))
-    // The tests that wait longest have names that come last. They begin first, so that none is left alone at the end.
-    .sort()
-    .reverse()
+  return (
+    readdirSync('test', { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => join('test', name))
+      // The tests that wait longest have names that come last. They begin first, so that none is left alone at the end.
+      .sort()
+      .reverse()
+  )
 }
 
 async function work(): Promise<void> {
