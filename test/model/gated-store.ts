@@ -7,7 +7,7 @@ import type { Outcome, Store } from '../../lib/index.js'
 export type Operation =
   | { name: 'read'; key: string }
   | { name: 'create' | 'update'; key: string; record: Uint8Array; expiresAt: number }
-  | { name: 'touch'; key: string; patch: Uint8Array; expiresAt: number }
+  | { name: 'touch'; key: string; revision: Uint8Array; patch: Uint8Array; expiresAt: number }
   | { name: 'destroy'; key: string }
 
 /** The request that calls the store. */
@@ -36,7 +36,7 @@ export class GatedStore implements Store {
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return perform({ name: 'touch', key, patch, expiresAt }, (store) =>
+    return perform({ name: 'touch', key, revision, patch, expiresAt }, (store) =>
       store.touch(key, revision, patch, expiresAt)
     )
   }

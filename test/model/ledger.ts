@@ -205,8 +205,9 @@ export class Ledger {
     )
   }
 
-  // The same content, with another end.
-  #bookTouch(account: Account, entry: Entry, { touchedAt, idleTimeout }: Use, expiresAt: number): void {
+  // The same content, with another end. A revision ends with the last use, and parallel touches may be the same.
+  #bookTouch(account: Account, entry: Entry, { revision, patch, expiresAt }: Touch): void {
+    const { touchedAt, idleTimeout } = useIn(patch)
     const before = entry.versions.at(-1) as Version
     const { content } = before
     this.#claim(
@@ -216,7 +217,7 @@ export class Ledger {
     )
     const { steps, fates } = account.visit
     const isDue =
-      touchedAt - entry.touchedAt >= this.#touchAfterOf(content) * 1_000 ||
+      touchedAt - useIn(revision.subarray(-patch.length)).touchedAt >= this.#touchAfterOf(content) * 1_000 ||
       fates.length > 0 ||
       steps.some((step) => step.do === 'touch')
     this.#claim(account, isDue, 'touched a session that was touched just before')
@@ -313,7 +314,7 @@ export class Ledger {
     else if (operation.name === 'update') this.#bookUpdate(account, key, entry, operation)
     else if (operation.name === 'touch') {
       this.#claim(account, entry.end === undefined, 'touched a tombstone')
-      this.#bookTouch(account, entry, useIn(operation.patch), operation.expiresAt)
+      this.#bookTouch(account, entry, operation)
     }
   }
 
@@ -748,6 +749,7 @@ export class Ledger {
   }
 }
 
+type Touch = Extract<Operation, { name: 'touch' }>
 type Write = Extract<Operation, { record: Uint8Array }>
 
 function idleTimeoutOf({ permanent, lifetime }: Omit<Content, 'data'>): number {
