@@ -49,11 +49,11 @@ export function tombstoneOf(number: number): Buffer {
 }
 
 /** How long a record may outlive its expiry on a slow machine, in milliseconds. */
-export const PATIENCE = 5_000
+export const OVERTIME = 5_000
 
 /** Waits until the record is gone. */
 export async function gone(store: Store, key: string): Promise<void> {
-  const end = Date.now() + PATIENCE
+  const end = Date.now() + OVERTIME
   while ((await store.read(key)) !== undefined) {
     if (Date.now() > end) throw new Error('the record should have expired, and read() still returns it')
     await sleep(5)

@@ -14,18 +14,16 @@ const CHANGES = 100
 const PAUSE = 20
 const MAX_TRIES = 100 * CHANGES
 const PROCESSES = 2
-/** How long they may take on a slow and busy machine, in milliseconds. */
-const PATIENCE = 60_000
 
 /**
- * Changes the record from one revision to the next, a few hundred times.
+ * Changes the record from one revision to the next, a few hundred times, or until the signal aborts.
  * @returns How many changes the store has taken.
  */
-export async function increment(store: Store, key: string): Promise<number> {
+export async function increment(store: Store, key: string, signal?: AbortSignal): Promise<number> {
   // No two processes write the same bytes: a store may take those for its own.
   const name = randomBytes(16)
   let [changes, number] = [0, 0]
-  for (let tries = 1; tries <= MAX_TRIES && changes < CHANGES; tries++) {
+  for (let tries = 1; tries <= MAX_TRIES && changes < CHANGES && !signal?.aborted; tries++) {
     const outcome = await store.update(key, revision(number), recordOf(number + 1, name), later())
     if (outcome === 'missing') break
     if (outcome === 'done') changes++
@@ -36,17 +34,19 @@ export async function increment(store: Store, key: string): Promise<number> {
   return changes
 }
 
-/** @returns How many changes the processes made, and how many of them the record has. */
+/**
+ * @param key Of the record 0.
+ * @returns How many changes the processes made, and how many of them the record has.
+ */
 export async function compete(
   store: Store,
   key: string,
   module: URL | string,
-  execArgv: readonly string[]
+  execArgv: readonly string[],
+  signal: AbortSignal
 ): Promise<{ made: number; kept: number }> {
-  await store.create(key, recordOf(0), later())
   // The same folder, and the same kind of file: sources, or what was built of them.
   const rival = fileURLToPath(import.meta.url.replace(/rivals(\.\w+)$/, 'rival$1'))
-  const signal = AbortSignal.timeout(PATIENCE)
   const children = Array.from({ length: PROCESSES }, () =>
     fork(rival, [String(module), key], {
       execArgv: [...execArgv],
@@ -69,7 +69,7 @@ export async function compete(
     await answersOfAll()
     const answers = answersOfAll()
     for (const child of children) child.send('go')
-    const [own, others] = await Promise.all([increment(store, key), answers])
+    const [own, others] = await Promise.all([increment(store, key, signal), answers])
     const made = others.reduce((sum, changes) => sum + changes, own)
     const record = await store.read(key)
     return { made, kept: record === undefined ? 0 : numberOf(record) }

@@ -7,13 +7,13 @@ import { PayloadError } from '../lib/data/payload-error.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { type Attack, foreign, foreignTo } from './attacks.js'
-import type { Clause, Contract } from './contract.js'
+import { type Clause, type Contract, type ContractOptions, clauseOf, PATIENCE } from './contract.js'
 import { binary, deepFreeze, documents } from './documents.js'
 import { fastCheck, SEED } from './fast-check.js'
 import { besiege, type Siege } from './siege.js'
 import { inCommon, isKept, nest, type Sample, samples, sessions, type ValueName } from './values.js'
 
-export interface SerializerContractOptions {
+export interface SerializerContractOptions extends ContractOptions {
   /** The module that exports the serializer. The attacks run in a process of their own, which imports it. */
   module: URL | string
   /**
@@ -57,23 +57,24 @@ const STORED_AGAIN =
  */
 export function serializerContract(serializer: Serializer, options: SerializerContractOptions): Contract {
   const { module, lost = [], error = [], pooled = false, attacks = [], execArgv = [] } = options
+  const { patience = PATIENCE } = options
   const { name, tag } = serializer
   const codec = new Codec(serializer, Object.values(serializers), LIMIT)
   const encode = (data: Dictionary): Buffer => Buffer.from(codec.encode(data).payload)
   const decode = (bytes: Uint8Array): Dictionary => codec.decode(tag, bytes)
   const keeps = (value: ValueName): boolean => !lost.includes(value) && !error.includes(value)
   let siege: Promise<Siege> | undefined
-  const besieged = (): Promise<Siege> => {
-    siege ??= besiege({ serializer, module, attacks, execArgv })
+  const besieged = (signal: AbortSignal): Promise<Siege> => {
+    siege ??= besiege({ serializer, module, attacks, execArgv, signal })
     return siege
   }
   const clauses: Clause[] = []
-  const clause = (name: string, check: () => void | Promise<void>): void => {
-    const run = async () => {
+  const clause = (name: string, check: (signal: AbortSignal) => void | Promise<void>): void => {
+    const loaded = async (signal: AbortSignal) => {
       await codec.load(tag)
-      await check()
+      await check(signal)
     }
-    clauses.push({ name, run })
+    clauses.push(clauseOf(name, patience, loaded))
   }
 
   clause('name and tag are unique', () => {
@@ -147,7 +148,7 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
     fc.assert(property, { numRuns: 50, seed: SEED, includeErrorInReport: true })
   })
 
-  clause('no document or failure affects the next document', async () => {
+  clause('no document or failure affects the next document', async (signal) => {
     const all: Dictionary[] = Object.values(sessions)
     const expected = all.map(encode)
     const check = (after: string) =>
@@ -161,7 +162,7 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
     for (const { name, bytes } of foreign) throws(() => decode(bytes), PayloadError, name)
     check('after bytes that cannot be decoded')
     deepEqual(expected.map(decode), all)
-    const { sample } = await besieged()
+    const { sample } = await besieged(signal)
     equal(sample, expected[2]?.toString('hex'), 'another process encodes the same session differently')
   })
 
@@ -179,6 +180,21 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
         (length) => !isRefused(() => decode(bytes.subarray(0, length)))
       )
       deepEqual(accepted, [], `decode() accepts a record of ${bytes.length} bytes that was cut off`)
+    }
+  })
+
+  clause('bytes after the end are refused', () => {
+    for (const data of [sessions.user, binary(keeps)]) {
+      const bytes = encode(data)
+      const ends = [...Array.from({ length: 256 }, (_, byte) => Buffer.of(byte)), bytes.subarray(-20), bytes]
+      const accepted = ends.filter((end) => !isRefused(() => decode(Buffer.concat([bytes, end]))))
+      const [first] = accepted.map((end) => end.subarray(0, 20).toString('hex'))
+      equal(
+        accepted.length,
+        0,
+        `decode() accepts ${accepted.length} of ${ends.length} endings after a record of ${bytes.length} bytes, such as ` +
+          `${first}: such a record is damaged, or made of two. Throw unless the whole input was read`
+      )
     }
   })
 
@@ -248,8 +264,8 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
     ok(!textOfError(() => decode(bytes.subarray(0, -1))).includes('canary'), 'an error quotes data')
   })
 
-  clause('hostile and damaged bytes do no harm, in bounded time and memory', async () => {
-    const { attacks, harms } = await besieged()
+  clause('hostile and damaged bytes do no harm, in bounded time and memory', async (signal) => {
+    const { attacks, harms } = await besieged(signal)
     ok(attacks > 0)
     if (harms.length > 0) fail(`${harms.length} of ${attacks} attacks did harm. ${harms.join('\n')}`)
   })

@@ -29,6 +29,8 @@ export interface Besieged {
   attacks: readonly Attack[]
   /** Options of Node for the process, such as a loader. */
   execArgv: readonly string[]
+  /** Ends the process. */
+  signal: AbortSignal
 }
 
 export interface Siege {
@@ -40,7 +42,13 @@ export interface Siege {
 }
 
 /** @throws if one attack takes too long, or ends the process. */
-export async function besiege({ serializer, module, attacks: own, execArgv }: Besieged): Promise<Siege> {
+export async function besiege({
+  serializer,
+  module,
+  attacks: own,
+  execArgv,
+  signal
+}: Besieged): Promise<Siege> {
   // The same folder, and the same kind of file: sources, or what was built of them.
   const victim = fileURLToPath(import.meta.url.replace(/siege(\.\w+)$/, 'victim$1'))
   const child = spawn(
@@ -66,6 +74,7 @@ export async function besiege({ serializer, module, attacks: own, execArgv }: Be
     isLate = true
     child.kill('SIGKILL')
   }
+  signal.addEventListener('abort', giveUp)
   let watchdog = setTimeout(giveUp, PATIENCE_TO_LOAD)
   for await (const line of createInterface(child.stdout)) {
     clearTimeout(watchdog)

@@ -1,9 +1,9 @@
 // JSON: readable everywhere, but it loses the types that JSON lacks (Date, Map, Set, undefined, NaN).
-import { type Serializer, textOf } from './serializer.js'
+import { objectOf, type Serializer } from './serializer.js'
 
 export const json: Serializer = {
   name: 'json',
   tag: 1,
   encode: (data) => JSON.stringify(data),
-  decode: (bytes) => JSON.parse(textOf(bytes))
+  decode: objectOf
 }

@@ -14,7 +14,17 @@ export type Dictionary = Record<string, unknown>
  *   name: 'v8',
  *   tag: 32,
  *   encode: (data) => serialize(deserialize(serialize(data))), // v8 writes decoded arrays differently from fresh ones
- *   decode: (bytes) => deserialize(new Uint8Array(bytes)) // v8 returns views of its input
+ *   decode(bytes) {
+ *     const reader = new DefaultDeserializer(new Uint8Array(bytes)) // v8 returns views of its input
+ *     reader.readHeader()
+ *     const data = reader.readValue()
+ *     try {
+ *       reader.readRawBytes(1)
+ *     } catch {
+ *       return data
+ *     }
+ *     throw new TypeError('bytes after the end') // v8.deserialize ignores them
+ *   }
  * }
  */
 export interface Serializer {
@@ -40,7 +50,8 @@ export interface Serializer {
   /**
    * Returns the data that `encode` was given. Keeps no view of `bytes`: its `buffer` would hold the whole record.
    * @param bytes A copy for this call alone, so that no other session can be read in its `buffer`.
-   * @throws on bytes that `encode` does not produce, in bounded time and memory: others may write to the database.
+   * @throws on bytes that `encode` does not produce, also after the end, in bounded time and memory: others may write to
+   * the database.
    */
   decode(bytes: Uint8Array): Dictionary
 }
@@ -62,6 +73,14 @@ export const MAX_DEPTH = 1_024
 
 /** From this many bytes on, transcoding takes less time than decoding. */
 const LONG = 2_048
+
+/** Parses a JSON object in UTF-8. Throws on anything after its end. */
+export function objectOf(bytes: Uint8Array): Dictionary {
+  const text = textOf(bytes)
+  // JSON.parse ignores white space.
+  if (!text.endsWith('}')) throw new TypeError('bytes after the end')
+  return JSON.parse(text)
+}
 
 /** Decodes UTF-8. Throws on invalid bytes instead of replacing them. */
 export function textOf(bytes: Uint8Array): string {

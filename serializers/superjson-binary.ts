@@ -38,6 +38,8 @@ export const binary = {
   deserialize([name, text]: [string, unknown]): Binary {
     if (typeof text !== 'string') throw new TypeError('binary data that is not a string')
     const bytes = Uint8Array.from(Buffer.from(text, 'base64')).buffer
+    // Buffer.from() ignores what follows the end.
+    if (text.length !== 4 * Math.ceil(bytes.byteLength / 3)) throw new TypeError('not base64')
     if (name === 'ArrayBuffer') return bytes
     if (name === 'Buffer') return Buffer.from(bytes)
     if (!Object.hasOwn(types, name)) throw new TypeError('unknown type of binary data')

@@ -5,7 +5,7 @@
 // This reader finishes everything inside a list first, then turns the list into a Set or Map.
 import { type Dictionary, MAX_COSTLY, MAX_DEPTH, MAX_ENTRIES } from './serializer.js'
 
-interface Document {
+export interface Document {
   json: unknown
   meta?: { values?: Annotation; referentialEqualities?: Equalities | [string[], Equalities?] }
 }

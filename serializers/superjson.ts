@@ -1,8 +1,8 @@
 // superjson: JSON with annotations for the types that JSON lacks, and for objects that occur more than once.
 import type { SuperJSON, SuperJSONResult } from 'superjson'
-import { type Serializer, textOf } from './serializer.js'
+import { objectOf, type Serializer } from './serializer.js'
 import { binary } from './superjson-binary.js'
-import { read } from './superjson-reader.js'
+import { type Document, read } from './superjson-reader.js'
 
 let instance: SuperJSON
 
@@ -16,7 +16,7 @@ export const superjson: Serializer = {
     instance.registerCustom(binary, 'binary')
   },
   encode: (data) => instance.stringify(data),
-  decode: (bytes) => read(JSON.parse(textOf(bytes)), revive)
+  decode: (bytes) => read(objectOf(bytes) as unknown as Document, revive)
 }
 
 // One value at a time: the library never sees a path.

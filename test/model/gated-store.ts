@@ -6,8 +6,9 @@ import type { Outcome, Store } from '../../lib/index.js'
 /** One operation, as the ledger records it. */
 export type Operation =
   | { name: 'read'; key: string }
-  | { name: 'create' | 'update'; key: string; record: Uint8Array }
-  | { name: 'touch' | 'destroy'; key: string }
+  | { name: 'create' | 'update'; key: string; record: Uint8Array; expiresAt: number }
+  | { name: 'touch'; key: string; revision: Uint8Array; patch: Uint8Array; expiresAt: number }
+  | { name: 'destroy'; key: string }
 
 /** The request that calls the store. */
 export interface Caller {
@@ -23,15 +24,21 @@ export class GatedStore implements Store {
   }
 
   create(key: string, record: Uint8Array, expiresAt: number): Promise<boolean> {
-    return perform({ name: 'create', key, record }, (store) => store.create(key, record, expiresAt))
+    return perform({ name: 'create', key, record, expiresAt }, (store) =>
+      store.create(key, record, expiresAt)
+    )
   }
 
   update(key: string, revision: Uint8Array, record: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return perform({ name: 'update', key, record }, (store) => store.update(key, revision, record, expiresAt))
+    return perform({ name: 'update', key, record, expiresAt }, (store) =>
+      store.update(key, revision, record, expiresAt)
+    )
   }
 
   touch(key: string, revision: Uint8Array, patch: Uint8Array, expiresAt: number): Promise<Outcome> {
-    return perform({ name: 'touch', key }, (store) => store.touch(key, revision, patch, expiresAt))
+    return perform({ name: 'touch', key, revision, patch, expiresAt }, (store) =>
+      store.touch(key, revision, patch, expiresAt)
+    )
   }
 
   destroy(key: string, revision: Uint8Array): Promise<Outcome> {

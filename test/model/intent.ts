@@ -6,9 +6,10 @@ import type { Dictionary } from '../../serializers/serializer.js'
 export interface Content {
   data: Dictionary
   permanent: boolean
+  lifetime: number | undefined
 }
 
-export const EMPTY: Content = { data: {}, permanent: false }
+export const EMPTY: Content = { data: {}, permanent: false, lifetime: undefined }
 
 export class Intent {
   /** The keys to keep if `regenerate()` drops the others. */
@@ -21,6 +22,10 @@ export class Intent {
   readonly tags: string[] = []
   best: number | undefined
   permanent: boolean | undefined
+  /** Set if it changes the lifetime. */
+  lifetime: { value: number | undefined } | undefined
+  /** `regenerate()` has left no data, which begins another session. */
+  startsOver = false
 
   /** @param base The content that the request read. */
   constructor(readonly base: Content = EMPTY) {}
@@ -45,8 +50,24 @@ export class Intent {
     this.permanent = permanent === this.base.permanent && this.keep === undefined ? undefined : permanent
   }
 
+  /** Setting the current value is no change, unless another session begins. */
+  live(value: number | undefined): void {
+    this.lifetime = value === this.base.lifetime && !this.startsOver ? undefined : { value }
+  }
+
+  /** @param keep The keys that the new id keeps; `undefined` for all. */
+  renew(keep: readonly string[] | undefined): void {
+    this.regenerate = true
+    if (keep === undefined) return
+    this.drop(keep)
+    this.permanent = false
+    if (Object.keys(this.applyTo(this.base).data).length > 0) return
+    this.startsOver = true
+    this.lifetime = { value: undefined }
+  }
+
   /** The content after this request, given the content before it. */
-  applyTo({ data, permanent }: Content): Content {
+  applyTo({ data, permanent, lifetime }: Content): Content {
     const after = { ...this.kept(data) }
     for (const [key, value] of this.assigned) {
       if (value === undefined) delete after[key]
@@ -57,11 +78,15 @@ export class Intent {
     const tags = this.tags.filter((tag) => !listOf(after.tags).includes(tag))
     if (tags.length > 0) after.tags = [...listOf(after.tags), ...tags]
     if (this.best !== undefined) after.best = Math.max(Number(after.best ?? 0), this.best)
-    return { data: after, permanent: this.permanent ?? permanent }
+    return {
+      data: after,
+      permanent: this.permanent ?? permanent,
+      lifetime: this.lifetime === undefined ? lifetime : this.lifetime.value
+    }
   }
 
   /** Whether a content already includes all changes. Counters, lists and new ids always need a write. */
-  isShownBy({ data, permanent }: Content): boolean {
+  isShownBy({ data, permanent, lifetime }: Content): boolean {
     return (
       this.count === 0 &&
       this.log.length === 0 &&
@@ -69,6 +94,7 @@ export class Intent {
       this.tags.every((tag) => listOf(data.tags).includes(tag)) &&
       (this.best === undefined || Number(data.best) >= this.best) &&
       (this.permanent === undefined || this.permanent === permanent) &&
+      (this.lifetime === undefined || this.lifetime.value === lifetime) &&
       [...this.assigned].every(([key, value]) => isDeepStrictEqual(data[key], value))
     )
   }

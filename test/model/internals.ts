@@ -1,7 +1,7 @@
 // The internals of the package that the model needs: the format of a record, and the key for a cookie.
 
 import { SessionIds } from '../../lib/cookies/session-id.js'
-import { isTombstone, openRecord, revisionOf } from '../../lib/records/record.js'
+import { isTombstone, openRecord, revisionOf, TOUCH } from '../../lib/records/record.js'
 import { serializers } from '../../serializers/index.js'
 import type { Content } from './intent.js'
 
@@ -20,7 +20,26 @@ export function contentOf(record: Uint8Array): Content {
   const { header, payload } = openRecord(record)
   const serializer = Object.values(serializers).find(({ tag }) => tag === header.tag)
   if (serializer === undefined) throw new Error('a record of an unknown serializer')
-  return { data: structuredClone(serializer.decode(payload)), permanent: header.permanent }
+  const { permanent, lifetime } = header
+  return { data: structuredClone(serializer.decode(payload)), permanent, lifetime }
+}
+
+/** When a record was last used, in epoch milliseconds, and for how many seconds it may then stay unused. */
+export interface Use {
+  touchedAt: number
+  idleTimeout: number
+}
+
+/** Its nonce differs from commit to commit. */
+export function useOf(record: Uint8Array): Use & Omit<Content, 'data'> & { nonce: number } {
+  return openRecord(record).header
+}
+
+/** What a touch writes. */
+export function useIn(patch: Uint8Array): Use {
+  const bytes = Buffer.from(patch)
+  const length = TOUCH.length - 4
+  return { touchedAt: bytes.readUIntBE(0, length), idleTimeout: bytes.readUInt32BE(length) }
 }
 
 /** Whether a record holds no session data. */

@@ -3,14 +3,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Operation } from './gated-store.js'
 import { type Content, EMPTY, Intent } from './intent.js'
-import { contentOf, isBare, isTombstone } from './internals.js'
+import { contentOf, isBare, isTombstone, type Use, useIn, useOf } from './internals.js'
 import type { Fate, Step, Visit } from './plan.js'
+
+/** The options that say when sessions expire, in seconds. */
+const IDLE_TIMEOUT = 86_400
+const PERMANENT_LIFETIME = 31 * 86_400
+/** Tombstones outlive every run. */
+export const GRACE = 60 * 86_400
 
 interface Version {
   from: number
   /** When another version replaced it or the session ended. */
   until: number
   content: Content
+  /** When it expires, by the clock of the store. */
+  expiresAt: number
 }
 
 /** The history of one key. */
@@ -28,6 +36,7 @@ interface Entry {
   isOrphan: boolean
   /** The bytes of the last write. */
   bytes: Uint8Array | undefined
+  touchedAt: number
 }
 
 /** The ledger's account of one request. */
@@ -57,17 +66,32 @@ export class Account {
   isLoaded = false
   /** It ended its session. */
   hasEnded = false
+  /** The nonces of the records that it has sent. */
+  readonly sent = new Set<number>()
+  /** The instants at which it may have computed the age of a cookie. */
+  readonly instants = new Set<number>()
+  /** When its handler ended. */
+  handledAt = 0
+  /** What it read first, and what its commit wrote last. */
+  read: Version | undefined
+  wrote: Version | undefined
   /** It deleted keys that have merge rules. The model does not check the result of such a merge. */
   isLoose = false
 
-  /** @param sent The keys of its cookies. */
+  /** @param cookies The keys of its cookies. */
   constructor(
     readonly name: string,
     readonly visit: Visit,
-    readonly sent: readonly string[],
+    readonly cookies: readonly string[],
     ledger: Ledger
   ) {
     this.startedAt = ledger.clock
+    this.sees()
+  }
+
+  /** It does something now. */
+  sees(): void {
+    this.instants.add(Date.now())
   }
 
   /** The keys of its session and of its cookie. */
@@ -77,6 +101,8 @@ export class Account {
 
   begins(step: Step['do'] | undefined): void {
     this.step = step
+    if (step === undefined) this.handledAt = Date.now()
+    this.sees()
     this.writes = 0
     this.conflicts = 0
   }
@@ -95,6 +121,7 @@ export interface Answer {
   destroyed: boolean
   /** The key for the session cookie; `null` if the response clears it. */
   cookie: string | null | undefined
+  maxAge: number | undefined
   /** The keys for its other cookies. */
   offered: string[]
 }
@@ -127,6 +154,128 @@ export class Ledger {
     return entry?.end === undefined ? entry?.versions.at(-1)?.content : undefined
   }
 
+  /** @param touchAfter The option, in seconds. */
+  constructor(private readonly touchAfter: number) {}
+
+  // ------------------------------------------------------------- time
+
+  /** Checks when the record of an operation expires. */
+  checkSent(account: Account, operation: Operation): void {
+    account.sees()
+    if (operation.name === 'touch')
+      this.#checkExpiry(account, useIn(operation.patch), operation.expiresAt, true)
+    if (!isWrite(operation)) return
+    const { record, expiresAt } = operation
+    const use = useOf(record)
+    const isNew = !account.sent.has(use.nonce)
+    account.sent.add(use.nonce)
+    const idle = isTombstone(record) ? GRACE : idleTimeoutOf(use)
+    this.#claim(
+      account,
+      use.idleTimeout === idle,
+      `wrote the idle timeout ${use.idleTimeout} instead of ${idle}`
+    )
+    this.#checkExpiry(account, use, expiresAt, isNew)
+  }
+
+  // A write that is sent again still has the time of its first try.
+  #checkExpiry(account: Account, { touchedAt, idleTimeout }: Use, expiresAt: number, isNew: boolean): void {
+    const now = Date.now()
+    this.#claim(account, isNew ? touchedAt === now : touchedAt <= now, 'wrote a wrong time of the last use')
+    const isOver = now >= touchedAt + idleTimeout * 1_000
+    const end = (isOver ? now : touchedAt) + idleTimeout * 1_000
+    this.#claim(account, expiresAt === end, `let a record expire ${expiresAt - end} ms too late`)
+  }
+
+  /** Whether time may pass until this instant: no request is as slow as a session that it has just begun is short. */
+  maySkipTo(now: number): boolean {
+    return !this.#expiredBy(now).some(([, entry]) => entry.isHeir && !entry.isKnown)
+  }
+
+  /** Ends what has expired by now, and returns its keys. */
+  skip(): string[] {
+    const expired = this.#expiredBy(Date.now())
+    for (const [key] of expired) this.bury(key)
+    return expired.map(([key]) => key)
+  }
+
+  #expiredBy(now: number): [string, Entry][] {
+    return [...this.#entries].filter(
+      ([, { end, versions }]) => end === undefined && (versions.at(-1)?.expiresAt ?? now) <= now
+    )
+  }
+
+  // The same content, with another end. A revision ends with the last use, and parallel touches may be the same.
+  #bookTouch(account: Account, entry: Entry, { revision, patch, expiresAt }: Touch): void {
+    const { touchedAt, idleTimeout } = useIn(patch)
+    const before = entry.versions.at(-1) as Version
+    const { content } = before
+    this.#claim(
+      account,
+      idleTimeout === idleTimeoutOf(content),
+      'touched a session with a wrong idle timeout'
+    )
+    const { steps, fates } = account.visit
+    const isDue =
+      touchedAt - useIn(revision.subarray(-patch.length)).touchedAt >= this.#touchAfterOf(content) * 1_000 ||
+      fates.length > 0 ||
+      steps.some((step) => step.do === 'touch')
+    this.#claim(account, isDue, 'touched a session that was touched just before')
+    this.#addVersion(account, entry, content, touchedAt, expiresAt)
+  }
+
+  #addVersion(account: Account, entry: Entry, content: Content, touchedAt: number, expiresAt: number): void {
+    const before = entry.versions.at(-1)
+    if (before !== undefined) before.until = this.clock
+    const version = { from: this.clock, until: Number.POSITIVE_INFINITY, content, expiresAt }
+    entry.versions.push(version)
+    entry.touchedAt = touchedAt
+    if (account.step === undefined) account.wrote = version
+  }
+
+  #touchAfterOf({ lifetime }: Content): number {
+    return Math.min(this.touchAfter, lifetime === undefined ? this.touchAfter : lifetime / 10)
+  }
+
+  // A response leaves no session that was used too long ago.
+  #checkTouch(account: Account, entry: Entry | undefined): void {
+    const last = entry?.versions.at(-1)
+    if (
+      !account.isLoaded ||
+      entry === undefined ||
+      entry.end !== undefined ||
+      last === undefined ||
+      account.visit.fates.length > 0
+    )
+      return
+    const idleFor = account.handledAt - entry.touchedAt
+    const isExtended = idleFor < Math.max(1, this.#touchAfterOf(last.content) * 1_000)
+    this.#claim(account, isExtended, `did not extend a session that was touched ${idleFor} ms ago`)
+  }
+
+  // The cookie of a permanent session ends with it, and any other one with the browser.
+  #checkMaxAge(account: Account, entry: Entry, maxAge: number | undefined): void {
+    const isRight = ({ until, content, expiresAt }: Version) =>
+      until >= account.startedAt &&
+      (content.permanent
+        ? [...account.instants].some((now) => maxAge === Math.max(1, Math.ceil((expiresAt - now) / 1_000)))
+        : maxAge === undefined)
+    this.#claim(account, entry.versions.some(isRight), `sent a cookie with Max-Age ${maxAge}`)
+  }
+
+  // A response must send the cookie if the browser would otherwise lose or keep it too early or too long.
+  #checkRenewal(account: Account, cookie: string | null | undefined): void {
+    const { read, wrote, visit, key, cameWith } = account
+    if (read === undefined || wrote === undefined || key !== cameWith || cookie === key) return
+    if (visit.fates.length > 0 || account.cookies[0] !== cameWith || visit.steps.some(isInTwoParts)) return
+    const step = this.#touchAfterOf(wrote.content) * 1_000
+    const later = wrote.expiresAt - read.expiresAt
+    // Earlier renewals may have been too small to send the cookie, which then ends earlier.
+    const isBehind = later > 0 ? later >= step : later < 0 && later <= -2 * step
+    const isOutdated = wrote.content.permanent ? !read.content.permanent || isBehind : read.content.permanent
+    this.#claim(account, !isOutdated, 'should have sent the cookie again')
+  }
+
   // ------------------------------------------------------------- operations
 
   /** Records an operation that took effect. Its answer may be lost. */
@@ -151,7 +300,7 @@ export class Ledger {
       if (fate === 'lose') this.#loseSight(account, key)
       else this.#bookRead(account, key, outcome as Uint8Array | undefined)
     } else if (operation.name === 'create') {
-      if (outcome === true) this.#bookCreate(account, key, operation.record, fate === 'lose')
+      if (outcome === true) this.#bookCreate(account, key, operation, fate === 'lose')
     } else if (outcome === 'missing') {
       this.seen.vanished++
       this.#claim(account, entry?.end === 'gone', `finds nothing under ${key}, which holds a session`)
@@ -162,8 +311,11 @@ export class Ledger {
     } else if (entry === undefined || entry.end === 'gone') {
       this.#fail(account, `succeeds with ${operation.name} on a session that is gone`)
     } else if (operation.name === 'destroy') this.#bookDestroy(account, key, entry)
-    else if (operation.name === 'update') this.#bookUpdate(account, key, entry, operation.record)
-    else this.#claim(account, entry.end === undefined, 'touched a tombstone')
+    else if (operation.name === 'update') this.#bookUpdate(account, key, entry, operation)
+    else if (operation.name === 'touch') {
+      this.#claim(account, entry.end === undefined, 'touched a tombstone')
+      this.#bookTouch(account, entry, operation)
+    }
   }
 
   /** Records an operation that the store refused. It had no effect. */
@@ -225,9 +377,10 @@ export class Ledger {
       return
     }
     // It only follows tombstones, to find out whether they lead to the id of another cookie.
-    if (account.step === undefined && !account.sent.includes(key)) return
+    if (account.step === undefined && !account.cookies.includes(key)) return
     account.cameWith ??= key
     account.key = key
+    account.read ??= content && entry?.versions.at(-1)
     account.isLoaded = content !== undefined
     account.begin(content ?? EMPTY, this)
   }
@@ -247,16 +400,17 @@ export class Ledger {
     account.begin(this.contentOf(key) ?? EMPTY, this)
   }
 
-  #bookCreate(account: Account, key: string, bytes: Uint8Array, isLost: boolean): void {
+  #bookCreate(account: Account, key: string, { record: bytes, expiresAt }: Write, isLost: boolean): void {
     const content = contentOf(bytes)
     this.#claim(account, !this.#entries.has(key), 'created a session under an id that was used before')
     const parent = account.key === undefined ? undefined : this.#entries.get(account.key)
     const isHeir = account.isLoaded && account.intent.regenerate
     const lineage = (isHeir ? parent?.lineage : undefined) ?? this.#entries.size
-    const version = { from: this.clock, until: Number.POSITIVE_INFINITY, content }
+    const version = { from: this.clock, until: Number.POSITIVE_INFINITY, content, expiresAt }
     this.#entries.set(key, {
       lineage,
       bytes,
+      touchedAt: useOf(bytes).touchedAt,
       versions: [version],
       end: undefined,
       isKnown: false,
@@ -271,10 +425,11 @@ export class Ledger {
     else this.#adopt(account, key)
   }
 
-  #bookUpdate(account: Account, key: string, entry: Entry, record: Uint8Array): void {
+  #bookUpdate(account: Account, key: string, entry: Entry, { record, expiresAt }: Write): void {
+    const { touchedAt } = useOf(record)
     if (key === account.heir) {
       // Other requests changed the session meanwhile, so the record for the new id gets their changes too.
-      entry.versions.push({ from: this.clock, until: Number.POSITIVE_INFINITY, content: contentOf(record) })
+      this.#addVersion(account, entry, contentOf(record), touchedAt, expiresAt)
       return
     }
     this.#claim(account, key === account.key, 'wrote to the session of another request')
@@ -288,8 +443,7 @@ export class Ledger {
     const content = contentOf(record)
     if (before.from > account.baseAt) this.seen.merges++
     this.#compare(account, content, before.content)
-    before.until = this.clock
-    entry.versions.push({ from: this.clock, until: Number.POSITIVE_INFINITY, content })
+    this.#addVersion(account, entry, content, touchedAt, expiresAt)
     account.begin(content, this)
   }
 
@@ -375,6 +529,11 @@ export class Ledger {
       written.permanent === expected.permanent,
       `wrote permanent ${written.permanent} instead of ${expected.permanent}`
     )
+    this.#claim(
+      account,
+      written.lifetime === expected.lifetime,
+      `wrote lifetime ${written.lifetime} instead of ${expected.lifetime}`
+    )
   }
 
   // Whether the session has ever included this request's changes since the request read it.
@@ -396,24 +555,25 @@ export class Ledger {
   // ------------------------------------------------------------- steps and responses
 
   /** Checks a handler's view: the content that the request read, with its own changes. */
-  checkView(account: Account, data: unknown): void {
+  checkView(account: Account, view: Content): void {
     if (account.isLoose) return
-    const expected = account.intent.applyTo(account.intent.base).data
-    this.#claim(account, isDeepStrictEqual(data, expected), `sees ${show(data)} instead of ${show(expected)}`)
+    const expected = account.intent.applyTo(account.intent.base)
+    this.#claim(account, isDeepStrictEqual(view, expected), `sees ${show(view)} instead of ${show(expected)}`)
   }
 
   /** Checks a resolved `save()`: the session continues from a version that the store held since it was read. */
-  checkSaved(account: Account, data: unknown, permanent: boolean): void {
+  checkSaved(account: Account, view: Content): void {
     account.isLoose = false
     const entry = account.key === undefined ? undefined : this.#entries.get(account.key)
     if (!account.isLoaded || entry === undefined) {
-      // An emptied session is gone. The next change begins a new one, which keeps `permanent`.
-      account.intent.permanent = permanent
+      // An emptied session is gone. The next change begins a new one, which keeps how long it lives.
+      account.intent.permanent = view.permanent
+      account.intent.lifetime = { value: view.lifetime }
       return
     }
     const seen = entry.versions.filter(({ until }) => until >= account.baseAt)
-    const now = seen.findLast(({ content }) => isDeepStrictEqual(content, { data, permanent }))
-    this.#claim(account, now !== undefined, `continues from ${show(data)}, which the store never held`)
+    const now = seen.findLast(({ content }) => isDeepStrictEqual(content, view))
+    this.#claim(account, now !== undefined, `continues from ${show(view)}, which the store never held`)
     if (now === undefined) return
     this.#claim(account, this.#isShown(account), 'saved, but its changes are lost')
     account.intent = new Intent(now.content)
@@ -474,7 +634,7 @@ export class Ledger {
       this.#claim(account, isPlanned, `failed with ${code}`)
       this.#claim(account, account.writes === 0, 'failed, but a write took effect')
     } else this.#fail(account, `answered ${status} ${code}`)
-    this.#checkCookie(account, cookie)
+    this.#checkCookie(account, cookie, answer.maxAge)
   }
 
   #checkSuccess(account: Account, { detached, destroyed, cookie }: Answer): void {
@@ -505,6 +665,8 @@ export class Ledger {
       return
     }
     if (account.isLoose) return
+    this.#checkTouch(account, entry)
+    this.#checkRenewal(account, cookie)
     const { intent } = account
     // It wanted the session removed, and another request was first.
     const isRemoved = entry?.end === 'gone' && isEmpty(intent.applyTo(intent.base))
@@ -530,7 +692,7 @@ export class Ledger {
     this.#claim(account, isJustified, 'was refused without a reason')
   }
 
-  #checkCookie(account: Account, cookie: string | null | undefined): void {
+  #checkCookie(account: Account, cookie: string | null | undefined, maxAge: number | undefined): void {
     if (cookie === undefined) return
     if (cookie === null) {
       const { cameWith, hasEnded } = account
@@ -546,6 +708,7 @@ export class Ledger {
       'sent a cookie that leads to no session'
     )
     this.#claim(account, cookie === account.key, 'sent a cookie for the session of another request')
+    if (entry !== undefined) this.#checkMaxAge(account, entry, maxAge)
     this.#announce(cookie)
   }
 
@@ -586,7 +749,19 @@ export class Ledger {
   }
 }
 
-function isWrite(operation: Operation): operation is Extract<Operation, { record: Uint8Array }> {
+type Touch = Extract<Operation, { name: 'touch' }>
+type Write = Extract<Operation, { record: Uint8Array }>
+
+function idleTimeoutOf({ permanent, lifetime }: Omit<Content, 'data'>): number {
+  return lifetime ?? (permanent ? PERMANENT_LIFETIME : IDLE_TIMEOUT)
+}
+
+/** Whether a request with this step may send the cookie, or read the session, before its commit. */
+function isInTwoParts(step: Step): boolean {
+  return ['save', 'try to save', 'reload', 'destroy'].includes(step.do)
+}
+
+function isWrite(operation: Operation): operation is Write {
   return operation.name === 'create' || operation.name === 'update'
 }
 

@@ -5,6 +5,11 @@ import fc from '../support/properties.js'
 /** The keys that `regenerate()` keeps in the steps with `keep: 'some'`. */
 export const KEEP_SOME = ['count', 'log', 'a'] as const
 
+/** In seconds. A run takes less on every machine, so Redis keeps what the model has not let expire. */
+const LIFETIMES = [300, 7_200] as const
+/** In seconds: some sessions are touched earlier than others, and expire. */
+const PAUSES = [31, 61, 301, 7_201] as const
+
 export type Step =
   | {
       do:
@@ -27,6 +32,7 @@ export type Step =
   | { do: 'join'; tag: string }
   | { do: 'raise'; to: number }
   | { do: 'permanent'; value: boolean }
+  | { do: 'lifetime'; seconds: number | undefined }
   | { do: 'regenerate'; keep: 'all' | 'none' | 'some' }
 
 /**
@@ -45,10 +51,15 @@ export interface Visit {
   fates: Fate[]
 }
 
+/** So many seconds pass, for all tabs. */
+export interface Pause {
+  seconds: number
+}
+
 /** The requests of one tab, one after another. All tabs run in parallel. */
 export interface Lane {
   browser: number
-  visits: (Visit | 'expire')[]
+  visits: (Visit | 'expire' | Pause)[]
 }
 
 export interface Plan {
@@ -75,6 +86,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('join'), tag: fc.constantFrom('x', 'y', 'z') }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('raise'), to: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('permanent'), value: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('lifetime'), seconds: fc.constantFrom(undefined, ...LIFETIMES) })
+  },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('regenerate'), keep: fc.constantFrom('all', 'none', 'some') })
@@ -116,7 +131,11 @@ export const plan: fc.Arbitrary<Plan> = fc.record({
       // Most tabs belong to the first browser.
       browser: fc.constantFrom(0, 0, 0, 1),
       visits: fc.array(
-        fc.oneof({ weight: 20, arbitrary: visit }, { weight: 1, arbitrary: fc.constant('expire' as const) }),
+        fc.oneof(
+          { weight: 20, arbitrary: visit },
+          { weight: 1, arbitrary: fc.constant('expire' as const) },
+          { weight: 1, arbitrary: fc.record({ seconds: fc.constantFrom(...PAUSES) }) }
+        ),
         { minLength: 1, maxLength: 3 }
       )
     }),

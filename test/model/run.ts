@@ -7,9 +7,9 @@ import redisSession, { type Session, type Store } from '../../lib/index.js'
 import { serializers } from '../../serializers/index.js'
 import type { Dictionary, Serializer } from '../../serializers/serializer.js'
 import { type Caller, caller, GatedStore, type Operation } from './gated-store.js'
-import { EMPTY } from './intent.js'
+import { type Content, EMPTY } from './intent.js'
 import { isTombstone, keyOf, revisionOf, UnavailableError, UncertainError } from './internals.js'
-import { Account, Ledger } from './ledger.js'
+import { Account, GRACE, Ledger } from './ledger.js'
 import { type Order, WrittenOrder } from './order.js'
 import { type Fate, KEEP_SOME, type Lane, type Plan, type Step, type Visit } from './plan.js'
 
@@ -36,6 +36,8 @@ export interface Backend {
   store: Store
   clear(): Promise<void>
   dump(keys: string[]): Promise<Map<string, Uint8Array>>
+  /** Removes records whose time is over, if the store does not know it. */
+  expire(keys: string[]): Promise<void>
 }
 
 /** Fastify instances that serve all runs. */
@@ -67,7 +69,13 @@ async function createProcess(options: {
   await app.register(cookie)
   const store = new GatedStore()
   const merge = { count: sum, log: append, tags: union, best: larger, guard: 'conflict' } as const
-  await app.register(redisSession, { store, merge, timeout: NEVER, ...options })
+  await app.register(redisSession, {
+    store,
+    merge,
+    timeout: NEVER,
+    graceAfterRegenerate: GRACE,
+    ...options
+  })
   await Promise.all(Object.values(serializers).map((serializer: Serializer) => serializer.load?.()))
   const current = () => caller.getStore() as Request
   // Runs after the plugin's hook, which waits for the commit.
@@ -113,6 +121,7 @@ class Request implements Caller {
     const fate = this.#fates.shift() ?? 'pass'
     const { name } = operation
     this.operation = operation
+    ledger.checkSent(account, operation)
     try {
       await this.#gate(name)
       if (fate === 'refuse') {
@@ -197,7 +206,7 @@ class Request implements Caller {
     const data = session as unknown as Dictionary
     switch (step.do) {
       case 'read':
-        ledger.checkView(account, structuredClone(session.data()))
+        ledger.checkView(account, viewOf(session))
         break
       case 'set':
         data[step.key] = this.#run.unique()
@@ -251,6 +260,10 @@ class Request implements Caller {
         session.permanent = step.value
         account.intent.remember(step.value)
         break
+      case 'lifetime':
+        session.lifetime = step.seconds
+        account.intent.live(step.seconds)
+        break
       case 'regenerate':
         await this.#regenerate(session, step.keep)
         break
@@ -287,13 +300,7 @@ class Request implements Caller {
         await session.reload()
         if (!isStored) account.begin(EMPTY, ledger)
         // The session still gets the new id that the handler requested, and drops the same keys.
-        else if (regenerate && !session.isNew) {
-          account.intent.regenerate = true
-          if (keep !== undefined) {
-            account.intent.drop(keep)
-            account.intent.permanent = false
-          }
-        }
+        else if (regenerate && !session.isNew) account.intent.renew(keep)
         break
       }
     }
@@ -301,27 +308,34 @@ class Request implements Caller {
 
   async #save(session: Session): Promise<void> {
     await session.save()
-    this.#run.ledger.checkSaved(this.account, structuredClone(session.data()), session.permanent)
+    this.#run.ledger.checkSaved(this.account, viewOf(session))
   }
 
   async #regenerate(session: Session, keep: 'all' | 'none' | 'some'): Promise<void> {
     const kept = { all: true, none: false, some: KEEP_SOME as unknown as [] }[keep]
     await session.regenerate(kept)
-    const { intent } = this.account
-    intent.regenerate = true
-    if (kept === true) return
-    intent.drop(kept === false ? [] : KEEP_SOME)
-    intent.permanent = false
+    this.account.intent.renew({ all: undefined, none: [], some: KEEP_SOME }[keep])
   }
 }
 
+function endOf(operation: Operation): number {
+  return 'expiresAt' in operation ? operation.expiresAt : Number.POSITIVE_INFINITY
+}
+
+function viewOf(session: Session): Content {
+  const { permanent, lifetime } = session
+  return { data: structuredClone(session.data()), permanent, lifetime }
+}
+
 class Run {
-  readonly ledger = new Ledger()
+  readonly ledger: Ledger
   readonly #jars = [new Map<string, string>(), new Map<string, string>()]
   readonly #requests: Request[] = []
   #apps: FastifyInstance[] = []
   readonly #abandoned: Request[] = []
   #count = 0
+  /** The clock of all processes and of the memory store. It stands still while nothing lets time pass. */
+  #now = Date.now()
   #isExpiring = false
   #order: Order = new WrittenOrder('')
 
@@ -330,7 +344,9 @@ class Run {
     private readonly order: Order,
     readonly backend: Backend,
     readonly fleet: Fleet
-  ) {}
+  ) {
+    this.ledger = new Ledger(plan.touchAfter)
+  }
 
   unique(): string {
     this.#count++
@@ -342,6 +358,16 @@ class Run {
   }
 
   async carryOut(): Promise<Outcome> {
+    const { now } = Date
+    Date.now = () => this.#now
+    try {
+      return await this.#carryOut()
+    } finally {
+      Date.now = now
+    }
+  }
+
+  async #carryOut(): Promise<Outcome> {
     await this.backend.clear()
     this.#apps = await Promise.all(this.plan.serializers.map((_, index) => this.fleet.get(this.plan, index)))
     // All tabs of the first browser share one session from the start.
@@ -371,7 +397,7 @@ class Run {
 
   // Resolves when every request waits for the scheduler or for another request that does.
   async #settle(failed: () => unknown): Promise<void> {
-    const giveUpAt = Date.now() + STUCK_AFTER
+    const giveUpAt = performance.now() + STUCK_AFTER
     for (let quiet = 0; quiet < 4; ) {
       await turn()
       const active = this.#requests.filter(({ isRunning }) => isRunning)
@@ -381,7 +407,7 @@ class Run {
       // A lane between two requests starts the next one within a few turns of the event loop.
       quiet = isQuiet ? quiet + 1 : 0
       if (failed() !== undefined) return
-      if (Date.now() > giveUpAt)
+      if (performance.now() > giveUpAt)
         throw new Error(`stuck: ${active.map(({ account }) => account.name).join(', ')}`)
     }
   }
@@ -394,8 +420,22 @@ class Run {
         this.#isExpiring = true
         await this.#expire(browser)
         this.#isExpiring = false
-      } else await this.#send(name, browser, visit)
+      } else if ('seconds' in visit) await this.#pass(visit.seconds)
+      else await this.#send(name, browser, visit)
     }
+  }
+
+  async #pass(seconds: number): Promise<void> {
+    const now = this.#now + seconds * 1_000
+    // No operation is as slow as a session is short.
+    const isOvertaken = this.#requests.some(
+      ({ operation }) => operation !== undefined && endOf(operation) <= now
+    )
+    if (isOvertaken || !this.ledger.maySkipTo(now)) return
+    this.#now = now
+    this.#isExpiring = true
+    await this.backend.expire(this.ledger.skip())
+    this.#isExpiring = false
   }
 
   async #expire(browser: number): Promise<void> {
@@ -432,6 +472,7 @@ class Run {
     }
     const { statusCode, cookies, body } = await response
     request.isAnswered = true
+    account.sees()
     const set = cookies.find((cookie) => cookie.name === COOKIE)
     for (const { name, value, maxAge } of cookies) {
       if (maxAge === 0) jar.delete(name)
@@ -443,6 +484,7 @@ class Run {
       detached: request.session?.detached,
       destroyed: request.session?.destroyed ?? false,
       cookie: set === undefined ? undefined : set.maxAge === 0 ? null : keyOf(set.value),
+      maxAge: set?.maxAge,
       offered: cookies.filter(({ name }) => name !== COOKIE).map(({ value }) => keyOf(value))
     })
   }

@@ -71,6 +71,19 @@ t.test('superjson: a path must be canonical and a value has one type', async (t)
   t.throws(() => read({ values: { a: ['map'], 'a.b': ['Error', { b: ['Error'] }] } }), 'a Map of an object')
 })
 
+t.test('superjson: binary data with anything after its base64 is refused', async (t) => {
+  for (const bytes of [Buffer.of(1), Buffer.of(1, 2), Buffer.of(1, 2, 3), Buffer.alloc(0)]) {
+    const read = (end: string) => {
+      const meta = { values: { a: [['custom', 'binary']] }, v: 1 }
+      const json = { a: ['Buffer', bytes.toString('base64') + end] }
+      return serializers.superjson.decode(Buffer.from(JSON.stringify({ json, meta })))
+    }
+    t.same(read(''), { a: bytes })
+    for (const end of ['=', ' ', '\n', '!', '====', 'A', '=AAA', '\0'])
+      t.throws(() => read(end), TypeError, end)
+  }
+})
+
 t.test('superjson: a typed array that its library wrote is refused', async (t) => {
   const values = { a: [['typed-array', 'Uint8Array']] }
   const bytes = Buffer.from(JSON.stringify({ json: { a: [1] }, meta: { values, v: 1 } }))
