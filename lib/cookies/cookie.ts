@@ -246,7 +246,8 @@ export function findCookies(header: string | undefined, name: string): CookieVal
     const end = header.indexOf(';', rest)
     const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
     // RFC 6265, section 4.1.1: a value may be in double quotes.
-    found[purpose] = [...found[purpose], value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value]
+    const unquoted = value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value
+    found[purpose] = [...found[purpose], unquoted]
   }
   return found
 }
