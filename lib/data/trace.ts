@@ -62,7 +62,9 @@ function hasInside(object: object, { names, values }: Inside): boolean {
   if (Array.isArray(object)) {
     for (let at = 0; at < object.length; at++) if (!Object.is(object[at], values[at])) return false
     // Some serializers tell holes from `undefined`, and store named properties, whose names come after `length`.
-    return object.length === values.length && hasOnly(object, values.length + 1, 'length') && !hasToJson(object)
+    return (
+      object.length === values.length && hasOnly(object, values.length + 1, 'length') && !hasToJson(object)
+    )
   }
   if (isDictionary(object)) {
     let at = 0
