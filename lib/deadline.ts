@@ -25,9 +25,8 @@ let checkedAt = 0
 /** Milliseconds for which the event loop was blocked, in total. */
 let blockedFor = 0
 
-/** As `now()`, without the time for which the event loop was blocked during a wait. */
-export function awake(): number {
-  const at = now()
+/** As `now()`, without the time for which the event loop was blocked during a wait. @param at The result of `now()`. */
+export function awake(at = now()): number {
   return at - blockedFor - lateness(at)
 }
 
@@ -91,8 +90,10 @@ function check(): void {
 
 function giveUpDue(): void {
   const at = now()
-  const due = all.filter(({ giveUp, until }) => giveUp !== undefined && until <= at)
-  all = all.filter(({ giveUp, until }) => giveUp !== undefined && until > at)
+  // Most have settled since the last check.
+  const open = all.filter(({ giveUp }) => giveUp !== undefined)
+  const due = open.filter(({ until }) => until <= at)
+  all = due.length === 0 ? open : open.filter(({ until }) => until > at)
   for (const { giveUp } of due) giveUp?.()
   if (all.length > 0) return
   clearInterval(timer)

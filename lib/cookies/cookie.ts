@@ -228,23 +228,26 @@ export function isOnPath(url: string, path: string): boolean {
 /** The values of a session's cookies, or of the headers in their place, in the order of the request. */
 export type CookieValues = Readonly<Record<Purpose, readonly string[]>>
 
+const NONE: readonly string[] = []
+
 /**
  * Finds the session's cookies in a Cookie header; `undefined` if there are none. A browser may hold several cookies
  * with one name, for other domains and paths.
  */
 export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
-  let found: Record<Purpose, string[]> | undefined
+  let found: Record<Purpose, readonly string[]> | undefined
   for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
     const rest = at + name.length
     const purpose = header[rest] === '=' ? 'id' : purposeAt(header, rest)
     if (purpose === undefined) continue
-    found ??= { id: [], next: [], seen: [] }
+    found ??= { id: NONE, next: NONE, seen: NONE }
     const end = header.indexOf(';', rest)
     const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
     // RFC 6265, section 4.1.1: a value may be in double quotes.
-    found[purpose].push(value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value)
+    const unquoted = value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value
+    found[purpose] = [...found[purpose], unquoted]
   }
   return found
 }
@@ -255,6 +258,6 @@ function purposeAt(header: string, at: number): Purpose | undefined {
 
 function beginsPair(header: string, at: number): boolean {
   let before = at - 1
-  while (header[before] === ' ' || header[before] === '\t') before--
+  while (before >= 0 && (header[before] === ' ' || header[before] === '\t')) before--
   return before < 0 || header[before] === ';'
 }

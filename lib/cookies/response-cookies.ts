@@ -18,7 +18,7 @@ interface Pending {
 }
 
 /** The request headers on which a response with a session depends, unless the option `transport` says others. */
-export const VARY: readonly string[] = ['Cookie']
+export const VARY = 'Cookie'
 
 /** Headers that override Cache-Control for caches near the server (RFC 9213; Surrogate-Control). */
 const TARGETED = /.-cache-control$|^surrogate-control$/
@@ -30,9 +30,9 @@ const TARGETED = /.-cache-control$|^surrogate-control$/
 export class ResponseCookies {
   readonly #pending = new Map<string, Pending>()
 
-  readonly #vary: readonly string[]
+  readonly #vary: string
 
-  constructor(raw: ServerResponse, vary: readonly string[]) {
+  constructor(raw: ServerResponse, vary: string) {
     this.#vary = vary
     const { writeHead } = raw
     // Node calls it for every response, even if the application does not.
@@ -72,13 +72,13 @@ export class ResponseCookies {
   }
 }
 
-/** The Vary header of a response that depends on these request headers, and had this one. */
-export function varyBy(names: readonly string[], vary: OutgoingHttpHeader | undefined): string {
-  if (vary === undefined) return names.join(', ')
+/** The Vary header of a response that has this one, and also varies by the request headers in `own`. */
+export function varyBy(own: string, vary: OutgoingHttpHeader | undefined): string {
+  if (vary === undefined) return own
   const fields = [vary].flat().join(', ')
   const known = fields.split(',').map((field) => field.trim().toLowerCase())
   if (known.includes('*')) return fields
-  return [fields, ...names.filter((name) => !known.includes(name.toLowerCase()))].join(', ')
+  return [fields, ...own.split(', ').filter((name) => !known.includes(name.toLowerCase()))].join(', ')
 }
 
 function setCookies(head: Head, cookies: readonly Pending[]): void {

@@ -143,7 +143,7 @@ export class SessionCookie {
     const mustSend = this.#mustSend || (until === undefined) !== (this.#heldUntil === undefined)
     if (held === undefined) this.#replace(id, until)
     else if (mustSend) this.#put('id', ids.sign(id), maxAgeOf(until))
-    else this.#renew(held, until, renewAfter * 1000)
+    else if (held.outdated || until !== undefined) this.#renew(held, until, renewAfter * 1000)
     // A separate cookie: a late response with an old commit must not restore an old id.
     const knows = held?.seen !== undefined && seen !== undefined && isSame(held.seen, seen)
     if (seen !== undefined && (this.#mustSend || !knows)) {

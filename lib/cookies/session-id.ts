@@ -73,7 +73,7 @@ export class SessionIds {
   readonly #keys: readonly KeyObject[]
   readonly #domains: Readonly<Record<Purpose, Buffer>>
   // Browsers repeat the same cookie. Verifying it each time would cost more than the rest of a read.
-  readonly #verified = lruCache<ReceivedId>(REMEMBERED)
+  readonly #verified = lruCache<RequestCookies>(REMEMBERED)
   readonly #alarms = lruCache<true>(ALARMS)
 
   /**
@@ -145,20 +145,11 @@ export class SessionIds {
   read({ id, next: offers, seen }: CookieValues): RequestCookies {
     const [value] = id
     // Nearly every request, so it takes no lists and Sets.
-    if (value !== undefined && id.length + offers.length + seen.length === 1) {
-      const received = this.#verifyId(value)
-      return {
-        ids: received === undefined ? [] : [received],
-        next: undefined,
-        came: true,
-        nextCame: false,
-        seenCame: false
-      }
-    }
+    if (value !== undefined && id.length + offers.length + seen.length === 1) return this.#verify(value)
     const commits = seen.map((value) => this.#verifySeen(value)).filter((each) => each !== undefined)
     const next = this.#distinct(offers, (value) => this.#verifyNext(value), commits)
     return {
-      ids: this.#distinct(id, (value) => this.#verifyId(value), commits),
+      ids: this.#distinct(id, (value) => this.#verify(value).ids[0], commits),
       // If two are valid, it is unclear which one the browser should follow.
       next: next.length === 1 ? next[0] : undefined,
       came: id.length > 0,
@@ -193,15 +184,19 @@ export class SessionIds {
     return ids
   }
 
-  #verifyId(value: string): ReceivedId | undefined {
+  /** The cookies of a request that has only this session cookie. */
+  #verify(value: string): RequestCookies {
     const known = this.#verified.get(value)
     if (known !== undefined) return known
     const received = this.#keys.length === 0 ? this.#received(BARE.exec(value)?.[0]) : this.#openSigned(value)
     if (received === undefined) {
       const isShaped = SIGNED.test(value) || SIGNED_OLD.test(value) || BARE.test(value)
       announce({ type: 'refused', reason: isShaped ? 'signature' : 'malformed' })
-    } else this.#verified.set(copyOf(value), received)
-    return received
+      return only([])
+    }
+    const cookies = only([received])
+    this.#verified.set(copyOf(value), cookies)
+    return cookies
   }
 
   #openSigned(value: string): ReceivedId | undefined {
@@ -268,6 +263,10 @@ export class SessionIds {
 /** Whether this can be a handle: a SHA-256 in base64url. A session id of 0.2.0 cannot. */
 export function isHandle(text: unknown): text is string {
   return typeof text === 'string' && HANDLE.test(text)
+}
+
+function only(ids: readonly ReceivedId[]): RequestCookies {
+  return { ids, next: undefined, came: true, nextCame: false, seenCame: false }
 }
 
 function isNew(id: string): boolean {

@@ -101,8 +101,10 @@ export class Scale {
       this.isCyclic = true
       return
     }
-    if ('toJSON' in value && typeof value.toJSON === 'function') {
-      if (value.toJSON !== Date.prototype.toJSON) this.isUncertain = true
+    // Not `'toJSON' in value`, which takes longer than the rest of a small object.
+    const { toJSON } = value as { toJSON?: unknown }
+    if (typeof toJSON === 'function') {
+      if (toJSON !== Date.prototype.toJSON) this.isUncertain = true
       return
     }
     if (this.#ancestors.length === MAX_DEPTH) throw new OverweightError('levels', MAX_DEPTH)

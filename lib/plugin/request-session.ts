@@ -243,7 +243,7 @@ export class RequestSession implements Response, DeviceResponse, SessionHost {
     this.#cookies.set(keyOf(cookie), { name, value, isHeader, withheld })
   }
 
-  get #vary(): readonly string[] {
+  get #vary(): string {
     return this.#context.transport?.vary ?? VARY
   }
 

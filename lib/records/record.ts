@@ -77,6 +77,7 @@ export interface Header extends Lineage, Duration {
 export class SessionRecord {
   readonly bytes: Buffer
   readonly header: Header
+  #payload: Buffer | undefined
 
   constructor(bytes: Buffer, header: Header) {
     this.bytes = bytes
@@ -89,6 +90,11 @@ export class SessionRecord {
   }
 
   get payload(): Buffer {
+    this.#payload ??= this.#findPayload()
+    return this.#payload
+  }
+
+  #findPayload(): Buffer {
     const { bytes } = this
     if (bytes[1] === LAYOUT) return bytes.subarray(HEADER_BYTES)
     const end = bytes.length - ((bytes[3] ?? 0) >> EARLIER_SHIFT) * NONCE_BYTES
@@ -179,13 +185,10 @@ export function newNonce(): number {
 
 /** The header of the commit after this one. */
 export function followed(header: Header): Header {
-  const { counter, nonce, earlier } = header
-  return {
-    ...header,
-    counter: (counter + 1) >>> 0,
-    nonce: newNonce(),
-    earlier: [nonce].concat(earlier.slice(0, MAX_EARLIER - 1))
-  }
+  const { counter, nonce } = header
+  const earlier = [nonce]
+  for (const each of header.earlier) if (earlier.length < MAX_EARLIER) earlier.push(each)
+  return { ...header, counter: (counter + 1) >>> 0, nonce: newNonce(), earlier }
 }
 
 /** A record with its payload but no header yet. It has room for both, so the payload is copied only once. */
@@ -233,7 +236,9 @@ export class UnsealedRecord {
 
   // Its own memory has room for everything except a binding.
   #take(binding: Buffer | undefined, room: number): Buffer {
-    if (binding === undefined) return this.#bytes.subarray(0, this.length + room)
+    if (binding === undefined) {
+      return room === MAX_EARLIER * NONCE_BYTES ? this.#bytes : this.#bytes.subarray(0, this.length + room)
+    }
     const end = this.length + binding.length
     const bytes = Buffer.allocUnsafe(end + LENGTH_BYTES + room)
     bytes.set(this.#bytes.subarray(0, this.length))

@@ -160,7 +160,8 @@ export class Committer {
     const record = seal(plan, header, state, context, log)
     const write = { record, plan, snapshot }
     if (step === 'move') return this.#move.attempt(stored, write)
-    await context.observer?.updated?.(handle, record, stored, this.#parts)
+    const { observer } = context
+    if (observer !== undefined) await observer.updated?.(handle, record, stored, this.#parts)
     const outcome =
       step === 'touch'
         ? await records.touch(handle, stored.revision, record)
@@ -168,7 +169,7 @@ export class Committer {
     if (outcome === 'done') {
       state.base = state.stored = record
       this.#writes.confirm()
-      await context.observer?.replaced?.(handle, record, stored, this.#parts)
+      if (observer !== undefined) await observer.replaced?.(handle, record, stored, this.#parts)
     }
     return outcome
   }

@@ -28,7 +28,7 @@ export async function load(
       if (own.replacedBy !== undefined) replayed = own.received.handle
       await context.replays?.notice(parts, own)
     }
-    const found = (await parts.origin?.find(parts, own)) ?? own
+    const found = parts.origin === undefined ? own : ((await parts.origin.find(parts, own)) ?? own)
     settle(parts, found, found === own)
   } catch (reason) {
     const error = (reason ?? new UnavailableError('read', 'no reason')) as Error & { statusCode?: number }

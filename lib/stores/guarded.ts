@@ -153,9 +153,10 @@ export class GuardedStore implements Store {
 
   /** An operation begins. Returns its deadline, on the clock of `now()`. */
   #begin(): number {
-    const until = now() + this.#left
-    if (this.#running++ === 0) this.#runningSince = awake()
-    return until
+    const at = now()
+    if (this.#running++ > 0) return at + this.#remaining - (awake(at) - this.#runningSince)
+    this.#runningSince = awake(at)
+    return at + this.#remaining
   }
 
   #finish(): void {

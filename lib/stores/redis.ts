@@ -291,7 +291,7 @@ export class RedisStore implements Store {
     const keys = calls.map(([key]) => key)
     const attempt = attemptOn(this.#writer)
     try {
-      const { reply } = await this.#writer.commands.evaluate(script, keys, packed(calls), 0)
+      const { reply } = await this.#writer.commands.evaluate(script, keys, [packed(calls)], 0)
       return (reply as unknown[]).map((each) => {
         const outcome = isAlone(each) ? undefined : outcomeOf(each)
         if (outcome === 'done' || !attempt.isLost) return outcome

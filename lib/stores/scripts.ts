@@ -94,13 +94,13 @@ export function endScripts(isDurable: boolean, isTold: boolean): EndScripts {
 // @param write Lua statements that write.
 // @param isOwn A Lua condition: whether the write succeeded before, by the revision `found` and the record `there`.
 function writeOf(write: (call: string, names: Names) => string, isOwn: (names: Names) => string): Write {
-  const each = { key: 'key', expected: 'expected', bytes: 'ARGV[i + 1]', milliseconds: 'milliseconds' }
+  const each = { key: 'key', expected: 'expected', bytes: 'bytes', milliseconds: 'milliseconds' }
   return {
     alone: writing(write('redis.call', ONE), isOwn(ONE)),
     together: script(`local outcomes, at = {}, 1
 for i, key in ipairs(KEYS) do
-  local expected, milliseconds, reply
-  expected, milliseconds, at = struct.unpack('>I4c0d', ARGV[1], at)
+  local expected, milliseconds, bytes, reply
+  expected, milliseconds, bytes, at = struct.unpack('>I4c0dI4c0', ARGV[1], at)
   local found = redis.pcall('GETRANGE', key, ${REVISION_RANGE})
   outcomes[i] = 1
   if found == expected then
@@ -171,22 +171,19 @@ function isTombstone(bytes: string): string {
   return `string.byte(${bytes}) == ${FIRST_BYTE} and #${bytes} > ${offset} and bit.band(${flags}, ${bit}) ~= 0`
 }
 
-/**
- * The arguments of the script for several keys. Revisions and expiries are packed into one, because clients write each
- * argument separately; the bytes of each call follow.
- */
-export function packed(calls: readonly Call[]): Buffer[] {
-  const size = calls.reduce((sum, [, revision]) => sum + 4 + revision.length + 8, 0)
-  const small = Buffer.allocUnsafe(size)
-  const args: Buffer[] = [small]
+/** The argument of the script for several keys: a single one, because clients write each argument separately. */
+export function packed(calls: readonly Call[]): Buffer {
+  const size = calls.reduce((sum, [, revision, bytes]) => sum + 4 + revision.length + 8 + 4 + bytes.length, 0)
+  const all = Buffer.allocUnsafe(size)
   let at = 0
   for (const [, revision, bytes, milliseconds] of calls) {
-    at = small.writeUInt32BE(revision.length, at)
-    at += revision.copy(small, at)
-    at = small.writeDoubleBE(milliseconds, at)
-    args.push(bytes)
+    at = all.writeUInt32BE(revision.length, at)
+    at += revision.copy(all, at)
+    at = all.writeDoubleBE(milliseconds, at)
+    at = all.writeUInt32BE(bytes.length, at)
+    at += bytes.copy(all, at)
   }
-  return args
+  return all
 }
 
 export function script(source: string): Script {

@@ -30,7 +30,7 @@ export class HeaderTransport {
   /** Whether sessions never use cookies. */
   readonly isOnly: boolean
   /** The request headers that decide which session a response shows. */
-  readonly vary: readonly string[]
+  readonly vary: string
   readonly #next: string
   readonly #seen: string
 
@@ -39,7 +39,7 @@ export class HeaderTransport {
     const { header, responseHeader } = options
     this.name = header
     this.isOnly = isOnly
-    this.vary = isOnly ? [header] : ['Cookie', header]
+    this.vary = isOnly ? header : `Cookie, ${header}`
     this.#next = nameFor('next', responseHeader)
     this.#seen = nameFor('seen', responseHeader)
     this.cookie = {
