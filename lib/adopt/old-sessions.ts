@@ -85,7 +85,11 @@ export class OldSessions implements Origin {
     if (there.state !== 'missing') return there
     const reading = store.wait(redis.read(key, adopter.fields), 'GET')
     const [mark, old] = await Promise.all([store.read(markKey), reading])
-    if (old === undefined || (mark !== undefined && !isUsedSince(mark, old.left))) return undefined
+    if (mark !== undefined && (old === undefined || !isUsedSince(mark, old.left))) {
+      // A parallel request may have adopted it since the lookup.
+      return lookUp(received, records, context)
+    }
+    if (old === undefined) return undefined
     const record = convert(old, library, codec, lifetimes)
     if (record === undefined) return undefined
     const left = await store.wait(redis.shorten(key, keepOld * 1000), 'EVAL')

@@ -3,6 +3,7 @@ import t from 'tap'
 import { type Adopter, expressSession } from '../../lib/adopt/index.js'
 import { MemoryStore } from '../../lib/index.js'
 import { Browser, sessionCookie } from '../support/browser.js'
+import { HeldStore } from '../support/held-store.js'
 import { startRedis } from '../support/redis-server.js'
 import { collectEvents, createNewApp, OLD_SECRET, oldCookie, oldRecord, signedIn } from './old-application.js'
 
@@ -60,6 +61,27 @@ t.test('adopt: parallel requests with the old cookie end up in one session', asy
   t.equal(new Set(answers.map((answer) => sessionCookie(answer)?.value)).size, 1)
   t.equal((await redis.client.keys('session:*')).length, 2)
   t.equal(events.length, 1)
+})
+
+t.test('adopt: a request that looked before a parallel one adopted the session finds it', async (t) => {
+  for (const ended of [false, true]) {
+    const { client } = await startRedis(t)
+    const held = new HeldStore(new MemoryStore())
+    const app = await createNewApp(t, {
+      store: held.store,
+      adopt: [expressSession({ secret: OLD_SECRET, redis: client })]
+    })
+    const browser = await signedIn(app, client)
+    const parallel = new Browser(app)
+    for (const [name, value] of browser.cookies) parallel.cookies.set(name, value)
+    const looking = held.hold('read', 'after')
+    const late = browser.json('/who')
+    const release = await looking
+    t.match(await parallel.json('/who'), { name: 'Ada' })
+    if (ended) await client.del('sess:old-id')
+    release()
+    t.match(await late, { name: 'Ada' })
+  }
 })
 
 t.test('adopt: a cookie that does not verify costs no command', async (t) => {
