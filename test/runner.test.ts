@@ -51,7 +51,8 @@ function project(t: Test, source: string, report = ''): string {
     scripts: Object.fromEntries(
       ['lean-tap.ts', 'record-coverage.ts'].map((file) => [file, readFileSync(join('scripts', file), 'utf8')])
     ),
-    test: { 'some.test.ts': source }
+    test: { 'some.test.ts': source },
+    '.tap': { build: { node_modules: t.fixture('symlink', resolve('.tap/build/node_modules')) } }
   })
 }
 
