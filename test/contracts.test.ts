@@ -9,6 +9,7 @@ import { isTombstone } from '../lib/records/record.js'
 import { RedisStore } from '../lib/stores/redis.js'
 import type { Mark, Outcome, Store } from '../lib/stores/store.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
+import { PATIENCE } from './contracts/serializer.js'
 import v8 from './contracts/v8.js'
 import { startRedis } from './support/redis-server.js'
 
@@ -262,7 +263,7 @@ for (const [Broken, clause, why] of BROKEN_STORES) {
   t.test(`storeContract: finds ${Broken.name} (${clause})`, async (t) => {
     const store = new Broken()
     const module = new URL('./contracts/none.js', import.meta.url)
-    const patience = Broken === WithoutAnswers ? 0.2 : 120
+    const patience = Broken === WithoutAnswers ? 0.2 : PATIENCE
     const contract = storeContract(() => store, { module, patience }).filter(({ name }) => name === clause)
     t.match((await failures(contract)).get(clause), why)
   })
@@ -295,7 +296,7 @@ const FILES = `
 t.test('storeContract: finds a store without transactions', async (t) => {
   const module = pathToFileURL(`${t.testdir({ 'files.mjs': FILES })}/files.mjs`)
   const { open } = (await import(module.href)) as { open: () => Store }
-  const contract = storeContract(open, { module, execArgv: process.execArgv }).filter(
+  const contract = storeContract(open, { module, execArgv: process.execArgv, patience: PATIENCE }).filter(
     ({ name }) => name === PROCESSES
   )
   t.match((await failures(contract)).get(PROCESSES), /kept \d+ of \d+ changes: compare and write in one step/)
@@ -303,9 +304,11 @@ t.test('storeContract: finds a store without transactions', async (t) => {
 
 t.test('storeContract: says so if a process cannot open the store', async (t) => {
   const module = pathToFileURL(`${t.testdir({ 'none.mjs': '' })}/none.mjs`)
-  const contract = storeContract(() => new MapStore(), { module, execArgv: process.execArgv }).filter(
-    ({ name }) => name === PROCESSES
-  )
+  const contract = storeContract(() => new MapStore(), {
+    module,
+    execArgv: process.execArgv,
+    patience: PATIENCE
+  }).filter(({ name }) => name === PROCESSES)
   t.match((await failures(contract)).get(PROCESSES), /a process that opens the store has ended/)
 })
 
@@ -315,14 +318,15 @@ t.test('storeContract: parallel processes on one Redis lose no change', async (t
   module.searchParams.set('redis', `redis://127.0.0.1:${redis.port}`)
   const contract = storeContract(() => new RedisStore(redis.connect()), {
     module,
-    execArgv: process.execArgv
+    execArgv: process.execArgv,
+    patience: PATIENCE
   })
   t.same(await failures(contract.filter(({ name }) => name === PROCESSES)), new Map())
 })
 
 t.test('storeContract: has nothing against a store that keeps it', async (t) => {
   const store = new MapStore()
-  t.same(await failures(storeContract(() => store)), new Map())
+  t.same(await failures(storeContract(() => store, { patience: PATIENCE })), new Map())
 })
 
 const BROKEN_SERIALIZERS: [Partial<Serializer>, clause: string, why: RegExp][] = [
@@ -365,7 +369,8 @@ const promises = {
   lost: ['URL', 'class instance', 'object without prototype'],
   error: ['function', 'symbol', '10,000 lists within each other'],
   pooled: true,
-  execArgv: process.execArgv
+  execArgv: process.execArgv,
+  patience: PATIENCE
 } as const
 
 for (const [change, clause, why] of BROKEN_SERIALIZERS) {
