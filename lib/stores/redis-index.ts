@@ -46,7 +46,7 @@ ${EXPIRE}
 return 1`)
 
 const LIST = script(`${NOW}
-return redis.call('ZRANGE', key, now, '+inf', 'BYSCORE')`)
+return redis.call('ZRANGEBYSCORE', key, now, '+inf')`)
 
 // ARGV: members
 const LEAVE = script(`for i = 1, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end

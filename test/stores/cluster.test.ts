@@ -5,6 +5,7 @@ import * as five from 'ioredis5'
 import * as valkey from 'iovalkey'
 import t, { type Test } from 'tap'
 import { RedisStore } from '../../lib/stores/redis.js'
+import { indexContract } from '../contracts/session-index.js'
 import { storeContract } from '../contracts/store.js'
 import { startRedis } from '../support/redis-server.js'
 
@@ -56,4 +57,11 @@ t.test('RedisStore: keeps the contract on a cluster', async (t) => {
       t.end()
     })
   }
+})
+
+t.test('openIndex(): keeps the contract on a cluster', async (t) => {
+  const client = new six.Cluster(await startCluster(t))
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  indexContract(t, () => new RedisStore(client).openIndex())
 })

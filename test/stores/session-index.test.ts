@@ -1,6 +1,5 @@
 // The index of sessions: one contract over every store.
 
-import { Cluster } from 'ioredis'
 import * as five from 'ioredis5'
 import * as valkey from 'iovalkey'
 import t from 'tap'
@@ -8,7 +7,6 @@ import { NearCacheStore } from '../../lib/near-cache/near-cache.js'
 import { MemoryStore } from '../../lib/stores/memory.js'
 import { RedisStore } from '../../lib/stores/redis.js'
 import { indexContract, newHandle } from '../contracts/session-index.js'
-import { startCluster } from '../support/cluster.js'
 import { startRedis } from '../support/redis-server.js'
 
 t.test('memory', async (t) => {
@@ -29,14 +27,6 @@ t.test('Redis', async (t) => {
   t.teardown(() => [old, other].map((client) => client.disconnect()))
   await t.test('ioredis 5', async (t) => indexContract(t, () => new RedisStore(old).openIndex()))
   await t.test('iovalkey', async (t) => indexContract(t, () => new RedisStore(other).openIndex()))
-})
-
-t.test('a cluster', async (t) => {
-  const { nodes } = await startCluster(t)
-  const client = new Cluster(nodes)
-  client.on('error', () => {})
-  t.teardown(() => client.disconnect())
-  indexContract(t, () => new RedisStore(client).openIndex())
 })
 
 t.test('near cache', async (t) => {
