@@ -46,7 +46,11 @@ ${EXPIRE}
 return 1`)
 
 const LIST = script(`${NOW}
-return redis.call('ZRANGEBYSCORE', key, now, '+inf')`)
+local members, living = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES'), {}
+for i = 1, #members, 2 do
+  if tonumber(members[i + 1]) >= now then living[#living + 1] = members[i] end
+end
+return living`)
 
 // ARGV: members
 const LEAVE = script(`for i = 1, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end

@@ -7,10 +7,17 @@ import { type Facts, findViolations } from './checker/facts.js'
 const SHORT = { engine: 'standalone', seconds: 4, processes: 2, users: 2, browsers: 6, limit: 4 } as const
 
 t.test('nothing that users may not see is found', async (t) => {
-  const { counts, violations } = await check(t, { ...SHORT, random: generator(1) })
-  t.comment(JSON.stringify(counts))
-  t.ok(counts.kills > 0 && counts.logins > 0 && counts.revocations > 0 && counts.lists > 0)
-  t.same(violations, [])
+  const done = { kills: 0, logins: 0, revocations: 0, lists: 0 }
+  const names = Object.keys(done) as (keyof typeof done)[]
+  const isMissing = () => names.some((name) => done[name] === 0)
+  // On a busy machine a round may happen to do too little.
+  for (let round = 1; round <= 12 && isMissing(); round++) {
+    const { counts, violations } = await check(t, { ...SHORT, random: generator(round) })
+    t.comment(JSON.stringify(counts))
+    t.same(violations, [])
+    for (const name of names) done[name] += counts[name]
+  }
+  t.notOk(isMissing())
 })
 
 for (const [bug, kind] of [
