@@ -211,7 +211,7 @@ t.test('startup log: server, version, eviction policy and permissions', async (t
     const { app } = await service(t, { redis: redis.url, ...options })
     return app.logLines.map(({ msg }) => msg).join('\n')
   }
-  t.match(await lines({}), /sessions are kept in (Redis|Valkey) \d+\.\d+/)
+  t.match(await lines({}), /sessions are kept in (Redis|Valkey|Redict) \d+\.\d+/)
   t.notMatch(await lines({}), /evicts|older/)
   await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
   t.match(

@@ -57,7 +57,7 @@ t.test('doctor: a Redis that can keep sessions', async (t) => {
     /^✓ {2}list +keys can be listed \(SCAN\)$/m,
     /^✓ {2}publish +/m,
     /^✓ {2}users +/m,
-    new RegExp(`^✓ {2}server +(Redis|Valkey) [\\d.]+ at 127.0.0.1:${port}$`, 'm'),
+    new RegExp(`^✓ {2}server +(Redis|Valkey|Redict) [\\d.]+ at 127.0.0.1:${port}$`, 'm'),
     /^✓ {2}eviction +noeviction$/m,
     /^✓ {2}latency +[\d.]+ ms, at most [\d.]+ ms in 50 round trips$/m,
     /^✓ {2}clock +differs by less than \d+ s$/m
