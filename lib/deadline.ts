@@ -25,7 +25,10 @@ let checkedAt = 0
 /** Milliseconds for which the event loop was blocked, in total. */
 let blockedFor = 0
 
-/** As `now()`, without the time for which the event loop was blocked during a wait. @param at The result of `now()`. */
+/**
+ * As `now()`, without the time for which the event loop was blocked during a wait.
+ * @param at What `now()` has just returned.
+ */
 export function awake(at = now()): number {
   return at - blockedFor - lateness(at)
 }

@@ -1,5 +1,4 @@
-// Bundles the packages that nearly every test process loads. Finding and reading their hundreds of files would take
-// most processes longer than their tests do.
+// Bundles the packages that nearly every test process loads. It would otherwise find and read their hundreds of files.
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, relative, resolve } from 'node:path'

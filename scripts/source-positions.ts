@@ -1,6 +1,6 @@
-// Positions in the sources, for the output of processes that ran compiled files. If Node read the source maps, every
-// test would take a tenth longer.
-import { readFileSync } from 'node:fs'
+// Positions in the sources, for the output of processes that ran compiled files. Node would read the source maps in each
+// process, also in those that fail nothing.
+import { existsSync, readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -8,13 +8,14 @@ const POSITION = /(\.tap\/build\/[^\s():]+\.js):(\d+):(\d+)/g
 /** The lines around the position, which are one line in a compiled file. */
 const EXCERPT = /^( *)source: \|\n(?:\1 {2}.*\n)+/gm
 
-/** Replaces each position in a compiled file. The packages in the bundles have no source map. */
+/** Replaces each position in a compiled file that has a source map. */
 export function inSources(output: string): string {
   return output
     .replace(EXCERPT, '')
     .replace(POSITION, (compiled: string, file: string, line: string, column: string) => {
-      if (file.includes('/node_modules/')) return compiled
-      const map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
+      const path = `${file}.map`
+      if (!existsSync(path)) return compiled
+      const map = new SourceMap(JSON.parse(readFileSync(path, 'utf8')))
       const entry = map.findEntry(Number(line) - 1, Number(column) - 1)
       if (!('originalSource' in entry)) return compiled
       const { originalSource, originalLine, originalColumn } = entry

@@ -31,10 +31,11 @@ export async function runTest(file: string, isCounted: boolean): Promise<Outcome
   if (isCounted && !UNCOUNTED.test(file)) preload.unshift('scripts/record-coverage.ts')
   const child = spawn(process.execPath, [...preload.map(imported), compiled(file)], {
     env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT) },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, which ends with the servers that the test has started.
     detached: true
   })
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => process.stderr.write(inSources(chunk)))
   running.add(child)
   const patience = setTimeout(endGroup, PATIENCE, child)
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])

@@ -34,7 +34,7 @@ function testFiles(): string[] {
     readdirSync('test', { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.test.ts'))
       .map((name) => join('test', name))
-      // The tests that wait longest have names that come last. They begin first, so that none is left alone at the end.
+      // The tests of users, which wait longest, come last by name. They begin first, so that none is left alone at the end.
       .sort()
       .reverse()
   )

@@ -142,6 +142,15 @@ t.test('npm test: a test that fails shows positions in the sources', async (t) =
   t.notMatch(out, 'import t from', 'no compiled lines')
 })
 
+t.test('npm test: a position in a file that is not there stays as it is', async (t) => {
+  const said = '.tap/build/test/none.js:1:2'
+  const source = `console.log('${said}'); console.error('${said}'); process.exitCode = 1`
+  const ended = await result(run(t, [RUNNER, 'test/some.test.ts'], { cwd: project(t, source) }))
+  t.match(ended.out, said)
+  t.match(ended.err, said)
+  t.equal(ended.lastLine, '0 passed, 1 failed')
+})
+
 t.test('npm test: what cannot be compiled fails', async (t) => {
   const { code, err } = await result(run(t, [RUNNER], { cwd: project(t, 'let 1') }))
   t.match(err, /some\.test\.ts:1:4: error/i)

@@ -228,7 +228,8 @@ export function isOnPath(url: string, path: string): boolean {
 /** The values of a session's cookies, or of the headers in their place, in the order of the request. */
 export type CookieValues = Readonly<Record<Purpose, readonly string[]>>
 
-const NONE: readonly string[] = []
+/** In the place of a new list, since most requests have one of these cookies. Never filled. */
+const NONE: string[] = []
 
 /**
  * Finds the session's cookies in a Cookie header; `undefined` if there are none. A browser may hold several cookies
@@ -236,7 +237,7 @@ const NONE: readonly string[] = []
  */
 export function findCookies(header: string | undefined, name: string): CookieValues | undefined {
   if (header === undefined) return undefined
-  let found: Record<Purpose, readonly string[]> | undefined
+  let found: Record<Purpose, string[]> | undefined
   for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + name.length)) {
     if (!beginsPair(header, at)) continue
     const rest = at + name.length
@@ -247,7 +248,8 @@ export function findCookies(header: string | undefined, name: string): CookieVal
     const value = header.slice(rest + SUFFIXES[purpose].length + 1, end < 0 ? undefined : end).trim()
     // RFC 6265, section 4.1.1: a value may be in double quotes.
     const unquoted = value[0] === '"' && /^".*"$/.test(value) ? value.slice(1, -1) : value
-    found[purpose] = [...found[purpose], unquoted]
+    if (found[purpose] === NONE) found[purpose] = [unquoted]
+    else found[purpose].push(unquoted)
   }
   return found
 }

@@ -187,7 +187,7 @@ export class Ledger {
     this.#claim(account, expiresAt === end, `let a record expire ${expiresAt - end} ms too late`)
   }
 
-  /** Whether time may pass until this instant: no request is as slow as a session that it has just begun is short. */
+  /** Whether time may pass until this instant: not if a new id would expire before its request announces it. */
   maySkipTo(now: number): boolean {
     return !this.#expiredBy(now).some(([, entry]) => entry.isHeir && !entry.isKnown)
   }

@@ -1,5 +1,5 @@
 // Histories that failed once. They are written out, so that a change of the generated plans does not affect them.
-import type { Fate, Lane, Pause, Plan, Step, Visit } from './plan.js'
+import type { Fate, Lane, Plan, Step, Visit } from './plan.js'
 
 interface Regression {
   what: string
@@ -17,7 +17,7 @@ function visit(app: number, steps: (Step | Step['do'])[], end: Visit['end'] = 'o
   }
 }
 
-function tab(...visits: (Visit | 'expire' | Pause)[]): Lane {
+function tab(...visits: (Visit | 'expire')[]): Lane {
   return { browser: 0, visits }
 }
 

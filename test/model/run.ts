@@ -427,7 +427,7 @@ class Run {
 
   async #pass(seconds: number): Promise<void> {
     const now = this.#now + seconds * 1_000
-    // No operation is as slow as a session is short.
+    // A record that expires on its way to the store is nothing that the model describes.
     const isOvertaken = this.#requests.some(
       ({ operation }) => operation !== undefined && endOf(operation) <= now
     )
