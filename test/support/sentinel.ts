@@ -28,7 +28,7 @@ export interface TestSentinel {
   servers: RedisServer[]
   /** The server that the sentinels currently call primary. */
   primary(): Promise<RedisServer>
-  /** Orders a failover, and waits until the promoted replica accepts writes. */
+  /** Orders a failover, and waits until the promoted replica accepts writes and the sentinels have announced it. */
   failover(): Promise<RedisServer>
   /** Waits until another server than this one is primary and accepts writes. */
   promotion(old: RedisServer): Promise<RedisServer>
@@ -92,7 +92,15 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
       await asked?.call('SENTINEL', 'FAILOVER', NAME).catch((error: Error) => {
         if (!error.message.startsWith('INPROG')) throw error
       })
-      return promotion(old)
+      const next = await promotion(old)
+      // They name the promoted server before they announce it. A client that connects in between is disconnected again.
+      for (const client of clients) {
+        await until(async () => {
+          const { flags, port } = fields(await client.call('SENTINEL', 'MASTER', NAME))
+          return flags === 'master' && port === String(next.port)
+        })
+      }
+      return next
     }
   }
 }
