@@ -45,14 +45,12 @@ t.test('cluster: end --user', async (t) => {
 })
 
 t.test('sentinel: follows the primary', async (t) => {
-  const { failover, name, primary, sentinels, servers } = await startSentinel(t)
+  const { failover, name, primary, replicated, sentinels } = await startSentinel(t)
   const addresses = sentinels.map(({ host, port }) => `${host}:${port}`).join(',')
   const through = ['--sentinel', `${name},${addresses}`]
   const { client } = await primary()
   await put(client, { a: 1 })
-  // Otherwise the failover may lose it.
-  const replicas = servers.length - 1
-  t.equal(await client.wait(replicas, 10_000), replicas)
+  await replicated()
   t.match(await json('', ['stats', ...through]), [{ living: 1 }])
   const promoted = await failover()
   await put(promoted.client, { b: 1 })

@@ -39,11 +39,7 @@ t.test('sentinel: a planned failover', async (t) => {
 
   const browser = await login(t, app)
   const old = await sentinel.primary()
-  const [, replica] = sentinel.servers
-  await until(async () => {
-    const counts = await Promise.all([old, replica].map((server) => server?.client.dbsize()))
-    return counts[0] === counts[1]
-  })
+  await sentinel.replicated()
   const next = await sentinel.failover()
   await t.test('new sessions go to the new primary, although the old one still accepts writes', async (t) => {
     await until(async () => {

@@ -42,13 +42,14 @@ t.test('the keyPrefix of a client is part of the keys that Redis names', async (
 })
 
 t.test('after a failover it follows the client to the new primary', async (t) => {
-  const { failover, name, sentinels, servers } = await startSentinel(t)
+  const { failover, name, replicated, sentinels, servers } = await startSentinel(t)
   const [redis] = servers
   if (redis === undefined) throw new Error('no server')
   const client = redis.connect({ sentinels, name })
   const { near, read, store, warm } = await openStage(t, { redis, client })
   const key = await store()
   await warm(key)
+  await replicated()
   const primary = await failover()
   await until(async () => (await trackingClients(primary.client)) === 1)
   const asks = async (reading: (key: string) => Promise<unknown>) => {

@@ -18,6 +18,7 @@ t.test('failover: a session that ends on the new primary ends its streams', SOON
   await visitor.get(one, '/login')
   const stream = await visitor.listen(two)
   const [old] = sentinel.servers
+  await sentinel.replicated()
   await sentinel.failover()
   // What the old primary still takes is lost, since nobody waits for replicas here.
   await until(async () => !String(await old?.client.call('CLIENT', 'LIST')).includes('name=service'))

@@ -28,6 +28,8 @@ export interface TestSentinel {
   servers: RedisServer[]
   /** The server that the sentinels currently call primary. */
   primary(): Promise<RedisServer>
+  /** Waits until the replicas have what the primary has. A failover may lose the rest. */
+  replicated(): Promise<void>
   /** Orders a failover, and waits until the promoted replica accepts writes and the sentinels have announced it. */
   failover(): Promise<RedisServer>
   /** Waits until another server than this one is primary and accepts writes. */
@@ -80,12 +82,18 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
     await until(async () => (await next.client.info('replication')).includes('role:master'))
     return next
   }
+  const replicated = async () => {
+    const now = await primary()
+    const offset = await offsetOf(now)
+    for (const server of servers) await until(async () => (await offsetOf(server)) >= offset)
+  }
   return {
     name: NAME,
     sentinels: clients.map(({ options: { port = 0 } }) => ({ host: '127.0.0.1', port })),
     servers,
     primary,
     promotion,
+    replicated,
     async failover() {
       const old = await primary()
       // INPROG: on a slow machine the sentinels may already have started one.
@@ -125,6 +133,10 @@ async function startOne(t: Test, settings: string[]): Promise<Redis> {
     })
   ])
   return client
+}
+
+async function offsetOf({ client }: RedisServer): Promise<number> {
+  return Number(/^master_repl_offset:(\d+)/m.exec(await client.info('replication'))?.[1])
 }
 
 /** The fields of a reply by name. RESP2 lists names and values; RESP3 has maps. */
