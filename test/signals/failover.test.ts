@@ -3,6 +3,7 @@ import { Cluster } from 'ioredis'
 import t from 'tap'
 import { startCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
+import { caughtUp } from '../support/replication.js'
 import { startSentinel } from '../support/sentinel.js'
 import { serve, subscribers } from './stage.js'
 import { Visitor } from './visitor.js'
@@ -44,7 +45,11 @@ t.test('a node of a cluster that dies takes no report with it', SOON, async (t) 
   const counts = () =>
     Promise.all(cluster.primaries.map(async ({ client }) => (await subscribers(client)).length))
   await until(async () => (await counts()).includes(1))
-  await cluster.primaries[(await counts()).indexOf(1)]?.stop()
+  const index = (await counts()).indexOf(1)
+  const [primary, replica] = [cluster.primaries[index], cluster.replicas[index]]
+  if (primary === undefined || replica === undefined) throw new Error('no subscription')
+  await caughtUp(primary, [replica])
+  await primary.stop()
   await cluster.ready()
   await until(async () => (await visitor.get(one, '/logout')).status === 200)
   t.equal(await stream.end, 'data: ended')

@@ -9,6 +9,7 @@ import { findRedisServer } from '../../scripts/redis-binary.js'
 import { until } from './gate.js'
 import { halt, spawnWithLifeline } from './lifeline.js'
 import { freePort, type RedisServer, startRedis } from './redis-server.js'
+import { caughtUp } from './replication.js'
 
 export interface SentinelOptions {
   /** Default 1. */
@@ -82,18 +83,13 @@ export async function startSentinel(t: Test, options: SentinelOptions = {}): Pro
     await until(async () => (await next.client.info('replication')).includes('role:master'))
     return next
   }
-  const replicated = async () => {
-    const now = await primary()
-    const offset = await offsetOf(now)
-    for (const server of servers) await until(async () => (await offsetOf(server)) >= offset)
-  }
   return {
     name: NAME,
     sentinels: clients.map(({ options: { port = 0 } }) => ({ host: '127.0.0.1', port })),
     servers,
     primary,
     promotion,
-    replicated,
+    replicated: async () => caughtUp(await primary(), servers),
     async failover() {
       const old = await primary()
       // INPROG: on a slow machine the sentinels may already have started one.
@@ -133,10 +129,6 @@ async function startOne(t: Test, settings: string[]): Promise<Redis> {
     })
   ])
   return client
-}
-
-async function offsetOf({ client }: RedisServer): Promise<number> {
-  return Number(/^master_repl_offset:(\d+)/m.exec(await client.info('replication'))?.[1])
 }
 
 /** The fields of a reply by name. RESP2 lists names and values; RESP3 has maps. */
