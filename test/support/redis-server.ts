@@ -1,8 +1,9 @@
 // A Redis server for one test: free port, loopback, no persistence, its own folder.
 import type { ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -110,13 +111,24 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
   return child
 }
 
+/** Above the ports of well-known servers, and below those that systems give to outgoing connections. */
+const [FIRST_PORT, END_OF_PORTS] = [10_240, 32_768]
+// One after another from here, so that neither two servers of this process nor those of two processes get one port.
+let nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
+
 /** A port on loopback that was free just now. */
 export async function freePort(): Promise<number> {
-  const server: Server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (;;) {
+    const port = nextPort++
+    if (nextPort === END_OF_PORTS) nextPort = FIRST_PORT
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false
+    )
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
