@@ -7,14 +7,71 @@ const TICK = 5
 /** If a check is more milliseconds late than this, the process stood still, and the promises are not to blame. */
 const TOLERANCE = 50
 
-interface Waiting {
+const deferred = Symbol('deferred')
+
+/** A promise that is settled from outside. `within` limits it itself: a second promise for each command would cost more. */
+export class Deferred<Result> {
+  readonly promise: Promise<Result>
+  #resolve!: (result: Result) => void
+  #reject!: (error: unknown) => void
+  /** Whether it has not been settled. */
+  isOpen = true
   /** The deadline, on the clock of `now()`. */
-  until: number
+  until = Number.POSITIVE_INFINITY
   /** Whether the deadline was already extended once because the process stood still. */
-  isExtended: boolean
-  /** Undefined once the promise has settled. */
-  giveUp: (() => void) | undefined
+  isExtended = false
+  #late: (() => Error) | undefined
+  #ended: ((error?: unknown) => void) | undefined
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    ;(this.promise as Deferring<Result>)[deferred] = this
+  }
+
+  /** Whether nobody has limited it, and it is not settled. */
+  get isUnlimited(): boolean {
+    return this.isOpen && this.#late === undefined
+  }
+
+  limit(until: number, late: () => Error, ended?: (error?: unknown) => void): void {
+    this.until = until
+    this.#late = late
+    this.#ended = ended
+  }
+
+  resolve(result: Result): void {
+    if (!this.isOpen) return
+    const failure = this.#end(undefined)
+    if (failure === undefined) this.#resolve(result)
+    else this.#reject(failure)
+  }
+
+  reject(error: unknown): void {
+    if (this.isOpen) this.#reject(this.#end(error))
+  }
+
+  giveUp(): void {
+    if (this.isOpen) this.reject(this.#late?.())
+  }
+
+  // If the callback itself throws, as a logger may, its error is the result: nothing else would report it, and the other
+  // promises in the list would not be checked.
+  #end(error: unknown): unknown {
+    this.isOpen = false
+    try {
+      this.#ended?.(error)
+      return error
+    } catch (failure) {
+      return failure
+    }
+  }
 }
+
+type Waiting = Pick<Deferred<unknown>, 'giveUp' | 'isExtended' | 'isOpen' | 'until'>
+type Deferring<Result> = Promise<Result> & { [deferred]?: Deferred<Result> }
 
 // One timer and one list serve all promises: a timer for each would cost more than the promise.
 let all: Waiting[] = []
@@ -43,28 +100,26 @@ export function within<Result>(
   until: number,
   promise: Promise<Result>,
   late: () => Error,
-  ended: (error?: unknown) => void = () => {}
+  ended?: (error?: unknown) => void
 ): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown) => {
-      if (waiting.giveUp === undefined) return
-      waiting.giveUp = undefined
-      reject(errorOf(ended, error))
-    }
-    const waiting: Waiting = { until, isExtended: false, giveUp: () => fail(late()) }
-    all.push(waiting)
-    if (timer === undefined) {
-      checkedAt = now()
-      timer = outside.runInAsyncScope(setInterval, undefined, check, TICK) as NodeJS.Timeout
-    }
-    promise.then((result) => {
-      if (waiting.giveUp === undefined) return
-      waiting.giveUp = undefined
-      const failure = errorOf(ended)
-      if (failure === undefined) resolve(result)
-      else reject(failure)
-    }, fail)
-  })
+  const own = (promise as Deferring<Result>)[deferred]
+  const limited = own?.isUnlimited ? own : following(promise)
+  limited.limit(until, late, ended)
+  all.push(limited)
+  if (timer === undefined) {
+    checkedAt = now()
+    timer = outside.runInAsyncScope(setInterval, undefined, check, TICK) as NodeJS.Timeout
+  }
+  return limited.promise
+}
+
+function following<Result>(promise: Promise<Result>): Deferred<Result> {
+  const follower = new Deferred<Result>()
+  promise.then(
+    (result) => follower.resolve(result),
+    (error) => follower.reject(error)
+  )
+  return follower
 }
 
 function lateness(at: number): number {
@@ -94,22 +149,11 @@ function check(): void {
 function giveUpDue(): void {
   const at = now()
   // Most have settled since the last check.
-  const open = all.filter(({ giveUp }) => giveUp !== undefined)
+  const open = all.filter(({ isOpen }) => isOpen)
   const due = open.filter(({ until }) => until <= at)
   all = due.length === 0 ? open : open.filter(({ until }) => until > at)
-  for (const { giveUp } of due) giveUp?.()
+  for (const each of due) each.giveUp()
   if (all.length > 0) return
   clearInterval(timer)
   timer = undefined
-}
-
-// If the callback itself throws, as a logger may, its error is the result: nothing else would report it, and the other
-// promises in the list would not be checked.
-function errorOf(ended: (error?: unknown) => void, error?: unknown): unknown {
-  try {
-    ended(error)
-    return error
-  } catch (failure) {
-    return failure
-  }
 }
