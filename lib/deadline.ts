@@ -7,60 +7,52 @@ const TICK = 5
 /** If a check is more milliseconds late than this, the process stood still, and the promises are not to blame. */
 const TOLERANCE = 50
 
-const deferred = Symbol('deferred')
-
-/** A promise that is settled from outside. `within` limits it itself: a second promise for each command would cost more. */
-export class Deferred<Result> {
+/** Someone who waits for a promise. */
+class Waiting<Result> {
   readonly promise: Promise<Result>
   #resolve!: (result: Result) => void
   #reject!: (error: unknown) => void
-  /** Whether it has not been settled. */
-  isOpen = true
+  readonly #late: () => Error
+  readonly #ended: ((error?: unknown) => void) | undefined
   /** The deadline, on the clock of `now()`. */
-  until = Number.POSITIVE_INFINITY
+  until: number
   /** Whether the deadline was already extended once because the process stood still. */
   isExtended = false
-  #late: (() => Error) | undefined
-  #ended: ((error?: unknown) => void) | undefined
+  isOver = false
 
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    ;(this.promise as Deferring<Result>)[deferred] = this
-  }
-
-  /** Whether nobody has limited it, and it is not settled. */
-  get isUnlimited(): boolean {
-    return this.isOpen && this.#late === undefined
-  }
-
-  limit(until: number, late: () => Error, ended?: (error?: unknown) => void): void {
+  constructor(until: number, promise: Promise<Result>, late: () => Error, ended?: (error?: unknown) => void) {
     this.until = until
     this.#late = late
     this.#ended = ended
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      promise.then(
+        (result) => this.#succeed(result),
+        (error) => this.#fail(error)
+      )
+    })
   }
 
-  resolve(result: Result): void {
-    if (!this.isOpen) return
+  giveUp(): void {
+    this.#fail(this.#late())
+  }
+
+  #succeed(result: Result): void {
+    if (this.isOver) return
     const failure = this.#end(undefined)
     if (failure === undefined) this.#resolve(result)
     else this.#reject(failure)
   }
 
-  reject(error: unknown): void {
-    if (this.isOpen) this.#reject(this.#end(error))
-  }
-
-  giveUp(): void {
-    if (this.isOpen) this.reject(this.#late?.())
+  #fail(error: unknown): void {
+    if (!this.isOver) this.#reject(this.#end(error))
   }
 
   // If the callback itself throws, as a logger may, its error is the result: nothing else would report it, and the other
   // promises in the list would not be checked.
   #end(error: unknown): unknown {
-    this.isOpen = false
+    this.isOver = true
     try {
       this.#ended?.(error)
       return error
@@ -70,11 +62,8 @@ export class Deferred<Result> {
   }
 }
 
-type Waiting = Pick<Deferred<unknown>, 'giveUp' | 'isExtended' | 'isOpen' | 'until'>
-type Deferring<Result> = Promise<Result> & { [deferred]?: Deferred<Result> }
-
 // One timer and one list serve all promises: a timer for each would cost more than the promise.
-let all: Waiting[] = []
+let all: Omit<Waiting<unknown>, 'promise'>[] = []
 // The timer runs in no request's async context, since it outlives the request that started it.
 const outside = new AsyncResource('fastify-ioredis-session.deadline')
 let timer: NodeJS.Timeout | undefined
@@ -102,24 +91,13 @@ export function within<Result>(
   late: () => Error,
   ended?: (error?: unknown) => void
 ): Promise<Result> {
-  const own = (promise as Deferring<Result>)[deferred]
-  const limited = own?.isUnlimited ? own : following(promise)
-  limited.limit(until, late, ended)
-  all.push(limited)
+  const waiting = new Waiting(until, promise, late, ended)
+  all.push(waiting)
   if (timer === undefined) {
     checkedAt = now()
     timer = outside.runInAsyncScope(setInterval, undefined, check, TICK) as NodeJS.Timeout
   }
-  return limited.promise
-}
-
-function following<Result>(promise: Promise<Result>): Deferred<Result> {
-  const follower = new Deferred<Result>()
-  promise.then(
-    (result) => follower.resolve(result),
-    (error) => follower.reject(error)
-  )
-  return follower
+  return waiting.promise
 }
 
 function lateness(at: number): number {
@@ -149,10 +127,10 @@ function check(): void {
 function giveUpDue(): void {
   const at = now()
   // Most have settled since the last check.
-  const open = all.filter(({ isOpen }) => isOpen)
+  const open = all.filter(({ isOver }) => !isOver)
   const due = open.filter(({ until }) => until <= at)
   all = due.length === 0 ? open : open.filter(({ until }) => until > at)
-  for (const each of due) each.giveUp()
+  for (const waiting of due) waiting.giveUp()
   if (all.length > 0) return
   clearInterval(timer)
   timer = undefined

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { MapStore } from '../examples/map-store.js'
-import { Deferred, within } from '../lib/deadline.js'
+import { within } from '../lib/deadline.js'
 import { GuardedStore } from '../lib/stores/guarded.js'
 import { MemoryStore } from '../lib/stores/memory.js'
 import { RedisStore } from '../lib/stores/redis.js'
@@ -15,83 +15,51 @@ import { startRedis } from './support/redis-server.js'
 const never = new Promise<never>(() => {})
 const soon = () => performance.now() + 20
 
-/** The promises that `within` follows, and those that it limits itself. */
-const KINDS = {
-  'any promise': <Result>(promise: Promise<Result>) => promise,
-  'a deferred promise': <Result>(promise: Promise<Result>) => {
-    const deferred = new Deferred<Result>()
-    promise.then(
-      (result) => deferred.resolve(result),
-      (error) => deferred.reject(error)
-    )
-    return deferred.promise
-  }
-}
-
-for (const [kind, of] of Object.entries(KINDS)) {
-  t.test(`within(${kind}): returns what is in time; a late result is an error and is dropped`, async (t) => {
-    const ended: unknown[] = []
-    const observe = (error?: unknown) => void ended.push(error)
-    const late = new Error('late')
-    const broken = new Error('broken')
-    t.equal(await within(soon(), of(Promise.resolve(1)), () => late, observe), 1)
-    await t.rejects(
-      within(soon(), of(Promise.reject(broken)), () => late, observe),
-      broken
-    )
-    await t.rejects(
-      within(soon(), of(never), () => late, observe),
-      late
-    )
-    for (const fails of [false, true]) {
-      const tooLate = gate()
-      const passed = tooLate.passed.then(() => {
-        if (fails) throw broken
-      })
-      await t.rejects(
-        within(soon(), of(passed), () => late, observe),
-        late
-      )
-      tooLate.open()
-    }
-    await t.rejects(
-      within(performance.now() - 1, of(never), () => late, observe),
-      late
-    )
-    await nextTurn()
-    t.same(ended, [undefined, broken, late, late, late, late])
-  })
-
-  t.test(`within(${kind}): an observer that throws delays no other call`, async (t) => {
-    const failure = new Error('no log any more')
-    const throws = () => {
-      throw failure
-    }
-    const all = await Promise.allSettled([
-      within(soon(), of(never), () => new Error('late'), throws),
-      within(soon(), of(never), () => new Error('late')),
-      within(soon(), of(Promise.resolve(1)), () => new Error('late'), throws),
-      within(soon(), of(Promise.reject(new Error('broken'))), () => new Error('late'), throws)
-    ])
-    t.match(all, [
-      { reason: failure },
-      { reason: { message: 'late' } },
-      { reason: failure },
-      { reason: failure }
-    ])
-  })
-}
-
-t.test('within(): each of those who wait for one deferred promise has a deadline', async (t) => {
-  const deferred = new Deferred<number>()
-  const late = () => new Error('late')
-  const first = within(performance.now() + 1e6, deferred.promise, late)
-  await t.rejects(within(soon(), deferred.promise, late), { message: 'late' })
-  deferred.resolve(1)
-  t.equal(await first, 1)
+t.test('within(): returns results that are in time; a late result is an error and is dropped', async (t) => {
   const ended: unknown[] = []
-  t.equal(await within(soon(), deferred.promise, late, (error) => void ended.push(error)), 1)
-  t.same(ended, [undefined], 'also after it was settled')
+  const observe = (error?: unknown) => void ended.push(error)
+  const late = new Error('late')
+  const broken = new Error('broken')
+  t.equal(await within(soon(), Promise.resolve(1), () => late, observe), 1)
+  await t.rejects(
+    within(soon(), Promise.reject(broken), () => late, observe),
+    broken
+  )
+  await t.rejects(
+    within(soon(), never, () => late, observe),
+    late
+  )
+  const tooLate = gate()
+  await t.rejects(
+    within(soon(), tooLate.passed, () => late, observe),
+    late
+  )
+  await t.rejects(
+    within(performance.now() - 1, never, () => late, observe),
+    late
+  )
+  tooLate.open()
+  await nextTurn()
+  t.same(ended, [undefined, broken, late, late, late])
+})
+
+t.test('within(): an observer that throws delays no other call', async (t) => {
+  const failure = new Error('no log any more')
+  const throws = () => {
+    throw failure
+  }
+  const all = await Promise.allSettled([
+    within(soon(), never, () => new Error('late'), throws),
+    within(soon(), never, () => new Error('late')),
+    within(soon(), Promise.resolve(1), () => new Error('late'), throws),
+    within(soon(), Promise.reject(new Error('broken')), () => new Error('late'), throws)
+  ])
+  t.match(all, [
+    { reason: failure },
+    { reason: { message: 'late' } },
+    { reason: failure },
+    { reason: failure }
+  ])
 })
 
 t.test('within(): the timer belongs to no async context', async (t) => {

@@ -1,6 +1,5 @@
 // Sends the calls of one turn of the event loop as one command, so they share its cost.
 import { setImmediate } from '../clock.js'
-import { Deferred } from '../deadline.js'
 
 /** Maximum calls per command, so that one command does not block the server for long. */
 const MAX_CALLS = 64
@@ -9,7 +8,8 @@ const MAX_BYTES = 262_144
 
 interface Waiting<Call, Result> {
   call: Call
-  result: Deferred<Result>
+  resolve(result: Result | Promise<Result>): void
+  reject(error: unknown): void
 }
 
 export class Batcher<Call, Result> {
@@ -40,14 +40,14 @@ export class Batcher<Call, Result> {
 
   // A separate promise for each call, so that its continuation runs in the caller's asynchronous context.
   add(call: Call): Promise<Result> {
-    const result = new Deferred<Result>()
-    const size = this.#sizeOf(call)
-    if (this.#bytes + size > MAX_BYTES) this.#send()
-    if (this.#waiting.length === 0) setImmediate(() => this.#send())
-    this.#waiting.push({ call, result })
-    this.#bytes += size
-    if (this.#waiting.length === this.#maxCalls) this.#send()
-    return result.promise
+    return new Promise((resolve, reject) => {
+      const size = this.#sizeOf(call)
+      if (this.#bytes + size > MAX_BYTES) this.#send()
+      if (this.#waiting.length === 0) setImmediate(() => this.#send())
+      this.#waiting.push({ call, resolve, reject })
+      this.#bytes += size
+      if (this.#waiting.length === this.#maxCalls) this.#send()
+    })
   }
 
   #send(): void {
@@ -57,28 +57,18 @@ export class Batcher<Call, Result> {
     const [first] = waiting
     if (first === undefined) return
     if (waiting.length === 1) {
-      this.#sendOne(first)
+      first.resolve(this.#one(first.call))
       return
     }
     this.#many(waiting.map(({ call }) => call)).then(
       (results) => {
-        waiting.forEach((each, index) => {
-          const result = results[index]
-          if (result === undefined) this.#sendOne(each)
-          else if (result instanceof Promise) result.catch((error) => each.result.reject(error))
-          else each.result.resolve(result)
+        waiting.forEach(({ call, resolve }, index) => {
+          resolve(results[index] ?? this.#one(call))
         })
       },
       (error) => {
-        for (const { result } of waiting) result.reject(error)
+        for (const { reject } of waiting) reject(error)
       }
-    )
-  }
-
-  #sendOne({ call, result }: Waiting<Call, Result>): void {
-    this.#one(call).then(
-      (answer) => result.resolve(answer),
-      (error) => result.reject(error)
     )
   }
 }
