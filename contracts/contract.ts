@@ -1,4 +1,5 @@
 // A contract, independent of a test runner.
+import { Buffer } from 'node:buffer'
 import { now } from '../lib/clock.js'
 import { within } from '../lib/deadline.js'
 
@@ -21,6 +22,9 @@ export interface ContractOptions {
 }
 
 export const PATIENCE = 120
+
+/** The bytes of Node's pool of small Buffers. Node 26 gives it more than `Buffer.poolSize`. */
+export const POOL_BYTES = Buffer.allocUnsafe(1).buffer.byteLength
 
 /** @param check Its signal aborts when the clause has ended, or is given up. */
 export function clauseOf(

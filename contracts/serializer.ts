@@ -7,7 +7,14 @@ import { PayloadError } from '../lib/data/payload-error.js'
 import { serializers } from '../serializers/index.js'
 import type { Dictionary, Serializer } from '../serializers/serializer.js'
 import { type Attack, foreign, foreignTo } from './attacks.js'
-import { type Clause, type Contract, type ContractOptions, clauseOf, PATIENCE } from './contract.js'
+import {
+  type Clause,
+  type Contract,
+  type ContractOptions,
+  clauseOf,
+  PATIENCE,
+  POOL_BYTES
+} from './contract.js'
 import { binary, deepFreeze, documents } from './documents.js'
 import { fastCheck, SEED } from './fast-check.js'
 import { besiege, type Siege } from './siege.js'
@@ -223,7 +230,7 @@ export function serializerContract(serializer: Serializer, options: SerializerCo
       const bytes = encode({ value, again: [value] })
       ok(!isRefused(() => decode(bytes)), `${name}: decode() refuses what encode() returned`)
       const common = inCommon(decode(bytes), decode(bytes))
-      const isPool = common instanceof ArrayBuffer && common.byteLength === Buffer.poolSize
+      const isPool = common instanceof ArrayBuffer && common.byteLength === POOL_BYTES
       ok(
         common === undefined || (pooled && isPool),
         isPool

@@ -4,7 +4,14 @@ import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FIRST_BYTE, type Outcome, REVISION, type Store, TOMBSTONE, TOUCH } from '../lib/stores/store.js'
-import { type Clause, type Contract, type ContractOptions, clauseOf, PATIENCE } from './contract.js'
+import {
+  type Clause,
+  type Contract,
+  type ContractOptions,
+  clauseOf,
+  PATIENCE,
+  POOL_BYTES
+} from './contract.js'
 import { fastCheck, SEED } from './fast-check.js'
 import { explanations, operationsOf, type State, stateOf } from './interleavings.js'
 import {
@@ -541,7 +548,7 @@ function is(answer: Outcome | undefined, record: Uint8Array, why = 'the answer')
   if (!(answer instanceof Uint8Array)) fail(`${why} must be the record, not ${String(answer)}`)
   if (isRecord(answer, record)) return
   const at = record.findIndex((byte, index) => answer[index] !== byte)
-  const isPool = answer.length === Buffer.poolSize
+  const isPool = answer.length === POOL_BYTES
   fail(
     `${why} has ${answer.length} bytes instead of ${record.length}, and differs from byte ${at < 0 ? record.length : at}` +
       (isPool

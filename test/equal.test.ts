@@ -52,6 +52,23 @@ const { value: values } = fc.letrec<{ value: unknown }>((tie) => ({
   )
 }))
 
+/** A copy of an object that has no other order. */
+function copyOf(value: object): object {
+  if (value instanceof Date) return new Date(value)
+  if (Buffer.isBuffer(value)) return Buffer.from(value)
+  if (value instanceof Uint8Array || value instanceof Float64Array || value instanceof ArrayBuffer)
+    return value.slice(0)
+  return Object.defineProperties(emptyLike(value), Object.getOwnPropertyDescriptors(value))
+}
+
+function emptyLike(value: object): object {
+  if (Array.isArray(value)) return []
+  if (value instanceof RegExp) return new RegExp(value)
+  if (value instanceof String || value instanceof Number) return Object(value.valueOf())
+  if (value instanceof TypeError) return new TypeError()
+  return value instanceof Error ? new Error() : Object.create(Object.getPrototypeOf(value))
+}
+
 /** A copy made of other objects. Keys and elements are reversed if their order has no meaning. */
 function turned(value: unknown, copies = new Map<unknown, unknown>()): unknown {
   if (typeof value !== 'object' || value === null) return value
@@ -72,7 +89,9 @@ function turned(value: unknown, copies = new Map<unknown, unknown>()): unknown {
     return copy
   }
   const isPlain = Object.prototype.toString.call(value) === '[object Object]' && !Array.isArray(value)
-  if (!isPlain && !(Array.isArray(value) && Object.keys(value).length === value.length)) return value
+  if (!isPlain && !(Array.isArray(value) && Object.keys(value).length === value.length)) {
+    return keep(copyOf(value))
+  }
   const copy = keep(Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value)))
   const names = Object.keys(value)
   for (const name of Array.isArray(value) ? names : names.reverse()) {

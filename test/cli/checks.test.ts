@@ -1,6 +1,7 @@
 // `verify` and `doctor`: what is wrong with records, and with Redis.
 import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { doctor } from '../../lib/cli/doctor.js'
 import { openTarget } from '../../lib/cli/target.js'
@@ -177,8 +178,10 @@ t.test('doctor: a clock that differs, and an old server', async (t) => {
     { stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} },
     false
   )
+  const output = text(stdout)
   t.equal(await doctor(target, terminal), 1)
-  const text = String(stdout.read())
-  t.match(text, /^! {2}clock +differs by (8|9)\d s: synchronize the clocks$/m)
-  t.match(text, /^! {2}server +Redis 6\.0\.16 at .* is older than 6\.2/m)
+  stdout.end()
+  const said = await output
+  t.match(said, /^! {2}clock +differs by (8|9)\d s: synchronize the clocks$/m)
+  t.match(said, /^! {2}server +Redis 6\.0\.16 at .* is older than 6\.2/m)
 })

@@ -1,6 +1,7 @@
 // `convert`: every session in another serializer, beside a service that reads and writes, and without a logout.
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { convert } from '../../lib/cli/convert.js'
@@ -246,8 +247,10 @@ t.test('convert: to and from a serializer of the application', async (t) => {
 async function convertBy(target: Target, rate?: number): Promise<string> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const terminal = new Terminal({ stdin: new PassThrough(), stdout, stderr, env: {} }, true)
+  const output = text(stdout)
   await convert(target, terminal, { to: 'msgpack', yes: true, ...(rate !== undefined && { rate }) })
-  return String(stdout.read())
+  stdout.end()
+  return output
 }
 
 async function openFor(t: Test, url: string): Promise<Target> {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import t from 'tap'
 
 const RUNS: Record<string, string[]> = {
-  'node:test': ['--test', 'examples/testing/node.test.ts'],
+  'node:test': ['--test', '--test-reporter=tap', 'examples/testing/node.test.ts'],
   tap: ['examples/testing/tap.test.ts']
 }
 
