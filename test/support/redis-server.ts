@@ -113,7 +113,8 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
 
 /** Above the ports of well-known servers, and below those that systems give to outgoing connections. */
 const [FIRST_PORT, END_OF_PORTS] = [10_240, 32_768]
-// One after another from here, so that neither two servers of this process nor those of two processes get one port.
+// One after another: two servers of this process never get the same port, and those of two processes hardly ever do,
+// since each process begins somewhere else.
 let nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
 
 /** A port on loopback that was free just now. */
