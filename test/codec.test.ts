@@ -27,6 +27,21 @@ function graph(levels: number): unknown {
   return value
 }
 
+t.test(
+  'encode(): what is named in the error of a large session costs no more than a few sessions',
+  async (t) => {
+    const codec = await codecFor(json, 65_536)
+    const values = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`key${n}`, n]))
+    const part = { ...values, deep: nest(1_100) }
+    const data = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`part${n}`, part]))
+    // The keys that were weighed before the search was over.
+    t.throws(() => codec.encode(data), {
+      code: 'FST_SESSION_TOO_LARGE',
+      message: /part0 \(more than 16384 values\)/
+    })
+  }
+)
+
 for (const serializer of all) {
   const { name } = serializer
 

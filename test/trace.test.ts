@@ -43,6 +43,13 @@ const changes: [what: string, change: (cart: Cart) => unknown][] = [
   ['the time of a Date', ({ at }) => at.setTime(2)],
   ['a symbol', ({ owner }) => Object.assign(owner, { [Symbol('a')]: 1 })],
   ['a symbol of a list', ({ items }) => Object.assign(items, { [Symbol('a')]: 1 })],
+  [
+    'a list item that is not enumerable',
+    ({ items }) => Object.defineProperty(items, 0, { enumerable: false })
+  ],
+  ['the prototype of a list', ({ items }) => Object.setPrototypeOf(items, Map.prototype)],
+  ['an own method of a Date', ({ at }) => Object.assign(at, { toISOString: () => 'now' })],
+  ['a hidden property of a Date', ({ at }) => Object.defineProperty(at, 'getTime', { value: () => 2 })],
   ['a hidden property', ({ owner }) => Object.defineProperty(owner, 'hidden', { value: 1 })],
   ['the kind of a Date', ({ at }) => Object.setPrototypeOf(at, Object.prototype)]
 ]
@@ -67,6 +74,41 @@ t.test('Trace: every change is noticed', async (t) => {
     change(value)
     t.notOk(trace.isUnchanged, what)
   }
+})
+
+const HIDDEN = [
+  'a list item that is not enumerable',
+  'a named property of a list',
+  'a symbol',
+  'a symbol of a list',
+  'a hidden property'
+]
+
+t.test('Trace: without hidden parts, every other change is noticed', async (t) => {
+  for (const [what, change] of changes) {
+    const value = cart()
+    const trace = new Trace(value, true)
+    change(value)
+    t.equal(trace.isUnchanged, HIDDEN.includes(what), what)
+  }
+})
+
+t.test('Trace: JSON stores no hidden parts', async (t) => {
+  for (const [what, change] of changes.filter(([what]) => HIDDEN.includes(what))) {
+    const value = cart()
+    change(value)
+    t.equal(JSON.stringify(value), JSON.stringify(cart()), what)
+  }
+})
+
+t.test('Trace: what refers to the whole is noted once', async (t) => {
+  const root: Record<string, unknown> = {}
+  root.others = Array.from({ length: 3_000 }, () => ({}))
+  root.references = Array.from({ length: 1_000 }, () => root)
+  t.ok(new Trace(root.references as object).isUnchanged)
+  let graph: object = {}
+  for (let level = 0; level < 60; level++) graph = { one: graph, other: graph }
+  t.ok(new Trace(graph).isUnchanged)
 })
 
 t.test('Trace: a hole and a named property in place of an item', async (t) => {
@@ -109,10 +151,9 @@ const counted = (inner: Serializer) => {
   return serializer
 }
 
-async function visitor(t: Parameters<typeof createApp>[0], inner: Serializer) {
+async function visitor(t: Parameters<typeof createApp>[0], serializer: Serializer) {
   const store = new MemoryStore()
   t.teardown(() => store.close())
-  const serializer = counted(inner)
   const app = await createApp(t, { store, serializer })
   let route: (session: Session) => unknown = () => {}
   app.get('/', async ({ session }) => {
@@ -125,19 +166,20 @@ async function visitor(t: Parameters<typeof createApp>[0], inner: Serializer) {
     route = async (session) => {
       result = await work(session)
     }
-    serializer.encodings = 0
     await browser.json('/')
     return result as Result
   }
-  return { visit, serializer }
+  return visit
 }
 
 const ALL = [...Object.values(serializers), v8]
 
 t.test('session: nothing is encoded if objects were read and not changed', async (t) => {
   for (const inner of ALL) {
-    const { visit, serializer } = await visitor(t, inner)
+    const serializer = counted(inner)
+    const visit = await visitor(t, serializer)
     await visit((session) => session.set('anything', { items: [{ id: 1 }] }))
+    serializer.encodings = 0
     await visit((session) => [session.get('anything'), session.get('anything'), session.data()])
     t.equal(serializer.encodings, 0, inner.name)
     await visit((session) => session.isModified())
@@ -176,7 +218,7 @@ const way = fc.constantFrom<(session: Session) => unknown>(
 
 for (const inner of ALL) {
   t.test(`session with ${inner.name}: whatever changes inside an object is stored`, async (t) => {
-    const { visit } = await visitor(t, inner)
+    const visit = await visitor(t, inner)
     const normal = (value: unknown) => deserialize(serialize(inner.decode(asBytes(inner.encode({ value })))))
     await fc.assert(
       fc.asyncProperty(
@@ -217,7 +259,7 @@ function asBytes(encoded: Uint8Array | string): Uint8Array {
 
 t.test('session: a change that is undone after save() is stored as well', async (t) => {
   for (const inner of ALL) {
-    const { visit } = await visitor(t, inner)
+    const visit = await visitor(t, inner)
     await visit((session) => session.set('cart', { items: ['tea'] }))
     await visit(async (session) => {
       session.cart?.items.push('milk')
@@ -229,7 +271,7 @@ t.test('session: a change that is undone after save() is stored as well', async 
 })
 
 t.test('session: a change inside an object that two keys share is stored', async (t) => {
-  const { visit } = await visitor(t, serializers.superjson)
+  const visit = await visitor(t, serializers.superjson)
   await visit((session) => {
     const shared = { id: 1 }
     session.set('anything', shared)

@@ -1,5 +1,6 @@
 // Turns session data into payloads and back, with the serializers and their limits.
 import { Buffer } from 'node:buffer'
+import { json } from '../../serializers/json.js'
 import { type Dictionary, OWN_TAGS, type Serializer } from '../../serializers/serializer.js'
 import { EncodeError, TooLargeError, TooManyError } from '../errors.js'
 import { type Header, recordBytes, UnsealedRecord } from '../records/record.js'
@@ -79,6 +80,11 @@ export class Codec {
     this.#loaded.add(serializer)
   }
 
+  /** Whether nothing but JSON.stringify encodes the data of a record with this tag. */
+  isJson(tag = this.writer.tag): boolean {
+    return this.writer === json && this.#byTag.get(tag) === json
+  }
+
   /** What one request may spend on comparing and merging. */
   newBudget(): Budget {
     return Budget.forRecords(this.#maxRecordBytes)
@@ -116,7 +122,9 @@ export class Codec {
     const byOwn = own === writer ? undefined : this.#roundTrip(data, own)
     if (byOwn === undefined) return { record: this.encode(data), tag: writer.tag, keys: [] }
     const byWriter = this.#roundTrip(data, writer)
-    const keys = byWriter ? this.#lost(data, byWriter.back, byOwn.back) : this.#refusedKeys(data, writer)
+    const keys = byWriter
+      ? lost(data, byWriter.back, byOwn.back, this.newBudget())
+      : this.#refusedKeys(data, writer)
     if (byWriter !== undefined && keys.length === 0) {
       return { record: byWriter.record, tag: writer.tag, keys }
     }
@@ -199,19 +207,6 @@ export class Codec {
     }
   }
 
-  // The keys whose values equal neither the original nor what the other serializer returns. If a value is too large to
-  // compare, its key is one of them.
-  #lost(data: Dictionary, back: Dictionary, other: Dictionary): string[] {
-    const budget = this.newBudget()
-    return Object.keys(data).filter((key) => {
-      try {
-        return !isEqual(back[key], data[key], budget) && !isEqual(back[key], other[key], budget)
-      } catch {
-        return true
-      }
-    })
-  }
-
   #refusal(data: Dictionary, serializer: Serializer): Error {
     const refused = this.#refusedKeys(data, serializer)
     const named = refused.length > 0 ? refused : Object.keys(data)
@@ -284,6 +279,18 @@ export class Codec {
     }
     return weights
   }
+}
+
+// The keys whose values equal neither the original nor what the other serializer returns. If a value is too large to
+// compare, its key is one of them.
+function lost(data: Dictionary, back: Dictionary, other: Dictionary, budget: Budget): string[] {
+  return Object.keys(data).filter((key) => {
+    try {
+      return !isEqual(back[key], data[key], budget) && !isEqual(back[key], other[key], budget)
+    } catch {
+      return true
+    }
+  })
 }
 
 /** Maximum keys that a message about size names. */

@@ -1,27 +1,26 @@
 // Tells whether objects have changed since they were handed out, without encoding them.
 import { isDictionary } from './weight.js'
 
-/** What was inside one object: the names of a dictionary, and the values of any object. */
-interface Inside {
-  names: readonly string[]
-  values: readonly unknown[]
-}
-
-const NO_NAMES: readonly string[] = []
-
 /** What was inside an object and all that it contains. */
 export class Trace {
+  readonly #ignoresHidden: boolean
   /** Each object once, so that shared parts and cycles end. */
   readonly #objects: Set<object>
-  readonly #insides: Inside[] = []
+  /** A shallow copy of each. V8 makes one in less time than lists of keys and values. */
+  readonly #copies: object[] = []
   #isComplete = true
 
-  constructor(root: object) {
+  /**
+   * @param ignoresHidden Whether symbols, properties that are not enumerable, and named properties of lists do not count in
+   * dictionaries and lists.
+   */
+  constructor(root: object, ignoresHidden = false) {
+    this.#ignoresHidden = ignoresHidden
     this.#objects = new Set([root])
     try {
-      for (const object of this.#objects) this.#note(insideOf(object))
+      for (const object of this.#objects) this.#copies.push(this.#copyOf(object))
     } catch {
-      // A getter or a proxy that the request has put inside.
+      // A getter or a proxy that the request has put inside, or an object of another type.
       this.#isComplete = false
     }
   }
@@ -32,7 +31,7 @@ export class Trace {
     try {
       let at = 0
       for (const object of this.#objects) {
-        if (!hasInside(object, this.#insides[at++] as Inside)) return false
+        if (!this.#isLike(object, this.#copies[at++] as object)) return false
       }
       return true
     } catch {
@@ -40,43 +39,48 @@ export class Trace {
     }
   }
 
-  #note(inside: Inside): void {
-    for (const value of inside.values) {
-      if (typeof value === 'object' && value !== null) this.#objects.add(value)
+  #copyOf(object: object): object {
+    if (isDictionary(object)) {
+      for (const key in object) this.#add(object[key])
+      return { ...object }
     }
-    this.#insides.push(inside)
-  }
-}
-
-// `Object.keys()` and `Object.values()` take half the time of a loop over the keys.
-function insideOf(object: object): Inside {
-  if (isDictionary(object)) return { names: Object.keys(object), values: Object.values(object) }
-  const values: unknown[] = []
-  // Not `slice()`, which a class of the application may override.
-  if (Array.isArray(object)) for (let at = 0; at < object.length; at++) values.push(object[at])
-  else values.push((object as Date).getTime())
-  return { names: NO_NAMES, values }
-}
-
-function hasInside(object: object, { names, values }: Inside): boolean {
-  if (Array.isArray(object)) {
-    for (let at = 0; at < object.length; at++) if (!Object.is(object[at], values[at])) return false
-    // Some serializers tell holes from `undefined`, and store named properties, whose names come after `length`.
-    return (
-      object.length === values.length && hasOnly(object, values.length + 1, 'length') && !hasToJson(object)
-    )
-  }
-  if (isDictionary(object)) {
-    let at = 0
-    for (const key in object) {
-      if (names[at] !== key || !Object.is(object[key], values[at])) return false
-      at++
+    if (!Array.isArray(object)) return new Date((object as Date).getTime())
+    const copy: unknown[] = []
+    // Not `slice()`, which a class of the application may override.
+    for (let at = 0; at < object.length; at++) {
+      this.#add(object[at])
+      copy.push(object[at])
     }
-    // Some serializers store what this loop does not see.
-    return at === values.length && hasOnly(object, at) && !hasToJson(object)
+    return copy
   }
-  const isDate = Object.getPrototypeOf(object) === Date.prototype && hasOnly(object, 0)
-  return isDate && Object.is((object as Date).getTime(), values[0])
+
+  #add(value: unknown): void {
+    if (typeof value === 'object' && value !== null) this.#objects.add(value)
+  }
+
+  #isLike(object: object, copy: object): boolean {
+    if (Array.isArray(object)) {
+      const items = copy as readonly unknown[]
+      for (let at = 0; at < object.length; at++) if (!Object.is(object[at], items[at])) return false
+      // Some serializers tell holes from `undefined`, and store named properties, whose names come after `length`.
+      const isSame = object.length === items.length && Object.getPrototypeOf(object) === Array.prototype
+      return isSame && this.#hasOnly(object, items.length, 'length') && !hasToJson(object)
+    }
+    if (isDictionary(object) && isDictionary(copy)) {
+      const names = Object.keys(copy)
+      let at = 0
+      for (const key in object) {
+        if (names[at++] !== key || !Object.is(object[key], copy[key])) return false
+      }
+      return at === names.length && this.#hasOnly(object, at) && !hasToJson(object)
+    }
+    const isDate = Object.getPrototypeOf(object) === Date.prototype && hasOnly(object, 0)
+    return isDate && Object.is((object as Date).getTime(), (copy as Date).getTime())
+  }
+
+  #hasOnly(object: object, count: number, last?: string): boolean {
+    return this.#ignoresHidden || hasOnly(object, count, last)
+  }
 }
 
 // It could be stored as anything then.
@@ -84,9 +88,10 @@ function hasToJson(object: object): boolean {
   return 'toJSON' in object
 }
 
-// Reflect.ownKeys() is several times slower than these two.
+/** Whether it has so many properties, all of them enumerable, and besides them this one at most. */
 function hasOnly(object: object, count: number, last?: string): boolean {
+  // Reflect.ownKeys() is several times slower than these.
   const names = Object.getOwnPropertyNames(object)
-  const isKnown = names.length === count && (last === undefined || names[count - 1] === last)
-  return isKnown && Object.getOwnPropertySymbols(object).length === 0
+  if (names[count] !== last || names.length > count + 1) return false
+  return Object.keys(object).length === count && Object.getOwnPropertySymbols(object).length === 0
 }

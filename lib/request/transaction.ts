@@ -95,6 +95,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#response.device?.status
   }
 
+  get isJson(): boolean {
+    return this.context.codec.isJson(this.state.stored?.header.tag)
+  }
+
   get isModified(): boolean {
     return isModified(this.state, this.context)
   }

@@ -14,6 +14,8 @@ export interface DraftObserver {
   beforeChange(): void
   /** Called when an object is first handed out. The request may change it unnoticed from then on. */
   afterHandOut(): void
+  /** Whether only JSON.stringify encodes the data: it stores no hidden parts of dictionaries and lists. */
+  readonly isJson?: boolean
   /** Called before an object is handed out for reading only. */
   beforePeek?(key: string, value: object): void
 }
@@ -260,7 +262,7 @@ export class Draft {
     if (!isObject(value)) return value
     if (this.#isTraced) {
       this.#traces ??= new Map()
-      if (!this.#traces.has(value)) this.#traces.set(value, new Trace(value))
+      if (!this.#traces.has(value)) this.#traces.set(value, new Trace(value, this.#observer.isJson))
     }
     if (!this.#handedOut) {
       this.#handedOut = true
