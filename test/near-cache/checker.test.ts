@@ -23,34 +23,40 @@ t.test('a version that was served too late is found', (t) => {
   t.end()
 })
 
-t.test('nothing older than the bound is served, whatever fails', async (t) => {
-  const { counts, faults, leaked, stale, unseen } = await check(t, {
-    processes: 2,
-    seconds: 0,
-    ms: 300,
-    maxStale: 0.2,
-    random: generator(1)
-  })
-  t.comment(JSON.stringify(counts), [...faults.keys()].join(', '))
-  t.same(stale, [])
-  t.same(unseen, [])
-  t.same(leaked, [])
-})
+for (const isCluster of [false, true]) {
+  const where = isCluster ? 'on a cluster' : 'on one Redis'
 
-t.test('a process that holds its lease for longer is found out', async (t) => {
-  // On a busy machine a round may happen to read nothing at the right moment. If none ever does, the test times out.
-  let found = 0
-  for (let round = 1; found === 0; round++) {
-    const { stale } = await check(t, {
+  t.test(`${where} nothing older than the bound is served, whatever fails`, async (t) => {
+    const { counts, faults, leaked, stale, unseen } = await check(t, {
       processes: 2,
       seconds: 0,
-      ms: 3_000,
+      ms: 300,
       maxStale: 0.2,
-      configured: 30,
-      only: 'tracking frozen',
-      random: generator(round)
+      isCluster,
+      random: generator(1)
     })
-    found = stale.length
-  }
-  t.ok(found > 0)
-})
+    t.comment(JSON.stringify(counts), [...faults.keys()].join(', '))
+    t.same(stale, [])
+    t.same(unseen, [])
+    t.same(leaked, [])
+  })
+
+  t.test(`${where} a process that holds its lease for longer is found out`, async (t) => {
+    // On a busy machine a round may happen to read nothing at the right moment. If none ever does, the test times out.
+    let found = 0
+    for (let round = 1; found === 0; round++) {
+      const { stale } = await check(t, {
+        processes: 2,
+        seconds: 0,
+        ms: 3_000,
+        maxStale: 0.2,
+        configured: 30,
+        isCluster,
+        only: 'tracking frozen',
+        random: generator(round)
+      })
+      found = stale.length
+    }
+    t.ok(found > 0)
+  })
+}

@@ -1,5 +1,5 @@
 // A near cache in front of a Redis of the test's own, and another process that writes to the same Redis.
-import type { Redis } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import type { Test } from 'tap'
 import { NearCacheStore } from '../../lib/near-cache/near-cache.js'
 import { newHeader } from '../../lib/records/expiry.js'
@@ -121,9 +121,10 @@ export function nextOf({ header }: SessionRecord, payload = '{"userId":2}'): Ses
 /** What a near cache reads through, with its tracking connection on another port. */
 export function trackedThrough(client: Redis, port: number): Redis {
   const duplicate = client.duplicate.bind(client)
-  return Object.assign(client, {
-    duplicate: ((options: object) => duplicate({ ...options, port })) as Redis['duplicate']
-  })
+  // On a connection with a name, a cluster client asks the node for slots.
+  const divert = (options: Partial<RedisOptions>) =>
+    duplicate('connectionName' in options ? options : { ...options, port })
+  return Object.assign(client, { duplicate: divert as Redis['duplicate'] })
 }
 
 /** How many connections of this server are subscribed to invalidations. */

@@ -22,6 +22,8 @@ export interface TestCluster {
   replicas: ClusterNode[]
   /** The node that owns this slot, according to the other nodes. */
   ownerOf(slot: number): Promise<ClusterNode>
+  /** The nodes that are primaries now: after a failover, others than at the start. */
+  currentPrimaries(): Promise<ClusterNode[]>
   /** The slot of a key. */
   slotOf(key: string): Promise<number>
   /** Starts the migration of a slot. Clients then ask the target for missing keys (ASK). */
@@ -114,6 +116,10 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
       if (owner === undefined) throw new Error(`no node owns slot ${slot}`)
       return owner
     },
+    async currentPrimaries() {
+      const roles = await Promise.all(all.map(({ client }) => client.role()))
+      return all.filter((_, index) => roles[index]?.[0] === 'master')
+    },
     slotOf: async (key) => Number(await (await living(all)).probe.call('CLUSTER', 'KEYSLOT', key)),
     async beginMove(slot, to) {
       const from = await cluster.ownerOf(slot)
@@ -130,7 +136,8 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
         moveKeys,
         async finish() {
           await moveKeys()
-          for (const { client } of [to, from, ...primaries.filter((node) => node !== to && node !== from)]) {
+          const current = await cluster.currentPrimaries()
+          for (const { client } of [to, from, ...current.filter((node) => node !== to && node !== from)]) {
             await client.call('CLUSTER', 'SETSLOT', String(slot), 'NODE', to.id)
           }
         }

@@ -1,7 +1,6 @@
 // One process of the checker: reads all sessions through its near cache, writes those that are its own, and notes what it
 // was served and answered. It stops when it is told to, and reports.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import { Codec } from '../../../lib/data/codec.js'
 import type { Entry } from '../../../lib/near-cache/entry.js'
 import { NearCacheStore } from '../../../lib/near-cache/near-cache.js'
@@ -17,21 +16,19 @@ import {
   UnsealedRecord
 } from '../../../lib/records/record.js'
 import { Draft } from '../../../lib/session/draft.js'
-import { RedisStore } from '../../../lib/stores/redis.js'
-import { createClient } from '../../../lib/stores/redis-client.js'
+import { type RedisClient, RedisStore } from '../../../lib/stores/redis.js'
 import { serializers } from '../../../serializers/index.js'
 import { until } from '../../support/gate.js'
-import { trackedThrough } from '../stage.js'
+import { connectToCluster, connectToOne, type Ports } from './clients.js'
 import { ENDED, type Fact, type Facts } from './stale.js'
 
 export interface Task {
   process: number
   processes: number
   slots: number
-  /** Ports on loopback, of the networks in front of Redis. */
-  data: number
-  tracking: number
-  direct: number
+  /** One Redis, or the nodes of a cluster. */
+  servers: [Ports, ...Ports[]]
+  isCluster: boolean
   /** Seconds. */
   maxStale: number
   /** Milliseconds between two writes. */
@@ -80,13 +77,13 @@ const leaked: string[] = []
 const CONTENT = JSON.stringify({ count: 1, cart: { items: ['tea', { sku: 7 }] } })
 const codec = new Codec(serializers.json, [], 1_048_576)
 let isStopped = false
-process.once('message', () => {
-  isStopped = true
+process.on('message', (what) => {
+  if (what === 'stop') isStopped = true
+  else serving().then(() => process.send?.('serving'))
 })
 
 const log = { info() {}, warn() {}, error() {} }
-const own = createClient(`redis://127.0.0.1:${task.data}`, 500, log)
-const client = trackedThrough(own.client, task.tracking)
+const clients = task.isCluster ? connectToCluster(task.servers) : connectToOne(task.servers[0], log)
 class CountedStore extends RedisStore {
   reads = 0
   override read(key: string): Promise<Buffer | undefined> {
@@ -94,29 +91,31 @@ class CountedStore extends RedisStore {
     return super.read(key)
   }
 }
-const inner = new CountedStore(client, { connectionOf: () => own.connection })
+const inner = new CountedStore(clients.near as RedisClient, { connectionOf: () => clients.connection })
 const limits = { maxStale: task.maxStale, maxBytes: 10_000_000 }
-const near = new NearCacheStore(inner, client, { ...limits, prefix: PREFIX, lifetimes: LIFETIMES, log })
-// As another process of the service that has no near cache: what it is answered a browser may have seen.
-const direct = new Redis({ port: task.direct, host: '127.0.0.1' })
-direct.on('error', () => {})
-const sure = new RedisStore(direct)
+const near = new NearCacheStore(inner, clients.near, { ...limits, prefix: PREFIX, lifetimes: LIFETIMES, log })
+const sure = new RedisStore(clients.direct as RedisClient)
 
 const generations = Array.from({ length: task.slots }, () => 1)
 const work = Promise.all([write(), ...Array.from({ length: READERS }, read)])
 // A fault that strikes before proves nothing.
-await until(() => hits() > 0)
-process.send?.('ready')
+await serving()
+process.send?.('serving')
 await work
 near.close()
-direct.disconnect()
-await own.close()
+await clients.close()
 counts.hits = hits()
 const report: Report = { served: [...served.values()], stored: [...stored.values()], counts, unseen, leaked }
 process.send?.(report, () => process.exit())
 
 function hits(): number {
   return counts.reads - inner.reads
+}
+
+/** Resolves when reads are served from memory. Some are under way, and counted by half. */
+function serving(): Promise<void> {
+  const before = hits()
+  return until(() => hits() > before + READERS)
 }
 
 // However slow the machine is, a run in which hardly anything was served proves nothing.

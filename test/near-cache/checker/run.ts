@@ -1,7 +1,8 @@
 // `npm run test:near-cache`: processes with near caches, faults, and what nobody may have been served.
 //   --seconds 60   for how long        --processes 3     how many
 //   --seed 1       of what happens     --maxStale 0.5    the bound, in seconds
-//   --only delayed faults whose name has that
+//   --only frozen  faults whose name has that
+//   --cluster      on three primaries with a replica each, which fail over and move slots
 // The exit code is 1 if anything was served that must not be.
 import { parseArgs } from 'node:util'
 import { provideRedisServer } from '../../../scripts/redis-binary.js'
@@ -15,7 +16,8 @@ const { values } = parseArgs({
     processes: { type: 'string', default: '3' },
     seed: { type: 'string', default: '1' },
     maxStale: { type: 'string', default: '0.5' },
-    only: { type: 'string', default: '' }
+    only: { type: 'string', default: '' },
+    cluster: { type: 'boolean', default: false }
   }
 })
 const MAX_SECONDS = 3_600
@@ -29,6 +31,7 @@ try {
     processes: Number(values.processes),
     maxStale: Number(values.maxStale),
     ms: Number(values.maxStale) * 1_500,
+    isCluster: values.cluster,
     only: values.only,
     random: generator(Number(values.seed))
   })
