@@ -270,6 +270,13 @@ t.test('session: a change that is undone after save() is stored as well', async 
   }
 })
 
+t.test('session: hidden parts are compared unless JSON alone stores the object', async (t) => {
+  const visit = await visitor(t, v8)
+  await visit((session) => session.set('cart', { items: ['tea'] }))
+  await visit((session) => Object.assign(session.get('cart')?.items ?? [], { total: 3 }))
+  t.match(await visit((session) => session.get('cart')?.items), { total: 3 })
+})
+
 t.test('session: a change inside an object that two keys share is stored', async (t) => {
   const visit = await visitor(t, serializers.superjson)
   await visit((session) => {

@@ -18,7 +18,7 @@ export class SqliteStore implements Store {
     this.#database = database
     // Wait for other processes, at most a second.
     database.exec('PRAGMA busy_timeout = 1000')
-    // No write waits for the disk, since all others would wait for it too. A power failure may undo the last ones.
+    // No commit keeps its lock until the disk has it: all others would wait too. A power failure may undo the last ones.
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = NORMAL')
     database.exec('CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, record BLOB, expiresAt REAL)')
