@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { type RunningExample, runExample, startExample } from './browser/start-example.js'
 import { freePort, startRedis } from './support/redis-server.js'
@@ -93,6 +93,15 @@ t.test('example without REDIS_URL: it runs in one process and says so', async (t
   t.match((await visitor.get('/')).body, 'What this process holds for this session')
   t.match((await visitor.inspect()).data, /signedInAt: 20/, 'a Date keeps its type')
   t.equal(await example.stop('SIGINT'), 0)
+})
+
+t.test('example: it ends while a browser holds a connection in reserve', async (t) => {
+  const example = await startExample(t)
+  const reserve = connect(Number(new URL(example.url).port), '127.0.0.1')
+  await once(reserve, 'connect')
+  // A request over another connection shows that the server has accepted the first.
+  t.equal((await new Visitor(example).get('/')).status, 200)
+  t.equal(await example.stop(), 0)
 })
 
 t.test('example with REDIS_URL: sign-in survives a restart, with each serializer', async (t) => {

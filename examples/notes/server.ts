@@ -7,6 +7,8 @@ import { serializerNames } from './inspect.js'
 
 const { REDIS_URL, SESSION_SECRET, SESSION_SERIALIZER, HOST = 'localhost', PORT = '3000' } = process.env
 
+/** Milliseconds that requests under way have when the application shuts down. */
+const GRACE = 2_000
 const IN_PROCESS = 'in this process, and end with it; set REDIS_URL to keep them'
 
 try {
@@ -27,7 +29,13 @@ async function start(): Promise<void> {
 
   app.addHook('onClose', async () => redis?.disconnect())
   // Not `once`: the terminal sends Ctrl+C to all processes, and npm passes it on a second time.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.close())
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      app.close()
+      // Browsers open connections in reserve, and close() would wait until they use them.
+      setTimeout(() => app.server.closeAllConnections(), GRACE).unref()
+    })
+  }
   await app.listen({ host: HOST, port: portNumber(PORT) })
 
   const where = redis ? await describe(redis) : IN_PROCESS

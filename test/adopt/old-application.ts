@@ -35,7 +35,9 @@ export async function signedIn(
 
 /** An application of ours with routes that read, change and end a session. */
 export async function createNewApp(t: Test, options: RedisSessionOptions): Promise<TestApp> {
-  const app = await createApp(t, { secret: SECRET, timeout: 10_000, ...options })
+  // A real browser may hold a connection on which it has sent nothing. close() would wait for it.
+  const server = { forceCloseConnections: true }
+  const app = await createApp(t, { secret: SECRET, timeout: 10_000, ...options }, server)
   app.get('/who', async ({ session }) => ({ name: session.name ?? null, permanent: session.permanent }))
   app.get('/look', { config: { session: { touch: false } } }, async ({ session }) => session.data())
   app.get('/any', { config: { session: { onUnavailable: 'anonymous' } } }, async ({ session }) => {

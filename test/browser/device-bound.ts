@@ -9,10 +9,11 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import redisSession, { type DeviceBoundOptions } from '../../lib/index.js'
 import { freePort, type RedisServer } from '../support/redis-server.js'
 import { issue } from '../support/tls.js'
+import { openBrowser } from './chromium.js'
 
 type Step = (name: string, work: () => Promise<unknown>) => Promise<void>
 type Teardown = { teardown(end: () => unknown): void }
@@ -34,19 +35,14 @@ interface Seen {
   skipped: string
 }
 
-export async function driveDeviceBound(
-  t: Teardown,
-  step: Step,
-  redis: RedisServer,
-  binary: string
-): Promise<void> {
+export async function driveDeviceBound(t: Teardown, step: Step, redis: RedisServer): Promise<void> {
   const authority = issueCertificate(t)
   // As many proofs as the steps need.
-  const browser = await openBrowser(t, binary, authority.spki, ':RefreshQuota/false')
+  const browser = await openBindingBrowser(authority.spki, ':RefreshQuota/false')
   await driveWithDefaults(await startService(t, redis, authority, {}), await openPage(browser), step, redis)
   const short = { lifetime: SHORT, registrationTimeout: SHORT, skipTimeout: SHORT }
   await driveWithShortProofs(await startService(t, redis, authority, short), await openPage(browser), step)
-  const hasty = await openBrowser(t, binary, authority.spki)
+  const hasty = await openBindingBrowser(authority.spki)
   const service = await startService(t, redis, authority, { registrationTimeout: SHORT })
   await driveBeyondQuota(service, await openPage(hasty), step)
 }
@@ -292,25 +288,13 @@ async function startService(
 }
 
 /** @param parameters Of the feature. */
-async function openBrowser(
-  t: Teardown,
-  executablePath: string,
-  spki: string,
-  parameters = ''
-): Promise<Browser> {
-  const browser = await chromium.launch({
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      // Keys in software, since a machine of tests may have no other place for them.
-      `--enable-features=DeviceBoundSessions${parameters},EnableBoundSessionCredentialsSoftwareKeysForManualTesting`,
-      // With --ignore-certificate-errors, the browser binds nothing.
-      `--ignore-certificate-errors-spki-list=${spki}`
-    ]
-  })
-  t.teardown(() => browser.close())
-  return browser
+function openBindingBrowser(spki: string, parameters = ''): Promise<Browser> {
+  return openBrowser([
+    // Keys in software, since a machine of tests may have no other place for them.
+    `--enable-features=DeviceBoundSessions${parameters},EnableBoundSessionCredentialsSoftwareKeysForManualTesting`,
+    // With --ignore-certificate-errors, the browser binds nothing.
+    `--ignore-certificate-errors-spki-list=${spki}`
+  ])
 }
 
 async function openPage(browser: Browser): Promise<Page> {

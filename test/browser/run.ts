@@ -3,16 +3,19 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { provideRedisServer } from '../../scripts/redis-binary.js'
 import { freePort, startRedis } from '../support/redis-server.js'
 import { LIBRARIES, moveIn } from './adoption.js'
-import { provideChromium } from './chromium-binary.js'
+import { killBrowsers, openBrowser } from './chromium.js'
 import { driveDeviceBound } from './device-bound.js'
 import { type RunningExample, startExample } from './start-example.js'
 
 const PATIENCE = 20_000
+/** Milliseconds for a step or an ending. Playwright waits for some answers without a limit. */
+const LIMIT = 120_000
 const PHONE = {
   userAgent:
     'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 ' +
@@ -26,18 +29,25 @@ const endings: (() => unknown)[] = []
 const t = { teardown: (end: () => unknown): void => void endings.unshift(end) }
 
 try {
-  await drive()
+  await limited(drive, 10 * LIMIT)
 } catch (error) {
   counts.failed++
   console.error((error as Error).message)
 }
-for (const end of endings) await end()
+// The browsers first: a server waits for connections that a browser keeps.
+for (const end of [killBrowsers, ...endings]) {
+  await limited(end).catch((error: Error) => {
+    counts.failed++
+    console.log(`not ok - after the tests: ${end}\n${error.stack}`)
+  })
+}
 console.log(`${counts.passed} passed, ${counts.failed} failed`)
-process.exitCode = counts.failed > 0 ? 1 : 0
+// What did not end would keep this process alive.
+process.exit(counts.failed > 0 ? 1 : 0)
 
 async function step(name: string, work: () => Promise<unknown>): Promise<void> {
   try {
-    await work()
+    await limited(work)
     counts.passed++
     console.log(`ok - ${name}`)
   } catch (error) {
@@ -46,9 +56,31 @@ async function step(name: string, work: () => Promise<unknown>): Promise<void> {
   }
 }
 
+async function limited(work: () => unknown, milliseconds = LIMIT): Promise<void> {
+  const limit = new AbortController()
+  const late = pause(milliseconds, undefined, limit).then(() =>
+    Promise.reject(new Error(`not within ${milliseconds} ms`))
+  )
+  try {
+    await Promise.race([work(), late])
+  } finally {
+    limit.abort()
+  }
+}
+
 async function drive(): Promise<void> {
   process.env.REDIS_SERVER = provideRedisServer()
-  const browser = await openBrowser()
+  const browser = await openBrowser(
+    [
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync'
+    ],
+    // Playwright disables this cache, which could bring back a signed-in page.
+    ['--disable-back-forward-cache']
+  )
   // startRedis() needs only the teardown of a test.
   const redis = await startRedis(t as unknown as Test)
   const port = String(await freePort())
@@ -204,7 +236,7 @@ async function drive(): Promise<void> {
 
   await step('the browser logged no errors', async () => assert.deepEqual(complaints, []))
 
-  await driveDeviceBound(t, step, await startRedis(t as unknown as Test), provideChromium())
+  await driveDeviceBound(t, step, await startRedis(t as unknown as Test))
 }
 
 async function driveDevices(browser: Browser, url: string): Promise<void> {
@@ -278,25 +310,6 @@ async function driveDevices(browser: Browser, url: string): Promise<void> {
     assert.equal(await laptop.locator('main img').count(), 0)
     assert.match(await laptop.title(), /^Your devices/)
   })
-}
-
-async function openBrowser(): Promise<Browser> {
-  const browser = await chromium.launch({
-    executablePath: provideChromium(),
-    // Playwright disables this cache, which could bring back a signed-in page.
-    ignoreDefaultArgs: ['--disable-back-forward-cache'],
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync'
-    ]
-  })
-  t.teardown(() => browser.close())
-  return browser
 }
 
 /** A page in another context, which has its own cookies like another browser. */
