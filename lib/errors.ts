@@ -254,3 +254,10 @@ export function isRefusal(error: unknown): boolean {
     (known) => error instanceof known
   )
 }
+
+/** A promise rejected with this error. If nobody awaits it, the process sees no unhandled rejection. */
+export function rejected(error: unknown): Promise<never> {
+  const promise = Promise.reject(error)
+  promise.catch(() => {})
+  return promise
+}

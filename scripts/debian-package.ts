@@ -5,11 +5,13 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 /** The folder for programs that tests need and the machine lacks. */
-export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session')
+export function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fastify-ioredis-session')
+}
 
 /** The program of a package that was unpacked into this folder; `undefined` if there is none. */
 export function unpackedProgram(folder: string, pack: string): string | undefined {
-  const program = join(CACHE, folder, pack)
+  const program = join(cacheFolder(), folder, pack)
   return existsSync(program) ? program : undefined
 }
 
@@ -71,7 +73,7 @@ function unpack(
 ): string {
   const found = unpackedProgram(folder, pack)
   if (found !== undefined) return found
-  const path = join(CACHE, folder)
+  const path = join(cacheFolder(), folder)
   rmSync(path, { recursive: true, force: true })
   const root = join(path, 'root')
   downloadWithDependencies(path, root, pack, source)

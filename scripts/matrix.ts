@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createWriteStream, mkdirSync, readdirSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { CACHE, run, unpackDebianPackage } from './debian-package.js'
+import { cacheFolder, run, unpackDebianPackage } from './debian-package.js'
 
 const SERVERS = {
   'redis-6.0': { suite: 'bullseye', package: 'redis-server', says: /Redis server v=6\.0\./ },
@@ -52,7 +52,7 @@ function provideNode(name: NodeName): string {
   if (name === thisNode) return process.execPath
   const [, major] = name.split('-')
   const pack = `node-${process.platform}-${process.arch}`
-  const folder = join(CACHE, name)
+  const folder = join(cacheFolder(), name)
   mkdirSync(folder, { recursive: true })
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
   run('npm', ['install', '--prefix', folder, ...quiet, `${pack}@${major}`])
@@ -75,7 +75,7 @@ async function test({ node, server }: Combination, files: string[]): Promise<Res
   try {
     const [redis, program] = [provideServer(server), provideNode(node)]
     const version = `${/v=(\S+)/.exec(run(redis, ['--version']))?.[1]}, ${run(program, ['--version']).trim()}`
-    const log = join(CACHE, `${server}-${node}.tap`)
+    const log = join(cacheFolder(), `${server}-${node}.tap`)
     // Naming the files turns coverage off, which only `npm test` measures.
     const child = spawn(program, ['node_modules/.bin/tsx', 'scripts/test.ts', ...files], {
       env: {

@@ -1,7 +1,7 @@
 // Finds a program that tests need, or unpacks it without installing anything.
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join, resolve, sep } from 'node:path'
-import { CACHE, unpackedProgram } from './debian-package.js'
+import { cacheFolder, unpackedProgram } from './debian-package.js'
 
 export interface Wanted {
   /** The name in messages, without an article. */
@@ -42,7 +42,7 @@ export function provideProgram(wanted: Wanted): string {
   if (found !== undefined) return found
   try {
     if (locate('apt-get') === undefined) throw new Error('there is no apt-get')
-    console.log(`No ${name} here: unpacking Debian's package ${pack} into ${join(CACHE, folder)}.`)
+    console.log(`No ${name} here: unpacking Debian's package ${pack} into ${join(cacheFolder(), folder)}.`)
     return wanted.unpack()
   } catch (error) {
     const [, command] = Object.entries(install).find(([manager]) => locate(manager) !== undefined) ?? []

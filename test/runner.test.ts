@@ -179,13 +179,12 @@ t.test('npm test: a run that cannot start says why in one sentence', async (t) =
 })
 
 t.test('provideRedisServer()', async (t) => {
-  const { PATH, REDIS_SERVER } = process.env
+  const before = { ...process.env }
   t.teardown(() => {
-    process.env.PATH = PATH
-    // Assigning undefined to an environment variable would set the text `undefined`.
-    if (REDIS_SERVER === undefined) delete process.env.REDIS_SERVER
-    else process.env.REDIS_SERVER = REDIS_SERVER
+    process.env = before
   })
+  // This machine may have unpacked a server earlier.
+  process.env.XDG_CACHE_HOME = t.testdir()
 
   t.test('a REDIS_SERVER that does not exist is an error that names it', (t) => {
     for (const name of ['/nowhere/redis-server', 'no-such-server', './lib', resolve('package.json')]) {
@@ -201,6 +200,15 @@ t.test('provideRedisServer()', async (t) => {
     const folder = program(t, 'valkey-server', '')
     Object.assign(process.env, { REDIS_SERVER: '', PATH: folder })
     t.equal(provideRedisServer(), join(folder, 'valkey-server'))
+    t.end()
+  })
+
+  t.test('finds the server that was unpacked earlier', (t) => {
+    const cache = t.testdir({ 'fastify-ioredis-session': { 'redis-server': { 'redis-server': '' } } })
+    const { XDG_CACHE_HOME } = process.env
+    Object.assign(process.env, { REDIS_SERVER: '', PATH: '', XDG_CACHE_HOME: cache })
+    t.equal(provideRedisServer(), join(cache, 'fastify-ioredis-session/redis-server/redis-server'))
+    Object.assign(process.env, { XDG_CACHE_HOME })
     t.end()
   })
 

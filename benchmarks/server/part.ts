@@ -156,6 +156,7 @@ const COLUMNS: readonly Column[] = [
   { key: 'cpu', title: 'CPU, µs', role: 'note', digits: 1 },
   { key: 'idle', title: 'server idle', role: 'note', digits: 2 },
   { key: 'notBusy', title: 'not busy', role: 'note' },
+  { key: 'perTurn', title: 'requests per turn', role: 'note', digits: 1 },
   { key: 'perSecond', title: 'requests/s', role: 'note', digits: 0 },
   { key: 'p50', title: 'p50, ms', role: 'note', digits: 2 },
   { key: 'p99', title: 'p99, ms', role: 'note', digits: 2 },

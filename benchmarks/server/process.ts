@@ -8,6 +8,8 @@ import { SUBJECTS } from './subjects.js'
 export interface Usage {
   /** Microseconds of CPU of all threads. */
   cpu: number
+  /** Turns of the event loop. */
+  turns: number
 }
 
 export type Request = 'usage' | 'heap' | 'startProfile' | 'stopProfile'
@@ -41,7 +43,7 @@ async function answer(request: Request): Promise<void> {
 
 function usage(): Usage {
   const { user, system } = process.cpuUsage()
-  return { cpu: user + system }
+  return { cpu: user + system, turns: performance.nodeTiming.uvMetricsInfo.loopCount }
 }
 
 // The heap after two full collections, because weak references keep objects for one.

@@ -29,6 +29,8 @@ export interface Measured {
   idle: number
   /** Whether this subject or the reference was idle for too long: an idle server spends more on a request. */
   notBusy: boolean
+  /** Requests for each turn of the server's event loop. Those of one turn share system calls and wake-ups. */
+  perTurn: number
   perSecond: number
   /** Milliseconds. */
   p50: number
@@ -57,7 +59,7 @@ export interface Bench {
   watch: Watch
 }
 
-type Slice = Sent & { cpu: number; idle: number; redisCpu: number; perSecond: number }
+type Slice = Sent & { cpu: number; idle: number; perTurn: number; redisCpu: number; perSecond: number }
 
 /** Number of sessions that take turns: at least one for each connection. */
 export function browsersOf({ quick, connections }: Options): number {
@@ -178,6 +180,7 @@ async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: B
     ...sent,
     cpu: cpu / sent.requests,
     idle: Math.max(0, 1 - cpu / (1e6 * sent.seconds)),
+    perTurn: sent.requests / (after.turns - before.turns),
     redisCpu: (redisAfter - redisBefore) / sent.requests,
     perSecond: sent.requests / sent.seconds
   }
@@ -199,6 +202,7 @@ class Series {
       cpu: middle('cpu'),
       idle: middle('idle'),
       notBusy: Math.max(middle('idle'), referenceIdle) > BUSY_IDLE,
+      perTurn: middle('perTurn'),
       perSecond: middle('perSecond'),
       p50: middle('p50'),
       p99: middle('p99'),

@@ -1,7 +1,7 @@
 // The session of a request before the plugin's hook, as earlier hooks and log serializers find it: empty. Reading it
 // creates nothing; only a change is an error.
 
-import { NotLoadedError } from '../errors.js'
+import { NotLoadedError, rejected } from '../errors.js'
 import { Draft } from '../session/draft.js'
 import {
   createSession,
@@ -78,10 +78,7 @@ export class NotLoaded implements SessionOwner, SessionHost {
   }
 
   #reject(): Promise<never> {
-    const error = new NotLoadedError(this.#decorator)
-    this.failure = error
-    const rejected = Promise.reject(error)
-    rejected.catch(() => {})
-    return rejected
+    this.failure = new NotLoadedError(this.#decorator)
+    return rejected(this.failure)
   }
 }

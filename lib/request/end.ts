@@ -11,6 +11,7 @@ import type { SessionState } from './state.js'
  * @param pending The handle of a new record that may have replaced the old one.
  * @param reason What later requests with these cookies are told.
  * @throws {ConflictError} FST_SESSION_CONFLICT if a session has moved to a new id, or other requests keep changing it.
+ * @throws {DetachedError} FST_SESSION_DETACHED if it is unknown which session the request has.
  */
 export async function endAll(
   parts: RequestParts,
@@ -18,8 +19,12 @@ export async function endAll(
   pending: string | undefined,
   reason: string | undefined
 ): Promise<void> {
-  const { context, log, origin, records, state } = parts
+  const { context, cookie, log, origin, records, state } = parts
   const { detached, stored } = state
+  if (detached === 'moved') throw movedError(state.handle)
+  const isUnknown = detached === 'unavailable' && !state.isInterrupted
+  if (isUnknown || detached === 'disabled') state.refuseIfDetached('destroy')
+  cookie.prepare()
   // First, so that no other request continues it.
   await origin?.end(parts)
   const isStored = stored !== undefined || detached === 'undecodable'

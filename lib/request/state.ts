@@ -1,9 +1,10 @@
 // What one request knows about its session: its id, the record that it read, the one that is stored now, and its draft.
 import type { Dictionary } from '../../serializers/serializer.js'
 import type { SessionIds } from '../cookies/session-id.js'
+import { DetachedError } from '../errors.js'
 import type { SessionRecord } from '../records/record.js'
 import type { SharedData } from '../records/shared.js'
-import { Draft, type DraftObserver } from '../session/draft.js'
+import { Draft, type DraftObserver, type Keep } from '../session/draft.js'
 import type { Detached, SessionView } from '../session/session.js'
 
 export class SessionState implements SessionView {
@@ -19,6 +20,8 @@ export class SessionState implements SessionView {
   /** The record that is stored, as far as this request knows. A write expects its revision. */
   stored: SessionRecord | undefined
   detached: Detached | undefined
+  /** What an error says of `detached`, if it can say more. */
+  #reason: string | undefined
   destroyed = false
   /** It was reported that the record cannot be decoded. */
   isUndecodableReported = false
@@ -85,6 +88,12 @@ export class SessionState implements SessionView {
     this.#draft = read && new Draft(this.#observer, record?.header, read, share)
   }
 
+  /** Keeps this part of the data, under another id. */
+  regenerate(keep: Keep): void {
+    this.draft.regenerate(keep)
+    this.renew()
+  }
+
   /** Gives the session another id from the next commit on. */
   renew(): void {
     this.#nextId = this.#ids.create()
@@ -113,9 +122,15 @@ export class SessionState implements SessionView {
   }
 
   /** Separates this request from the stored session, so that its changes are not saved. */
-  detach(detached: Detached): void {
+  detach(detached: Detached, reason?: string): void {
     this.stored = undefined
     this.detached = detached
+    this.#reason = reason
     if (detached === 'destroyed') this.destroyed = true
+  }
+
+  /** @throws {DetachedError} FST_SESSION_DETACHED */
+  refuseIfDetached(action: string): void {
+    if (this.detached !== undefined) throw new DetachedError(action, this.#reason ?? this.detached)
   }
 }

@@ -2,7 +2,7 @@
 import type { ResponseCookie } from '../cookies/cookie.js'
 import { type CookieHeaders, SessionCookie } from '../cookies/session-cookie.js'
 import type { RequestCookies } from '../cookies/session-id.js'
-import { DetachedError, ReloadingError } from '../errors.js'
+import { ReloadingError, rejected } from '../errors.js'
 import type { Log } from '../events.js'
 import { cookieExpiry, isExtendable, touchAfterOf } from '../records/expiry.js'
 import { Records } from '../records/records.js'
@@ -55,8 +55,6 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   #reloads = 0
   /** If the request has asked for `session.signal`. */
   #signals: RequestSignals | undefined
-  /** Why the session is disabled. */
-  #reason: string | undefined
 
   /** @param isUse Whether `save()` counts as use of the session. */
   constructor(context: Context, response: Response, isUse = true) {
@@ -124,8 +122,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
 
   /** Makes this an empty session that takes no changes. */
   disable(reason?: string): void {
-    this.state.detach('disabled')
-    this.#reason = reason
+    this.state.detach('disabled', reason)
   }
 
   /**
@@ -172,10 +169,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   save(): Promise<void> {
     return this.#next(async () => {
       // A record that cannot be decoded stays. What is saved begins another session.
-      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('save')
+      if (this.state.detached !== 'undecodable') this.state.refuseIfDetached('save')
       await this.#perform(this.#isUse)
       sendCookie(this)
-      this.#refuseIfDetached('save')
+      this.state.refuseIfDetached('save')
     })
   }
 
@@ -184,30 +181,21 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       const { keep } = this.state.draft
       try {
-        // After a reload() that failed, another one may succeed.
-        if (!this.state.isInterrupted) this.#refuseIfDetached('reload')
         await reload(this)
         this.#committer = undefined
       } finally {
         this.#reloads--
       }
       // An earlier regenerate() still takes place.
-      if (keep === undefined || this.state.isNew) return
-      this.state.draft.regenerate(keep)
-      this.state.renew()
+      if (keep !== undefined && !this.state.isNew) this.state.regenerate(keep)
     })
   }
 
   destroy(reason?: string): Promise<void> {
     const { changes } = this.state.draft
     return this.#next(async () => {
-      const state = this.state
       this.#failure = undefined
       try {
-        if (state.detached === 'moved') throw movedError(state.handle)
-        const isUnknown = state.detached === 'unavailable' && !this.state.isInterrupted
-        if (isUnknown || state.detached === 'disabled') this.#refuseIfDetached('destroy')
-        this.cookie.prepare()
         await endAll(this, this.#cookies, this.#committer?.pending, reason)
         this.#cookies = undefined
       } catch (error) {
@@ -215,10 +203,10 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
         throw error
       }
       this.#committer = undefined
-      state.detached = undefined
+      this.state.detached = undefined
       if (this.state.draft.changes !== changes)
         this.#changes.report('it was changed while destroy() was under way', 'await destroy() first')
-      state.reset()
+      this.state.reset()
       this.cookie.clear()
     })
   }
@@ -226,18 +214,15 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   regenerate(keep: Keep): Promise<void> {
     try {
       if (this.state.detached === 'moved') throw movedError(this.state.handle)
-      if (this.state.detached !== 'undecodable') this.#refuseIfDetached('regenerate')
-      this.state.draft.regenerate(keep)
-      this.state.renew()
+      if (this.state.detached !== 'undecodable') this.state.refuseIfDetached('regenerate')
+      this.state.regenerate(keep)
       // A session that destroy() could not end is still there.
       if (this.#failure?.of === 'regenerate') this.#failure = undefined
       return Promise.resolve()
     } catch (error) {
       // The response must not look as if the id were new, even if the route ignores this promise.
       this.#failure ??= { error, of: 'regenerate' }
-      const failed = Promise.reject(error)
-      failed.catch(() => {})
-      return failed
+      return rejected(error)
     }
   }
 
@@ -251,7 +236,7 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
   }
 
   beforeChange(): void {
-    if (this.state.detached === 'disabled') this.#refuseIfDetached('change')
+    if (this.state.detached === 'disabled') this.state.refuseIfDetached('change')
     if (this.#reloads > 0 && this.#changes.isOpen) throw new ReloadingError()
     this.#watch()
   }
@@ -286,11 +271,6 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     if (step !== 'nothing' || this.#committer?.isUnsettled === true) return false
     settleUnchanged(this.state, this.context, this.log)
     return true
-  }
-
-  #refuseIfDetached(action: string): void {
-    const { detached } = this.state
-    if (detached !== undefined) throw new DetachedError(action, this.#reason ?? detached)
   }
 
   #conclude(): void {

@@ -189,8 +189,7 @@ export class Draft {
   get(key: string): unknown {
     const shared = this.#shared?.get(key)
     if (shared !== undefined && !isObject(shared.value)) return shared.value
-    if (!this.has(key)) return undefined
-    return this.#handOut(this.data[key])
+    return this.has(key) ? this.#handOut(this.data[key]) : undefined
   }
 
   /** The value of a key, for reading only: this does not count as handing it out. */

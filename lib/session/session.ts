@@ -1,7 +1,7 @@
 // The session object that a route sees. No I/O here: the transaction of the request talks to the store.
 import { inspect } from 'node:util'
 import type { ResponseCookie } from '../cookies/cookie.js'
-import { CallbackError, KeyError } from '../errors.js'
+import { CallbackError, KeyError, rejected } from '../errors.js'
 import type { Draft, Keep } from './draft.js'
 import { foreignNames } from './foreign-names.js'
 import type { DeepReadonly } from './peek.js'
@@ -63,6 +63,10 @@ export interface SessionHost {
   /** Logs, once per name and outside production, what to use instead. */
   hint(name: string, advice: string): void
 }
+
+const NO_KEY = 'is missing: delete(key) removes one key, destroy() ends the session'
+const NO_LIST = 'is not a list of keys: pass true, false or a list of strings to regenerate()'
+const NOT_ROLLING = 'touch() extends no permanent session while rolling is false: set rolling to true'
 
 const owner = Symbol('session.owner')
 const host = Symbol('session.host')
@@ -221,9 +225,7 @@ export class SessionMethods<Data extends object = SessionData> {
    * @throws FST_SESSION_KEY if the key is missing: `destroy()` ends the session
    */
   delete(key: keyof Data & string): boolean {
-    if (key === undefined) {
-      throw new KeyError(key, 'is missing: delete(key) removes one key, destroy() ends the session')
-    }
+    if (key === undefined) throw new KeyError(key, NO_KEY)
     return this[owner].state.draft.delete(key)
   }
 
@@ -242,11 +244,7 @@ export class SessionMethods<Data extends object = SessionData> {
    * session.userId = 42
    */
   regenerate(keep: boolean | readonly (keyof Data & string)[] = true): Promise<void> {
-    const isList = Array.isArray(keep) && keep.every((key) => typeof key === 'string')
-    if (typeof keep !== 'boolean' && !isList) {
-      const why = 'is not a list of keys: pass true, false or a list of strings to regenerate()'
-      return refused(this[host], new KeyError(keep, why), [])
-    }
+    if (!isKeep(keep)) return refused(this[host], new KeyError(keep, NO_LIST), [])
     return this[owner].regenerate(keep)
   }
 
@@ -294,18 +292,12 @@ export class SessionMethods<Data extends object = SessionData> {
    * `rolling` is false. A failure is logged and does not fail the response.
    */
   touch(): void {
-    if (!this[owner].touch()) {
-      this[host].hint(
-        'touch',
-        'touch() extends no permanent session while rolling is false: set rolling to true'
-      )
-    }
+    if (!this[owner].touch()) this[host].hint('touch', NOT_ROLLING)
   }
 
   /**
    * Overrides attributes of the session cookie for this response, which sends the cookie if there is a session.
-   * @throws FST_SESSION_OPTION for attributes other than `secure` and `sameSite`: with another domain or path, for
-   * example, the browser would store a second cookie
+   * @throws FST_SESSION_OPTION for attributes other than `secure` and `sameSite`: some would make it a second cookie
    * @example
    * session.options({ sameSite: 'strict' })
    */
@@ -400,12 +392,14 @@ function whatIsWrong(name: string, takes: number, given: readonly unknown[]): st
   return undefined
 }
 
-// If the application ignores the promise, the response fails, and the process sees no unhandled rejection.
+// If the application ignores the promise, the response fails.
 function refused(at: SessionHost, error: Error, given: readonly unknown[]): Promise<never> {
-  const rejected = Promise.reject(error)
-  rejected.catch(() => {})
   at.fail(error, given)
-  return rejected
+  return rejected(error)
+}
+
+function isKeep(value: unknown): value is Keep {
+  return typeof value === 'boolean' || (Array.isArray(value) && value.every((key) => typeof key === 'string'))
 }
 
 export function createSession(of: SessionOwner, at: SessionHost): Session {

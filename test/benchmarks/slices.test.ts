@@ -8,6 +8,7 @@ import { SUBJECTS, type Subject } from '../../benchmarks/server/subjects.js'
 
 const REQUESTS = 1_000
 const SECONDS = 0.1
+const PER_TURN = 25
 
 /** A subject whose server needs this many microseconds for a request. A request takes 100 µs. */
 function subjectAt(port: number, name: Subject['name'], micros: number, spent: Map<number, number>) {
@@ -16,7 +17,7 @@ function subjectAt(port: number, name: Subject['name'], micros: number, spent: M
     name,
     port,
     db: 1,
-    usage: async () => ({ cpu: (spent.get(port) ?? 0) * micros }),
+    usage: async () => ({ cpu: (spent.get(port) ?? 0) * micros, turns: (spent.get(port) ?? 0) / PER_TURN }),
     heap: async () => 0,
     startProfile: async () => {},
     stopProfile: async () => ({ own: 0, natives: 0 }),
@@ -59,6 +60,7 @@ t.test('a busy server is idle for a small share, and no row is marked', async (t
   const { rows } = await measure(98, 96)
   const json = rows.get('json')
   t.equal(json?.cpu, 96)
+  t.equal(json?.perTurn, PER_TURN)
   t.ok(Math.abs((json?.idle ?? 1) - 0.04) < 1e-9)
   t.equal(json?.notBusy, false)
   t.equal(rows.get('hand-written')?.notBusy, false)
