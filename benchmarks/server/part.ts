@@ -2,9 +2,9 @@
 import type { Context, Options, Part, Work } from '../part.js'
 import type { Column, Row, Table } from '../results.js'
 import { plansOf, warmUpOf } from './plans.js'
-import type { Scenario } from './scenarios.js'
+import type { SubjectProcess } from './processes.js'
 import { measureSizes } from './sizes.js'
-import { type Bench, browsersOf, type Measurement, type Plan, slicesOf, Trial, warmUp } from './slices.js'
+import { browsersOf, type Measurement, type Plan, slicesOf, Trial, warmUp } from './slices.js'
 import { canAnswer, isAsked, type Stage, withStage } from './stage.js'
 import { REFERENCE, SUBJECTS, type Subject } from './subjects.js'
 import { judge } from './targets.js'
@@ -39,30 +39,29 @@ function hasSizes({ only, quick }: Options): boolean {
 }
 
 function workOf(part: Subject['part'], options: Options): Work {
-  const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  const work = { seconds: 0, starts: 1 + chosen.length, signIns: 0, requests: 0, orders: 0 }
-  const plans = plansOf(part, options)
-  for (const { scenario, milliseconds, rounds } of plans) {
-    const slices = slicesOf({ rounds }, chosen.filter((subject) => canAnswer(subject, scenario)).length - 1)
-    work.seconds += (slices * milliseconds) / 1_000
-    work.orders += slices
-  }
-  for (const subject of chosen) {
-    const own = new Set(
-      plans.filter(({ scenario }) => canAnswer(subject, scenario)).map(({ scenario }) => scenario)
+  const work = { seconds: 0, starts: 0, signIns: 0, requests: 0, orders: 0 }
+  for (const subject of chosenOf(part, options)) {
+    const own = plansFor(subject, options)
+    const scenarios = new Set(own.map(({ scenario }) => scenario))
+    const kinds = new Set([...scenarios].flatMap(({ kind }) => kind ?? []))
+    const slices = own.map((plan) => slicesOf(plan))
+    // The subject, the reference and the load.
+    work.starts += 3
+    work.signIns += 2 * kinds.size * browsersOf(options)
+    work.requests += 2 * scenarios.size * warmUpOf(scenarios.size, options)
+    work.orders += 2 * scenarios.size + slices.reduce((sum, count) => sum + count, 0)
+    work.seconds += own.reduce(
+      (sum, { milliseconds }, index) => sum + (milliseconds / 1_000) * (slices[index] ?? 0),
+      0
     )
-    const kinds = new Set([...own].flatMap(({ kind }) => kind ?? []))
-    if (own.size > 0) work.requests += own.size * warmUpOf(own.size, options)
-    work.signIns += kinds.size * browsersOf(options)
-    work.orders += own.size
   }
-  const generations = generationsOf(options)
+  const times = generationsOf(options)
   return {
-    seconds: work.seconds * generations,
-    starts: work.starts * generations,
-    signIns: work.signIns * generations,
-    requests: work.requests * generations,
-    orders: work.orders * generations
+    seconds: times * work.seconds,
+    starts: times * work.starts,
+    signIns: times * work.signIns,
+    requests: times * work.requests,
+    orders: times * work.orders
   }
 }
 
@@ -71,81 +70,67 @@ function generationsOf({ quick }: Options): number {
 }
 
 // The speed of a process partly depends on chance, for example on the order of compilation, and it keeps that bias
-// until it ends. Each subject is therefore measured in several processes, one after another.
+// until it ends. Each subject is therefore measured in several processes, one after another. It is alone with the
+// reference, because V8 forgets what it has compiled and shrinks the heap if a process waits for its turn.
 async function measureRequests(part: Subject['part'], context: Context): Promise<Measurement[]> {
   const { options, redisPort } = context
-  const chosen = SUBJECTS.filter((subject) => isChosen(subject, part, options))
-  const trials = plansOf(part, options).map((plan) => new Trial(plan))
   const generations = generationsOf(options)
+  const trials = plansOf(part, options).map((plan) => new Trial(plan, generations))
   for (let generation = 1; generation <= generations; generation++) {
     const name = generations === 1 ? part : `${part}, ${generation} of ${generations}`
-    await withStage(chosen, redisPort, (stage) => runAll(name, trials, chosen, stage, context))
+    for (const subject of chosenOf(part, options)) {
+      const own = trials.filter(({ plan }) => canAnswer(subject, plan.scenario))
+      await withStage([reference(), subject], redisPort, (stage) => runAll(name, own, stage, context))
+    }
   }
-  return trials.map((trial) => trial.result(REFERENCE))
+  return trials.map((trial) => trial.result())
 }
 
-async function runAll(
-  name: string,
-  trials: readonly Trial[],
-  chosen: readonly Subject[],
-  stage: Stage,
-  context: Context
-): Promise<void> {
+async function runAll(name: string, trials: readonly Trial[], stage: Stage, context: Context): Promise<void> {
   const { progress, redis } = context
-  const planned = trials.map((trial) => ({
-    trial,
-    plan: trial.plan,
-    bench: { load: stage.load, watch: watch(redis), ...benchOf(trial.plan.scenario, chosen, stage) }
-  }))
-  await warmUpAll(name, planned, stage, context)
+  const [reference, subject] = stage.subjects as [SubjectProcess, SubjectProcess]
+  await warmUpAll(`${name}, ${subject.name}, warming up`, trials, stage, context)
   progress.begin(
-    name,
-    planned.reduce((sum, { plan, bench }) => sum + slicesOf(plan, bench.others.length), 0)
+    `${name}, ${subject.name}`,
+    trials.reduce((sum, { plan }) => sum + slicesOf(plan), 0)
   )
-  for (const { trial, plan, bench } of planned) {
-    const what = `${plan.scenario.name}, ${plan.connections} connections`
-    await trial.run(bench, (subject) => progress.step(`${what}: ${subject}`))
+  for (const trial of trials) {
+    const { scenario, connections } = trial.plan
+    const bench = { reference, subject, load: stage.load, watch: watch(redis) }
+    await trial.run(bench, () => progress.step(`${scenario.name}, ${connections} connections`))
   }
 }
 
-interface Planned {
-  plan: Plan
-  bench: Bench
-}
-
-/** Warms up each subject in all its scenarios before the first measurement. Otherwise later ones would be warmer. */
+/** Warms up in all scenarios before the first measurement. Otherwise later ones would be warmer. */
 async function warmUpAll(
   name: string,
-  planned: readonly Planned[],
+  trials: readonly Trial[],
   { load, subjects }: Stage,
   { options, progress }: Context
 ): Promise<void> {
-  progress.begin(`${name}, warming up`, subjects.length)
+  const all = trials.map(({ plan }) => plan)
+  // Once in each scenario, at the first number of connections.
+  const plans = all.filter((plan) => plan === all.find(({ scenario }) => scenario === plan.scenario))
+  progress.begin(name, subjects.length)
   for (const subject of subjects) {
-    const own = planned.filter(({ bench }) => bench.reference === subject || bench.others.includes(subject))
-    const once = own.filter(
-      ({ plan }, index) => own.findIndex((other) => other.plan.scenario === plan.scenario) === index
-    )
-    for (const { plan } of once) await warmUp(plan, subject, load, warmUpOf(once.length, options), options)
+    for (const plan of plans) await warmUp(plan, subject, load, warmUpOf(plans.length, options), options)
     progress.step(subject.name)
   }
 }
 
-function isChosen(subject: Subject, part: Subject['part'], options: Options): boolean {
-  return subject.name === REFERENCE || (subject.part === part && isAsked(subject, options))
+function reference(): Subject {
+  return SUBJECTS.find(({ name }) => name === REFERENCE) as Subject
 }
 
-/** The servers that take part in a scenario. */
-function benchOf(
-  scenario: Scenario,
-  chosen: readonly Subject[],
-  stage: Stage
-): Pick<Bench, 'reference' | 'others'> {
-  const able = chosen.filter((subject) => canAnswer(subject, scenario)).map(({ name }) => name as string)
-  const servers = stage.subjects.filter(({ name }) => able.includes(name))
-  const reference = servers.find(({ name }) => name === REFERENCE)
-  if (reference === undefined) throw new Error('no reference')
-  return { reference, others: servers.filter((server) => server !== reference) }
+/** The subjects that are measured beside the reference. */
+function chosenOf(part: Subject['part'], options: Options): Subject[] {
+  return SUBJECTS.filter(
+    (subject) => subject.name !== REFERENCE && subject.part === part && isAsked(subject, options)
+  ).filter((subject) => plansFor(subject, options).length > 0)
+}
+
+function plansFor(subject: Subject, options: Options): Plan[] {
+  return plansOf(subject.part, options).filter(({ scenario }) => canAnswer(subject, scenario))
 }
 
 const COLUMNS: readonly Column[] = [
@@ -167,7 +152,7 @@ const COLUMNS: readonly Column[] = [
 ]
 
 function tableOf(measurements: readonly Measurement[]): Table {
-  const rows = measurements.flatMap(({ plan, measured, disturbed }) =>
+  const rows = measurements.flatMap(({ plan, measured }) =>
     measured.map(
       ({ ratios: _ratios, ratio, ...rest }): Row => ({
         scenario: plan.scenario.name,
@@ -175,8 +160,7 @@ function tableOf(measurements: readonly Measurement[]): Table {
         ...rest,
         ratio: ratio.ratio,
         ratioLow: ratio.low,
-        ratioHigh: ratio.high,
-        disturbed
+        ratioHigh: ratio.high
       })
     )
   )

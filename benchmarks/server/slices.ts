@@ -1,6 +1,5 @@
-// Measures subjects side by side in many short slices, with one of the reference between any two. A slow phase of the
-// machine thus affects both. The result is the ratio to the reference's slices before and after.
-import { generator, shuffled } from '../../test/support/random.js'
+// Measures a subject in many short slices, with one of the reference between any two. A slow phase of the machine thus
+// affects both. The result is the ratio to the reference's slices before and after.
 import { busyMicros, CORES } from '../cores.js'
 import type { Options } from '../part.js'
 import { median, type Ratio, ratioOf, scatter } from '../statistics.js'
@@ -41,6 +40,8 @@ export interface Measured {
   executed: number
   /** Microseconds of Redis' CPU per request. */
   redisCpu: number
+  /** The sign of a disturbance; empty if there was none. */
+  disturbed: string
 }
 
 export interface Measurement {
@@ -48,13 +49,11 @@ export interface Measurement {
   /** Number of times that the processes were started. */
   generations: number
   measured: readonly Measured[]
-  /** The sign of a disturbance; empty if there was none. */
-  disturbed: string
 }
 
 export interface Bench {
   reference: SubjectProcess
-  others: readonly SubjectProcess[]
+  subject: SubjectProcess
   load: LoadProcess
   watch: Watch
 }
@@ -75,62 +74,54 @@ const CALM_SCATTER = 0.12
 /** A row is disturbed if other processes use more than this share of the servers' core. */
 const CALM_SHARE = 0.05
 
-/** Measures one scenario at one number of connections in several generations of processes. */
+/** Measures one scenario at one number of connections, with several subjects in several generations of processes. */
 export class Trial {
   readonly plan: Plan
+  readonly #generations: number
   readonly #series = new Map<string, Series>()
-  readonly #foreignShares: number[] = []
-  readonly #random: () => number
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, generations: number) {
     this.plan = plan
-    // A fixed seed: the order differs between rounds and generations, but is the same in every run.
-    this.#random = generator(plan.rounds)
+    this.#generations = generations
   }
 
   /** Measures warm processes. It calls `done` after every slice, `slicesOf` times in all. */
   async run(bench: Bench, done: (subject: string) => void): Promise<void> {
     const { plan } = this
-    const { reference, others, load, watch } = bench
-    const all = [reference, ...others]
-    const take = async (subject: SubjectProcess) => {
-      const slice = await takeSlice(plan, subject, bench)
-      this.#seriesOf(subject).slices.push(slice)
-      done(subject.name)
+    const { reference, subject, load, watch } = bench
+    const [beside, own] = [this.#seriesOf(reference), this.#seriesOf(subject)]
+    const take = async (server: SubjectProcess) => {
+      const slice = await takeSlice(plan, server, bench)
+      this.#seriesOf(server).slices.push(slice)
+      if (server === reference) own.beside.push(slice)
+      done(server.name)
       return slice
     }
 
-    const foreignShare = await watchCore(all)
+    const foreignShare = await watchCore([reference, subject])
     let before = await take(reference)
     for (let round = 0; round < plan.rounds; round++) {
-      for (const subject of shuffled(others, this.#random)) {
-        const slice = await take(subject)
-        const after = await take(reference)
-        this.#seriesOf(subject).ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))
-        before = after
-      }
+      const slice = await take(subject)
+      const after = await take(reference)
+      own.ratios.push(slice.cpu / ((before.cpu + after.cpu) / 2))
+      before = after
     }
     // After the slices, when a near cache holds the sessions.
-    for (const subject of all) {
+    for (const server of [reference, subject]) {
       const amount = Math.max(COUNTED, plan.connections)
-      const count = await watch.count(subject.db, amount, () => send(plan, subject, load, { amount }))
-      this.#seriesOf(subject).counts.push(count)
-      done(subject.name)
+      const count = await watch.count(server.db, amount, () => send(plan, server, load, { amount }))
+      this.#seriesOf(server).counts.push(count)
+      done(server.name)
     }
-    this.#foreignShares.push(await foreignShare())
+    const share = await foreignShare()
+    for (const series of [beside, own]) series.foreignShares.push(share)
   }
 
-  /** @param reference The name of the reference. */
-  result(reference: string): Measurement {
-    const generations = this.#foreignShares.length
-    const slices = this.#series.get(reference)?.slices ?? []
-    const referenceIdle = idleOf(slices)
-    return {
-      plan: this.plan,
-      generations,
-      measured: [...this.#series].map(([name, series]) => series.summary(name, generations, referenceIdle)),
-      disturbed: disturbanceOf(slices, Math.max(...this.#foreignShares))
-    }
+  result(): Measurement {
+    const { plan } = this
+    const generations = this.#generations
+    const measured = [...this.#series].map(([name, series]) => series.summary(name, generations))
+    return { plan, generations, measured }
   }
 
   #seriesOf({ name }: SubjectProcess): Series {
@@ -140,9 +131,9 @@ export class Trial {
   }
 }
 
-/** Number of slices of one generation, and thus of calls of `done`. @param others Number of subjects beside the reference. */
-export function slicesOf({ rounds }: Pick<Plan, 'rounds'>, others: number): number {
-  return 2 + others + rounds * 2 * others
+/** Number of slices of a subject and its reference in one generation, and thus of calls of `done`. */
+export function slicesOf({ rounds }: Pick<Plan, 'rounds'>): number {
+  return 3 + 2 * rounds
 }
 
 /** Sends this many requests before the measurement, so that V8 compiles the hot code. */
@@ -188,10 +179,14 @@ async function takeSlice(plan: Plan, subject: SubjectProcess, { load, watch }: B
 
 class Series {
   readonly slices: Slice[] = []
+  /** Those of the reference between them; none for the reference itself. */
+  readonly beside: Slice[] = []
+  readonly foreignShares: number[] = []
   readonly ratios: number[] = []
   readonly counts: Count[] = []
 
-  summary(subject: string, generations: number, referenceIdle: number): Measured {
+  summary(subject: string, generations: number): Measured {
+    const reference = this.beside.length === 0 ? this.slices : this.beside
     const middle = (key: keyof Slice) => median(this.slices.map((slice) => slice[key]))
     const counted = (key: keyof Count) => median(this.counts.map((count) => count[key]))
     return {
@@ -201,20 +196,17 @@ class Series {
       ratio: this.ratios.length === 0 ? { ratio: 1, low: 1, high: 1 } : ratioOf(this.ratios, generations),
       cpu: middle('cpu'),
       idle: middle('idle'),
-      notBusy: Math.max(middle('idle'), referenceIdle) > BUSY_IDLE,
+      notBusy: Math.max(middle('idle'), median(reference.map(({ idle }) => idle))) > BUSY_IDLE,
       perTurn: middle('perTurn'),
       perSecond: middle('perSecond'),
       p50: middle('p50'),
       p99: middle('p99'),
       redisCpu: middle('redisCpu'),
       commands: counted('commands'),
-      executed: counted('executed')
+      executed: counted('executed'),
+      disturbed: disturbanceOf(reference, Math.max(...this.foreignShares))
     }
   }
-}
-
-function idleOf(slices: readonly Slice[]): number {
-  return median(slices.map(({ idle }) => idle))
 }
 
 function disturbanceOf(reference: readonly Slice[], foreign: number): string {
