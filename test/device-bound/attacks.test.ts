@@ -1,5 +1,5 @@
 // What nobody may get in by: forged proofs, proofs of other sessions, old challenges, requests of other sites.
-import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { bind, boundAtIn, newBinding } from '../../lib/device-bound/binding.js'
 import { isSignedBy, keyIn, openProof } from '../../lib/device-bound/proof.js'
@@ -42,14 +42,9 @@ t.test('register: proofs that are refused', async (t) => {
   const payload = { jti: challenge }
   const good = registration(challenge, ec)
   const [header = '', body = '', signature = ''] = good.split('.')
-  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-  const p384Keys = {
-    algorithm: 'ES256',
-    privateKey: p384.privateKey,
-    jwk: p384.publicKey.export({ format: 'jwk' })
-  } as Keys
+  const p384Keys = newKeys('ES256', { namedCurve: 'P-384' })
   const privateJwk = ec.privateKey.export({ format: 'jwk' })
-  const small = newKeys('RS256', 1_024)
+  const small = newKeys('RS256', { modulusLength: 1_024 })
   const refused: Record<string, string | undefined> = {
     'no proof': undefined,
     empty: '',

@@ -1,6 +1,6 @@
 // A browser with Device Bound Session Credentials over `inject`, as Chromium 156 speaks them: it registers a key when a
 // response offers that, and renews its proof when the test tells it to.
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { Jar } from '../../lib/testing/jar.js'
 
@@ -10,12 +10,20 @@ export interface Keys {
   jwk: object
 }
 
-export function newKeys(algorithm: 'ES256' | 'RS256' = 'ES256', bits = 2_048): Keys {
-  const { privateKey, publicKey } =
+// Node 20 hangs if it collects the job that has generated a key while that key is exported. So these are copies.
+const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const
+const publicKeyEncoding = { type: 'spki', format: 'der' } as const
+
+export function newKeys(
+  algorithm: 'ES256' | 'RS256' = 'ES256',
+  { namedCurve = 'P-256', modulusLength = 2_048 } = {}
+): Keys {
+  const { privateKey: key } =
     algorithm === 'ES256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: bits })
-  return { algorithm, privateKey, jwk: publicKey.export({ format: 'jwk' }) }
+      ? generateKeyPairSync('ec', { namedCurve, privateKeyEncoding, publicKeyEncoding })
+      : generateKeyPairSync('rsa', { modulusLength, privateKeyEncoding, publicKeyEncoding })
+  const privateKey = createPrivateKey({ key, ...privateKeyEncoding })
+  return { algorithm, privateKey, jwk: createPublicKey(privateKey).export({ format: 'jwk' }) }
 }
 
 /** A proof. */
