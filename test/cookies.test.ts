@@ -10,6 +10,7 @@ import { Browser, sessionCookie } from './support/browser.js'
 import { FailingStore } from './support/failing-store.js'
 import { startRedis } from './support/redis-server.js'
 import { SharedCache } from './support/shared-cache.js'
+import { tickingClock } from './support/ticking-clock.js'
 
 const NAME = '__Host-session'
 const secret = 'newest secret, thirty-two characters'
@@ -23,6 +24,8 @@ async function createService(
   options: RedisSessionOptions = {},
   server: Parameters<typeof createApp>[2] = {}
 ) {
+  // A session that is extended at the time at which it began ends no later than before.
+  if (options.touchAfter === 0) tickingClock(t)
   const prefix = `service${services++}:`
   const where = options.store === undefined ? { redis: redis.url } : {}
   const app = await createApp(t, { ...where, prefix, ...options }, server)

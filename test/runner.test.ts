@@ -179,9 +179,13 @@ t.test('npm test: a run that cannot start says why in one sentence', async (t) =
 })
 
 t.test('provideRedisServer()', async (t) => {
-  const before = { ...process.env }
+  const { PATH, REDIS_SERVER, XDG_CACHE_HOME } = process.env
   t.teardown(() => {
-    process.env = before
+    for (const [name, value] of Object.entries({ PATH, REDIS_SERVER, XDG_CACHE_HOME })) {
+      // Assigning undefined to an environment variable would set the text `undefined`.
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
   })
   // This machine may have unpacked a server earlier.
   process.env.XDG_CACHE_HOME = t.testdir()

@@ -4,6 +4,7 @@ import { createApp, type TestApp } from '../support/app.js'
 import { Browser, sessionCookie } from '../support/browser.js'
 import { startRedis } from '../support/redis-server.js'
 import { SharedCache } from '../support/shared-cache.js'
+import { tickingClock } from '../support/ticking-clock.js'
 
 /** The folders, and the Cache-Control that @fastify/static sets for them. */
 const FOLDERS = {
@@ -13,6 +14,7 @@ const FOLDERS = {
 
 /** Files behind a session that every request renews, since `touchAfter` is 0. */
 async function createService(t: Test): Promise<TestApp> {
+  tickingClock(t)
   const { url } = await startRedis(t)
   const app = await createApp(t, { redis: url, touchAfter: 0 })
   const root = t.testdir({ 'app.js': 'console.log(1)' })
