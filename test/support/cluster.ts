@@ -59,6 +59,8 @@ const PRIMARIES = 3
 export async function startCluster(t: Test, options: ClusterOptions = {}): Promise<TestCluster> {
   const { replicas: hasReplicas = false, nodeTimeout = 1_000, args = [] } = options
   const folder = mkdtempSync(join(tmpdir(), 'session-cluster-'))
+  // Before the servers are started, so that it happens after their end: they write to the folder.
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const start = async (_: unknown, index: number): Promise<[ClusterNode, string]> => {
     // The default, port + 10,000, may exceed the highest port.
     const busPort = String(await freePort())
@@ -83,7 +85,6 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
     ]
   }
   const started = await Promise.all(Array.from({ length: PRIMARIES * (hasReplicas ? 2 : 1) }, start))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const all = started.map(([node]) => node)
   const primaries = all.slice(0, PRIMARIES)
   const replicas = all.slice(PRIMARIES)
