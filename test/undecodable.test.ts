@@ -41,6 +41,12 @@ async function service(t: Test, options: RedisSessionOptions = {}) {
     session.userId = 1
     await session.save()
   })
+  app.get('/again', async ({ session }) => {
+    session.data()
+    const reloading = session.reload()
+    session.userId = 7
+    return reloading.catch(({ code }) => ({ code }))
+  })
   app.get('/logout', async ({ session }) => session.destroy())
   app.get('/unused', async () => ({}))
   const browser = new Browser(app)
@@ -105,6 +111,17 @@ t.test('regenerate(): a sign-in begins another session and keeps the undecodable
     t.same(await redis.client.getBuffer(key), record)
     for (const [cookie, value] of cookies) browser.cookies.set(cookie, value)
   }
+})
+
+t.test('reload(): refuses at once, and no change after it is refused', async (t) => {
+  const { browser, key, redis } = await service(t)
+  await redis.client.set(key, RECORDS['damaged JSON'])
+  t.same(await browser.json('/again'), { code: 'FST_SESSION_DETACHED' })
+  t.same(
+    await browser.json('/look'),
+    { data: { userId: 7 }, detached: null },
+    'what was set is another session'
+  )
 })
 
 t.test('destroy(): deletes an undecodable record', async (t) => {

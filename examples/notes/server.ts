@@ -33,7 +33,7 @@ async function start(): Promise<void> {
     process.on(signal, () => {
       app.close()
       // Browsers open connections in reserve, and close() would wait until they use them.
-      setTimeout(() => app.server.closeAllConnections(), GRACE).unref()
+      setTimeout(() => process.exit(), GRACE).unref()
     })
   }
   await app.listen({ host: HOST, port: portNumber(PORT) })

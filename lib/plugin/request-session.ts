@@ -124,8 +124,8 @@ export class RequestSession implements Response, DeviceResponse, SessionHost {
   get transaction(): Transaction {
     if (this.#transaction === undefined) {
       this.#transaction = new Transaction(this.#context, this)
-      const problem = this.#pathProblem
-      if (this.#routeConfig === false || problem !== undefined) this.#transaction.disable(problem)
+      const why = this.#pathProblem
+      if (this.#routeConfig === false || why !== undefined) this.#transaction.state.detach('disabled', why)
     }
     return this.#transaction
   }

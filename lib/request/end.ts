@@ -20,11 +20,12 @@ export async function endAll(
   reason: string | undefined
 ): Promise<void> {
   const { context, cookie, log, origin, records, state } = parts
-  const { detached, stored } = state
-  if (detached === 'moved') throw movedError(state.handle)
-  const isUnknown = detached === 'unavailable' && !state.isInterrupted
-  if (isUnknown || detached === 'disabled') state.refuseIfDetached('destroy')
+  if (state.detached === 'moved') throw movedError(state.handle)
+  const isUnknown = state.detached === 'unavailable' && !state.isInterrupted
+  if (isUnknown || state.detached === 'disabled') state.refuseIfDetached('destroy')
+  // This may call the application, which may read the session.
   cookie.prepare()
+  const { detached, stored } = state
   // First, so that no other request continues it.
   await origin?.end(parts)
   const isStored = stored !== undefined || detached === 'undecodable'

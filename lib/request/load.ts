@@ -63,14 +63,9 @@ export function loadAtOnce(parts: RequestParts, { ids }: RequestCookies): boolea
   return true
 }
 
-/**
- * Reads the session again, and drops what the request has changed.
- * @throws {DetachedError} FST_SESSION_DETACHED
- */
+/** Reads the session again, and drops what the request has changed. */
 export async function reload(parts: RequestParts): Promise<void> {
   const { context, cookie, log, records, state } = parts
-  // After a reload() that failed, another one may succeed.
-  if (!state.isInterrupted) state.refuseIfDetached('reload')
   const { handle, id, stored } = state
   if (stored === undefined) return state.reset()
   const received = { id, handle, outdated: false, seen: undefined }

@@ -120,11 +120,6 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return handle === undefined ? undefined : load(this, handle, cookies, onUnavailable)
   }
 
-  /** Makes this an empty session that takes no changes. */
-  disable(reason?: string): void {
-    this.state.detach('disabled', reason)
-  }
-
   /**
    * Commits the changes of the request; later calls do nothing. Returns `undefined` if there is nothing to do, so that
    * most requests wait for no promise.
@@ -181,6 +176,8 @@ export class Transaction implements RequestParts, SessionOwner, DraftObserver {
     return this.#next(async () => {
       const { keep } = this.state.draft
       try {
+        // After a reload() that failed, another one may succeed.
+        if (!this.state.isInterrupted) this.state.refuseIfDetached('reload')
         await reload(this)
         this.#committer = undefined
       } finally {

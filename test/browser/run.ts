@@ -62,7 +62,7 @@ async function limited(work: () => unknown, milliseconds = LIMIT): Promise<void>
     Promise.reject(new Error(`not within ${milliseconds} ms`))
   )
   try {
-    await Promise.race([work(), late])
+    await Promise.race([(async () => work())(), late])
   } finally {
     limit.abort()
   }
