@@ -2,21 +2,14 @@
 import { Buffer } from 'node:buffer'
 import { ForeignKeyError } from '../errors.js'
 import { lossesOf } from '../stores/losses.js'
+import { type Argument, type Client, send } from '../stores/misdirected.js'
 import type { RedisClient } from '../stores/redis.js'
 import { Attempt, explainRead } from '../stores/replies.js'
 import { Refusal } from './refusal.js'
 
-interface Client {
-  readonly status?: string
-  getBuffer(key: string): Promise<Buffer | null>
-  hmgetBuffer(key: string, ...fields: string[]): Promise<(Buffer | null)[]>
-  pttl(key: string): Promise<unknown>
-  eval(script: string, keys: 1, key: string, milliseconds: number): Promise<unknown>
-  del(key: string): Promise<unknown>
-}
-
 /** The methods that a client needs. */
 export const OLD_CLIENT_METHODS = ['getBuffer', 'hmgetBuffer', 'pttl', 'eval', 'del'] as const
+type Name = (typeof OLD_CLIENT_METHODS)[number]
 
 // Redis 6.2 has no EXPIRE that only shortens. Returns what is left, or -2 without a record.
 const SHORTEN = `
@@ -32,21 +25,19 @@ export interface OldRecord {
 }
 
 export class OldRedis {
-  readonly #client: Client
+  readonly #client: Client<Name> & { readonly status?: string }
 
   constructor(client: RedisClient) {
-    this.#client = client as unknown as Client
+    this.#client = client as unknown as Client<Name>
   }
 
   /** @param fields Those of a hash; `undefined` for a string. */
   async read(key: string, fields: readonly string[] | undefined): Promise<OldRecord | undefined> {
-    const [[first, ...more], left] = await this.#command('GET', (client) => {
-      const values =
-        fields === undefined
-          ? client.getBuffer(key).then((value) => [value])
-          : client.hmgetBuffer(key, ...fields)
-      return Promise.all([values, client.pttl(key)])
-    })
+    const [found, left] = await Promise.all([
+      fields === undefined ? this.#command('getBuffer', key) : this.#command('hmgetBuffer', key, ...fields),
+      this.#command('pttl', key)
+    ])
+    const [first, ...more] = [found].flat() as (Buffer | null)[]
     const milliseconds = Number(left)
     if (first == null || milliseconds === -2) return undefined
     const values = [first, ...more.map((value) => value ?? Buffer.alloc(0))] as const
@@ -58,21 +49,21 @@ export class OldRedis {
    * @returns The milliseconds that are left; `undefined` if there is no record.
    */
   async shorten(key: string, milliseconds: number): Promise<number | undefined> {
-    const left = Number(await this.#command('EVAL', (client) => client.eval(SHORTEN, 1, key, milliseconds)))
+    const left = Number(await this.#command('eval', SHORTEN, 1, key, milliseconds))
     return left === -2 ? undefined : left
   }
 
   async remove(key: string): Promise<void> {
-    await this.#command('DEL', (client) => client.del(key))
+    await this.#command('del', key)
   }
 
   // All of it may be done twice without harm, so a lost answer is an error that asks to try again.
-  async #command<Reply>(name: string, send: (client: Client) => Promise<Reply>): Promise<Reply> {
+  async #command(name: Name, ...args: Argument[]): Promise<unknown> {
     const attempt = new Attempt(this.#client, lossesOf(this.#client))
     try {
-      return await send(this.#client)
+      return await send(this.#client, name, args)
     } catch (error) {
-      const failure = explainRead(error, name, attempt)
+      const failure = explainRead(error, name.replace('Buffer', '').toUpperCase(), attempt)
       throw failure instanceof ForeignKeyError ? new Refusal('type') : failure
     }
   }

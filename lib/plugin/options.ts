@@ -150,7 +150,8 @@ export interface RedisSessionOptions {
    */
   replicas?: number
   /**
-   * How long a request waits for these replicas, in milliseconds; less than `timeout`.
+   * How long a request waits for these replicas, in milliseconds; less than `timeout`. Redis checks it ten times a
+   * second, so the error may come 100 ms later.
    * @default 500, or half of `timeout` if that is less
    */
   replicaTimeout?: number

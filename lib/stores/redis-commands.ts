@@ -1,14 +1,28 @@
 // Commands as one client sends them: follows redirections, loads scripts, and waits for replicas.
 import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
-import { isNoScript, isRedirection, isReply, wordOf } from './replies.js'
+import {
+  type Argument,
+  type Client,
+  type Commands,
+  isMisdirected,
+  type Replied,
+  send
+} from './misdirected.js'
+import { isNoScript, isReply, wordOf } from './replies.js'
 import type { Script } from './scripts.js'
 import { groupsOf } from './slots.js'
 
+/** Where a redirection leads. */
+const REDIRECTED_TO = /^(?:MOVED|ASK) \d+ (\S+)/
+/** As many as the clients follow. */
+const MAX_REDIRECTIONS = 16
+
+type Name = 'getBuffer' | 'set' | 'evalshaBuffer' | 'evalBuffer'
+
 // These clients have every command in a variant that returns bytes, and all of them in pipelines. Their types do not
 // name all.
-export interface FullClient extends Commands<Promise<unknown>> {
-  readonly isCluster?: boolean
+export interface FullClient extends Client<Name> {
   readonly status?: string
   readonly options?: { keyPrefix?: unknown }
   /** The servers of each slot of a cluster. */
@@ -18,19 +32,12 @@ export interface FullClient extends Commands<Promise<unknown>> {
   mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
   pipeline(): Pipeline
 }
-interface Commands<Reply> {
-  getBuffer(...args: Argument[]): Reply
-  set(...args: Argument[]): Reply
-  evalshaBuffer(...args: Argument[]): Reply
-  evalBuffer(...args: Argument[]): Reply
-}
-interface Pipeline extends Commands<Pipeline> {
+interface Pipeline extends Commands<Name, Pipeline> {
+  asking(): Pipeline
   wait(replicas: number, milliseconds: number): Pipeline
   exec(): Promise<Replied[] | null>
 }
-type Replied = [error: Error | null, reply: unknown]
-export type Argument = string | Buffer | number
-type Command = readonly [name: keyof Commands<unknown>, args: readonly Argument[]]
+type Command = readonly [name: Name, args: readonly Argument[]]
 
 /** A script that is called with one key. */
 export type Evaluation = readonly [script: Script, key: string, args: readonly Argument[]]
@@ -87,7 +94,7 @@ export class RedisCommands {
     until: number
   ): Promise<(Sent | undefined)[]> {
     const results: (Sent | undefined)[] = []
-    const send = async (positions: readonly number[], isKnown: boolean): Promise<void> => {
+    const evaluateAt = async (positions: readonly number[], isKnown: boolean): Promise<void> => {
       const commands = positions.map((at): Command => {
         const [{ sha, source }, key, args] = calls[at] as Evaluation
         return isKnown ? ['evalshaBuffer', [sha, 1, key, ...args]] : ['evalBuffer', [source, 1, key, ...args]]
@@ -98,22 +105,22 @@ export class RedisCommands {
         const answer = sent[index] as Sent
         const { error } = answer
         if (error !== undefined && isNoScript(error)) unknown.push(at)
-        results[at] = error !== undefined && isRedirection(error) ? undefined : answer
+        results[at] = isMisdirected(error) ? undefined : answer
       }
-      if (unknown.length > 0) await send(unknown, false)
+      if (unknown.length > 0) await evaluateAt(unknown, false)
     }
     const keys = calls.map(([, key]) => prefix + key)
-    await Promise.all(groupsOf(this.#client, keys).map((positions) => send(positions, true)))
+    await Promise.all(groupsOf(this.#client, keys).map((positions) => evaluateAt(positions, true)))
     return results
   }
 
-  async write(command: keyof Commands<unknown>, args: Argument[], until: number): Promise<Sent> {
+  async write(command: Name, args: Argument[], until: number): Promise<Sent> {
     if (this.#replicas === 0) return { reply: await this.send(command, args) }
     let [sent] = (await this.#replicated([[command, args]], until)) as [Sent]
-    if (sent.error !== undefined && isRedirection(sent.error)) {
-      // The slot has moved to another node. A cluster client learns that only from a command outside a pipeline.
-      await this.#client.getBuffer(String(args[command === 'set' ? 0 : 2]))
-      ;[sent] = (await this.#replicated([[command, args]], until)) as [Sent]
+    for (let redirections = 0; isMisdirected(sent.error) && redirections < MAX_REDIRECTIONS; redirections++) {
+      // The client follows the redirection of a read, and so knows the node.
+      await this.send('getBuffer', [String(args[command === 'set' ? 0 : 2])])
+      ;[sent] = (await this.#replicated([[command, args]], until, sent.error)) as [Sent]
     }
     if (sent.error !== undefined) throw sent.error
     return sent
@@ -121,13 +128,18 @@ export class RedisCommands {
 
   // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the commands
   // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
-  async #replicated(commands: readonly Command[], until: number): Promise<Sent[]> {
+  // @param redirection The error that names the node to send them to. A slot that is still moving to it has to be asked for.
+  async #replicated(commands: readonly Command[], until: number, redirection?: Error): Promise<Sent[]> {
     const pipeline = this.#client.pipeline()
+    const [, node] = REDIRECTED_TO.exec(redirection?.message ?? '') ?? []
+    if (node !== undefined) Object.assign(pipeline.asking(), { preferKey: node })
     for (const [name, args] of commands) pipeline[name](...args)
     const waiting = pipeline.wait(this.#replicas, Math.max(1, Math.ceil(until - now())))
     const replies = (await waiting.exec()) as Replied[]
     const shortage = this.#shortageIn(replies.pop() as Replied)
-    return replies.map(([error, reply]) => (error === null ? { reply, ...shortage } : failed(error)))
+    return replies
+      .slice(-commands.length)
+      .map(([error, reply]) => (error === null ? { reply, ...shortage } : failed(error)))
   }
 
   #shortageIn([error, reached]: Replied): { shortage?: string } {
@@ -139,22 +151,8 @@ export class RedisCommands {
     return Number(reached) >= this.#replicas ? {} : { shortage: `${reached} of ${this.#replicas} replicas` }
   }
 
-  // A cluster client follows a redirection, except in a pipeline that succeeded in part, as with
-  // `enableAutoPipelining`. The command had no effect, so this sends it again in a pipeline of one command, which the
-  // client follows.
-  send(command: keyof Commands<unknown>, args: Argument[]): Promise<unknown> {
-    const client = this.#client
-    const answer = client[command](...args)
-    if (client.isCluster !== true) return answer
-    return answer.catch(async (error) => {
-      if (!isRedirection(error)) throw error
-      const [[refusal, reply]] = (await client
-        .pipeline()
-        [command](...args)
-        .exec()) as [Replied]
-      if (refusal !== null) throw refusal
-      return reply
-    })
+  send(command: Name, args: readonly Argument[]): Promise<unknown> {
+    return send(this.#client, command, args)
   }
 }
 

@@ -4,13 +4,8 @@ import { Buffer } from 'node:buffer'
 import { NotReplicatedError, UncertainError } from '../errors.js'
 import { Batcher } from './batcher.js'
 import { type Losses, lossesOf } from './losses.js'
-import {
-  type Argument,
-  type Evaluation,
-  type FullClient,
-  RedisCommands,
-  type Sent
-} from './redis-commands.js'
+import type { Argument } from './misdirected.js'
+import { type Evaluation, type FullClient, RedisCommands, type Sent } from './redis-commands.js'
 import { keyPrefixOf, keysOf } from './redis-keys.js'
 import { Attempt, explainRead, explainWrite, isReply, isTimeout, refusesBatches } from './replies.js'
 import {

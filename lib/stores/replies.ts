@@ -11,8 +11,6 @@ import type { Losses } from './losses.js'
 
 /** A server that refuses several keys at once with these words will always do so. */
 const NO_BATCHES = /^(NOPERM|CROSSSLOT)\b|unknown command/
-/** A node that does not own the slot. ioredis follows these, except in a pipeline that succeeded in part. */
-const REDIRECTION = /^(MOVED|ASK|TRYAGAIN)\b/
 // Before version 7, Redis puts the error of a command in a script after these words.
 const IN_SCRIPT = /^ERR Error running script/
 const WORDS_IN_SCRIPT = /\b(OOM|MISCONF|NOPERM|WRONGTYPE|READONLY|NOREPLICAS|CLUSTERDOWN)\b/
@@ -47,10 +45,6 @@ const ERRORS: Record<string, typeof UnavailableError> = {
 
 export function isReply(error: unknown): error is Error {
   return (error as Error).name === 'ReplyError'
-}
-
-export function isRedirection(error: unknown): boolean {
-  return isReply(error) && REDIRECTION.test(error.message)
 }
 
 /** Whether the client gave up waiting. The command may still be in its queue. */
