@@ -11,7 +11,7 @@ import { compile, installPackages } from './install.js'
 import type { Options } from './part.js'
 import { LATEST } from './results.js'
 import { SCENARIOS } from './server/scenarios.js'
-import { SUBJECTS } from './server/subjects.js'
+import { REFERENCE, SUBJECTS } from './server/subjects.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,6 +58,9 @@ if (command === 'compare') {
     const { soak } = await import('./server/soak.js')
     process.exitCode = (await soak(Number(values.requests), options)) ? 0 : 1
   } else {
+    if (options.subjects.join() === REFERENCE) {
+      throw new Error(`"${REFERENCE}" is measured beside every other subject: name one of those`)
+    }
     const { runParts } = await import('./parts.js')
     await runParts(positionals, options, values.output)
   }

@@ -64,6 +64,8 @@ function provideNode(name: NodeName): string {
 
 // ---------------------------------------------------------------- runs
 
+let isStopped = false
+
 const testFiles = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => join('test', name))
@@ -85,7 +87,10 @@ async function test({ node, server }: Combination, files: string[]): Promise<Res
       },
       stdio: ['ignore', 'pipe', 'inherit']
     })
-    const end = (signal: NodeJS.Signals) => child.kill(signal)
+    const end = (signal: NodeJS.Signals) => {
+      isStopped = true
+      child.kill(signal)
+    }
     process.once('SIGTERM', end)
     const closed = once(child, 'close')
     child.stdout.pipe(createWriteStream(log))
@@ -133,6 +138,7 @@ const wanted = combinations().filter(
 )
 const results: Result[] = []
 for (const each of wanted) {
+  if (isStopped) break
   const chosen = files.length > 0 ? files : testFiles
   const old = each.server === 'redis-6.0'
   results.push(await test(each, old ? chosen.filter((name) => ON_REDIS_6.test(name)) : chosen))

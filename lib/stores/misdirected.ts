@@ -1,17 +1,42 @@
-// Commands that a cluster client has not taken to the node of their slot. They had no effect, and are sent again.
+// Commands that a cluster client did not take to the node of their slot. They are sent again: none was executed, unless
+// by a try whose connection was lost.
 import type { Buffer } from 'node:buffer'
 
-/** The answer of a node that does not own the slot. */
-const REDIRECTION = /^(MOVED|ASK|TRYAGAIN)\b/
+/** The answer of a node that does not own the slot, or has handed over the key already. */
+const REDIRECTION = /^(?:MOVED|ASK|TRYAGAIN)\b/
+/** The answer while a slot moves, with the node to ask. */
+const ASK = /^ASK \d+ (\S+:\d+)$/
 /** What the client says of a pipeline whose slots moved apart after it had gathered the commands. */
 const SPLIT = 'All keys in the pipeline should belong to the same slots allocation group'
+/** As many as the clients follow. */
+const MAX_REDIRECTIONS = 16
 
 export type Argument = string | Buffer | number
-export type Replied = [error: Error | null, reply: unknown]
-export type Commands<Name extends string, Reply> = { [Key in Name]: (...args: Argument[]) => Reply }
+export type Command<Name extends string> = readonly [name: Name, args: readonly Argument[]]
+type Replied = [error: Error | null, reply: unknown]
+export interface Answer {
+  reply: unknown
+  /** Why there is no reply. */
+  error?: Error
+}
+
+type Commands<Name extends string, Reply> = { [Key in Name]: (...args: Argument[]) => Reply }
 export type Client<Name extends string> = Commands<Name, Promise<unknown>> & {
   readonly isCluster?: boolean
-  pipeline(): Commands<Name, { exec(): Promise<Replied[] | null> }>
+  pipeline(): Pipeline<Name>
+  /** The node of an address, as this process reaches it. */
+  natMapper?(address: string): Node
+  readonly connectionPool?: { findOrCreate(node: Node): unknown }
+}
+type Pipeline<Name extends string> = Commands<Name, unknown> & {
+  asking(): unknown
+  /** The address of the node to send it to. */
+  preferKey?: string
+  exec(): Promise<Replied[] | null>
+}
+interface Node {
+  host: string
+  port: number
 }
 
 /** Whether the command is executed if it is sent again, alone. */
@@ -31,21 +56,69 @@ export function send<Name extends string>(
 }
 
 // A cluster client follows a redirection, except of a pipeline that succeeded in part. With `enableAutoPipelining` every
-// command is in one. It always follows the redirection of a pipeline of one command.
+// command is in one.
 async function sendInCluster<Name extends string>(
   client: Client<Name>,
   command: Name,
   args: readonly Argument[]
 ): Promise<unknown> {
+  let first: Answer
   try {
     return await client[command](...args)
   } catch (error) {
-    if (!isMisdirected(error as Error)) throw error
+    first = failed(error)
   }
-  const [[refusal, reply]] = (await client
-    .pipeline()
-    [command](...args)
-    .exec()) as [Replied]
-  if (refusal !== null) throw refusal
+  const { error, reply } = await follow(first, async (redirection) => {
+    const [answer] = await execute(client, [[command, args]], redirection)
+    return answer as Answer
+  })
+  if (error !== undefined) throw error
   return reply
+}
+
+/** @param again Sends the command again, which this error has redirected. */
+export async function follow<Any extends Answer>(
+  answer: Any,
+  again: (redirection: Error) => Promise<Any>
+): Promise<Any> {
+  let last = answer
+  for (let tries = 0; isMisdirected(last.error) && tries < MAX_REDIRECTIONS; tries++) {
+    last = await again(last.error as Error)
+  }
+  return last
+}
+
+/**
+ * Sends commands of one node in a pipeline of their own.
+ * @param redirection Why an earlier try was not executed.
+ */
+export async function execute<Name extends string>(
+  client: Client<Name>,
+  commands: readonly Command<Name>[],
+  redirection?: Error
+): Promise<Answer[]> {
+  const pipeline = client.pipeline()
+  const [, address] = ASK.exec(redirection?.message ?? '') ?? []
+  if (address !== undefined) ask(client, pipeline, address)
+  for (const [name, args] of commands) pipeline[name](...args)
+  const answers = ((await pipeline.exec()) as Replied[]).map(answerOf)
+  const asking = answers.length > commands.length ? answers.shift() : undefined
+  return asking?.error === undefined ? answers : commands.map(() => asking)
+}
+
+// In a pipeline, the client asks only nodes that it knows: those that own a slot.
+function ask<Name extends string>(client: Client<Name>, pipeline: Pipeline<Name>, address: string): void {
+  const node = client.natMapper?.(address)
+  if (node === undefined) return
+  client.connectionPool?.findOrCreate(node)
+  pipeline.preferKey = `${node.host}:${node.port}`
+  pipeline.asking()
+}
+
+function answerOf([error, reply]: Replied): Answer {
+  return error === null ? { reply } : failed(error)
+}
+
+export function failed(error: unknown): Answer {
+  return { reply: undefined, error: error as Error }
 }

@@ -2,27 +2,25 @@
 import type { Buffer } from 'node:buffer'
 import { now } from '../clock.js'
 import {
+  type Answer,
   type Argument,
   type Client,
-  type Commands,
+  type Command,
+  execute,
+  failed,
+  follow,
   isMisdirected,
-  type Replied,
   send
 } from './misdirected.js'
 import { isNoScript, isReply, wordOf } from './replies.js'
 import type { Script } from './scripts.js'
 import { groupsOf } from './slots.js'
 
-/** Where a redirection leads. */
-const REDIRECTED_TO = /^(?:MOVED|ASK) \d+ (\S+)/
-/** As many as the clients follow. */
-const MAX_REDIRECTIONS = 16
-
 type Name = 'getBuffer' | 'set' | 'evalshaBuffer' | 'evalBuffer'
 
 // These clients have every command in a variant that returns bytes, and all of them in pipelines. Their types do not
 // name all.
-export interface FullClient extends Client<Name> {
+export interface FullClient extends Client<Name | 'wait'> {
   readonly status?: string
   readonly options?: { keyPrefix?: unknown }
   /** The servers of each slot of a cluster. */
@@ -30,22 +28,12 @@ export interface FullClient extends Client<Name> {
   nodes?(role: 'master'): FullClient[]
   scan(...args: Argument[]): Promise<[cursor: string, keys: string[]]>
   mgetBuffer?(keys: string[]): Promise<(Buffer | null)[]>
-  pipeline(): Pipeline
 }
-interface Pipeline extends Commands<Name, Pipeline> {
-  asking(): Pipeline
-  wait(replicas: number, milliseconds: number): Pipeline
-  exec(): Promise<Replied[] | null>
-}
-type Command = readonly [name: Name, args: readonly Argument[]]
 
 /** A script that is called with one key. */
 export type Evaluation = readonly [script: Script, key: string, args: readonly Argument[]]
 
-export interface Sent {
-  reply: unknown
-  /** Why there is no reply. */
-  error?: Error
+export interface Sent extends Answer {
   /** Why the write is not known to be on enough replicas. */
   shortage?: string
 }
@@ -95,7 +83,7 @@ export class RedisCommands {
   ): Promise<(Sent | undefined)[]> {
     const results: (Sent | undefined)[] = []
     const evaluateAt = async (positions: readonly number[], isKnown: boolean): Promise<void> => {
-      const commands = positions.map((at): Command => {
+      const commands = positions.map((at): Command<Name> => {
         const [{ sha, source }, key, args] = calls[at] as Evaluation
         return isKnown ? ['evalshaBuffer', [sha, 1, key, ...args]] : ['evalBuffer', [source, 1, key, ...args]]
       })
@@ -116,46 +104,39 @@ export class RedisCommands {
 
   async write(command: Name, args: Argument[], until: number): Promise<Sent> {
     if (this.#replicas === 0) return { reply: await this.send(command, args) }
-    let [sent] = (await this.#replicated([[command, args]], until)) as [Sent]
-    for (let redirections = 0; isMisdirected(sent.error) && redirections < MAX_REDIRECTIONS; redirections++) {
-      // The client follows the redirection of a read, and so knows the node.
-      await this.send('getBuffer', [String(args[command === 'set' ? 0 : 2])])
-      ;[sent] = (await this.#replicated([[command, args]], until, sent.error)) as [Sent]
+    const write = async (redirection?: Error): Promise<Sent> => {
+      const [sent] = await this.#replicated([[command, args]], until, redirection)
+      return sent as Sent
     }
+    const sent = await follow(await write(), async (redirection) => {
+      // WAIT succeeds in any case. A client follows a redirection, and learns from it, only if all commands have it.
+      await execute(this.#client, [['getBuffer', [String(args[command === 'set' ? 0 : 2])]]])
+      return write(redirection)
+    })
     if (sent.error !== undefined) throw sent.error
     return sent
   }
 
   // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the commands
   // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
-  // @param redirection The error that names the node to send them to. A slot that is still moving to it has to be asked for.
-  async #replicated(commands: readonly Command[], until: number, redirection?: Error): Promise<Sent[]> {
-    const pipeline = this.#client.pipeline()
-    const [, node] = REDIRECTED_TO.exec(redirection?.message ?? '') ?? []
-    if (node !== undefined) Object.assign(pipeline.asking(), { preferKey: node })
-    for (const [name, args] of commands) pipeline[name](...args)
-    const waiting = pipeline.wait(this.#replicas, Math.max(1, Math.ceil(until - now())))
-    const replies = (await waiting.exec()) as Replied[]
-    const shortage = this.#shortageIn(replies.pop() as Replied)
-    return replies
-      .slice(-commands.length)
-      .map(([error, reply]) => (error === null ? { reply, ...shortage } : failed(error)))
+  async #replicated(commands: readonly Command<Name>[], until: number, redirection?: Error): Promise<Sent[]> {
+    const milliseconds = Math.max(1, Math.ceil(until - now()))
+    const waiting: Command<'wait'> = ['wait', [this.#replicas, milliseconds]]
+    const answers = await execute(this.#client, [...commands, waiting], redirection)
+    const shortage = this.#shortageIn(answers.pop() as Answer)
+    return answers.map((answer) => (answer.error === undefined ? { ...answer, ...shortage } : answer))
   }
 
-  #shortageIn([error, reached]: Replied): { shortage?: string } {
-    if (error !== null) {
+  #shortageIn({ error, reply }: Answer): { shortage?: string } {
+    if (error !== undefined) {
       // The writes have succeeded, even if WAIT has not.
       const why = (isReply(error) && wordOf(error.message)) || 'the connection'
       return { shortage: `an unknown number of replicas: WAIT failed with ${why}` }
     }
-    return Number(reached) >= this.#replicas ? {} : { shortage: `${reached} of ${this.#replicas} replicas` }
+    return Number(reply) >= this.#replicas ? {} : { shortage: `${reply} of ${this.#replicas} replicas` }
   }
 
   send(command: Name, args: readonly Argument[]): Promise<unknown> {
     return send(this.#client, command, args)
   }
-}
-
-function failed(error: Error): Sent {
-  return { reply: undefined, error }
 }

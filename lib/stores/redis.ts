@@ -313,7 +313,10 @@ export class RedisStore implements Store {
     const { commands, client } = this.#writer
     const answers = await commands.evaluateAll(calls, keyPrefixOf(client), commands.until)
     return answers.map((answer) => {
-      if (answer === undefined) return undefined
+      // A try whose connection was lost may have been executed before the client was redirected.
+      if (answer === undefined) {
+        return attempt.isLost ? Promise.reject(new UncertainError('EVALSHA', LOST)) : undefined
+      }
       try {
         if (answer.error !== undefined) throw answer.error
         return resultOf(answer, attempt, true)

@@ -16,6 +16,8 @@ const CLUSTERS = {
   'ioredis 6': (nodes: Node[]) => new six.Cluster(nodes, { enableAutoPipelining }),
   'ioredis 5': (nodes: Node[]) => new five.Cluster(nodes, { enableAutoPipelining }),
   // iovalkey groups scripts by name instead of key, and then refuses the groups.
+  'iovalkey with all commands in pipelines': (nodes: Node[]) =>
+    new valkey.Cluster(nodes, { enableAutoPipelining }),
   iovalkey: (nodes: Node[]) =>
     new valkey.Cluster(nodes, { enableAutoPipelining, autoPipeliningIgnoredCommands: ['evalsha', 'eval'] }),
   'iovalkey without auto-pipelining': (nodes: Node[]) => new valkey.Cluster(nodes)
