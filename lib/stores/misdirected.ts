@@ -2,14 +2,14 @@
 // by a try whose connection was lost.
 import type { Buffer } from 'node:buffer'
 
-/** The answer of a node that does not own the slot, or has handed over the key already. */
-const REDIRECTION = /^(?:MOVED|ASK|TRYAGAIN)\b/
-/** The answer while a slot moves, with the node to ask. */
-const ASK = /^ASK \d+ (\S+:\d+)$/
+/** The answer of a node that does not own the slot, or has handed over the key already; also if the client gave up. */
+const REDIRECTION = /^(?:Too many Cluster redirections\. Last error: ReplyError: )?(?:MOVED|ASK|TRYAGAIN)\b/
+/** The node that it names. While a slot moves (ASK), that node executes a command only after ASKING. */
+const NODE = /\b(MOVED|ASK) \d+ (\S+:\d+)$/
 /** What the client says of a pipeline whose slots moved apart after it had gathered the commands. */
 const SPLIT = 'All keys in the pipeline should belong to the same slots allocation group'
-/** As many as the clients follow. */
-const MAX_REDIRECTIONS = 16
+/** Besides those that the client follows. */
+const MAX_REDIRECTIONS = 4
 
 export type Argument = string | Buffer | number
 export type Command<Name extends string> = readonly [name: Name, args: readonly Argument[]]
@@ -27,6 +27,8 @@ export type Client<Name extends string> = Commands<Name, Promise<unknown>> & {
   /** The node of an address, as this process reaches it. */
   natMapper?(address: string): Node
   readonly connectionPool?: { findOrCreate(node: Node): unknown }
+  /** Asks where slots are. */
+  refreshSlotsCache?(): void
 }
 type Pipeline<Name extends string> = Commands<Name, unknown> & {
   asking(): unknown
@@ -41,9 +43,9 @@ interface Node {
 
 /** Whether the command is executed if it is sent again, alone. */
 export function isMisdirected(error: Error | undefined): boolean {
-  if (error?.name === 'ReplyError') return REDIRECTION.test(error.message)
+  if (error === undefined) return false
   // A client that gathers commands throws a TypeError if it knows no node for the slot.
-  return error?.message === SPLIT || error instanceof TypeError
+  return error.message === SPLIT || REDIRECTION.test(error.message) || error instanceof TypeError
 }
 
 /** Sends a command to the node of its slot. */
@@ -98,21 +100,27 @@ export async function execute<Name extends string>(
   redirection?: Error
 ): Promise<Answer[]> {
   const pipeline = client.pipeline()
-  const [, address] = ASK.exec(redirection?.message ?? '') ?? []
-  if (address !== undefined) ask(client, pipeline, address)
+  if (redirection !== undefined) direct(client, pipeline, redirection)
   for (const [name, args] of commands) pipeline[name](...args)
   const answers = ((await pipeline.exec()) as Replied[]).map(answerOf)
   const asking = answers.length > commands.length ? answers.shift() : undefined
-  return asking?.error === undefined ? answers : commands.map(() => asking)
+  if (asking?.error === undefined) return answers
+  return answers.map((answer) => (answer.error === undefined ? answer : asking))
 }
 
-// In a pipeline, the client asks only nodes that it knows: those that own a slot.
-function ask<Name extends string>(client: Client<Name>, pipeline: Pipeline<Name>, address: string): void {
-  const node = client.natMapper?.(address)
+// In a pipeline, the client itself follows only to nodes that it knows, and only if all commands are redirected.
+function direct<Name extends string>(
+  client: Client<Name>,
+  pipeline: Pipeline<Name>,
+  { message }: Error
+): void {
+  const [, word, address = ''] = NODE.exec(message) ?? []
+  const node = word === undefined ? undefined : client.natMapper?.(address)
   if (node === undefined) return
   client.connectionPool?.findOrCreate(node)
   pipeline.preferKey = `${node.host}:${node.port}`
-  pipeline.asking()
+  if (word === 'ASK') pipeline.asking()
+  else client.refreshSlotsCache?.()
 }
 
 function answerOf([error, reply]: Replied): Answer {

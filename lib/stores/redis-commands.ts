@@ -108,17 +108,15 @@ export class RedisCommands {
       const [sent] = await this.#replicated([[command, args]], until, redirection)
       return sent as Sent
     }
-    const sent = await follow(await write(), async (redirection) => {
-      // WAIT succeeds in any case. A client follows a redirection, and learns from it, only if all commands have it.
-      await execute(this.#client, [['getBuffer', [String(args[command === 'set' ? 0 : 2])]]])
-      return write(redirection)
-    })
+    const first = await write()
+    const sent = this.#client.isCluster === true ? await follow(first, write) : first
     if (sent.error !== undefined) throw sent.error
     return sent
   }
 
   // WAIT counts the writes of its connection, and one pipeline uses one connection. WAIT also runs if the commands
-  // failed, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0 as no limit.
+  // failed or were redirected, so a second try has only the rest of the time. It gets at least 1 ms, since WAIT takes 0
+  // as no limit.
   async #replicated(commands: readonly Command<Name>[], until: number, redirection?: Error): Promise<Sent[]> {
     const milliseconds = Math.max(1, Math.ceil(until - now()))
     const waiting: Command<'wait'> = ['wait', [this.#replicas, milliseconds]]

@@ -133,7 +133,7 @@ t.test('cluster', async (t) => {
       while (!isOver) {
         const response = await post(browser, '/count')
         if (response.statusCode === 200) counts[index] = (counts[index] ?? 0) + 1
-        else failures.push(response.json())
+        else failures.push([response.statusCode, response.body])
       }
     })
     const total = () => counts.reduce((sum, count) => sum + count, 0)

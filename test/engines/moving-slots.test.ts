@@ -14,6 +14,9 @@ import { until } from '../support/gate.js'
 import { LossyProxy } from '../support/lossy-proxy.js'
 
 interface Options {
+  retryDelayOnClusterDown?: number
+  maxRedirections?: number
+  clusterNodeRetryStrategy?: () => number
   enableAutoPipelining?: boolean
   natMap?: Record<string, { host: string; port: number }>
 }
@@ -23,6 +26,8 @@ interface Cluster extends RedisClient {
   on(event: 'error', listener: () => void): unknown
   disconnect(): void
 }
+/** Milliseconds. No test needs a node to fail, and a busy machine may stop one for a second. */
+const nodeTimeout = 10_000
 const LIBRARIES = { 'ioredis 6': six.Cluster, 'ioredis 5': five.Cluster, iovalkey: valkey.Cluster }
 
 /** A client that learns where slots are at the start, and then only from redirections. */
@@ -32,7 +37,7 @@ async function connect(
   options: Options,
   Library: (typeof LIBRARIES)[keyof typeof LIBRARIES] = six.Cluster
 ): Promise<Cluster> {
-  const settings = { slotsRefreshInterval: 0, retryDelayOnClusterDown: 1, ...options }
+  const settings = { slotsRefreshInterval: 0, ...options }
   const client: Cluster = new Library(nodes, settings)
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
@@ -54,7 +59,7 @@ async function keysOf(cluster: TestCluster, owner: ClusterNode, count: number): 
 
 for (const [name, Library] of Object.entries(LIBRARIES)) {
   t.test(`moving slots: commands that wait while an answer names the new node: ${name}`, async (t) => {
-    const cluster = await startCluster(t)
+    const cluster = await startCluster(t, { nodeTimeout })
     const [owner, other] = cluster.primaries as [ClusterNode, ClusterNode]
     const client = await connect(t, cluster, { enableAutoPipelining: true }, Library)
     const store = new RedisStore(client)
@@ -94,21 +99,32 @@ for (const [name, Library] of Object.entries(LIBRARIES)) {
   })
 
   t.test(`moving slots: a slot moves to a node that had none: ${name}`, async (t) => {
+    const cluster = await startCluster(t, { nodeTimeout, spares: 4 })
+    const { spares } = cluster
+    const [owner] = cluster.primaries as [ClusterNode]
     for (const enableAutoPipelining of [false, true]) {
-      const cluster = await startCluster(t, { spare: true })
-      const [[key = ''], spare] = [
-        await keysOf(cluster, cluster.primaries[0] as ClusterNode, 1),
-        cluster.spare
-      ]
-      const store = new RedisStore(await connect(t, cluster, { enableAutoPipelining }, Library))
-      await store.create(key, recordOf(1), later())
-      const move = await cluster.beginMove(await cluster.slotOf(key), spare as ClusterNode)
-      await move.moveKeys()
-      t.same(await store.read(key), recordOf(1), 'a key that has moved')
-      t.equal(await store.create(`{${key}}2`, recordOf(1), later()), true, 'a new key')
-      t.equal(await store.update(key, revision(1), recordOf(2), later()), 'done')
-      await move.finish()
-      t.same(await store.read(key), recordOf(2))
+      for (const isMapped of [false, true]) {
+        const spare = spares.pop() as ClusterNode
+        const proxy = await LossyProxy.open(t, spare.port)
+        const address = { host: '127.0.0.1', port: isMapped ? proxy.port : spare.port }
+        const natMap = { [`127.0.0.1:${spare.port}`]: address }
+        // The client itself gives up soon.
+        const options = { enableAutoPipelining, natMap, maxRedirections: 2 }
+        const open = async () => new RedisStore(await connect(t, cluster, options, Library))
+        const [store, late] = [await open(), await open()]
+        const [key = ''] = await keysOf(cluster, owner, 1)
+        const slot = await cluster.slotOf(key)
+        await store.create(key, recordOf(1), later())
+        const move = await cluster.beginMove(slot, spare)
+        await move.moveKeys()
+        t.same(await store.read(key), recordOf(1), 'a key that has moved')
+        t.equal(await store.create(`{${key}}2`, recordOf(1), later()), true, 'a new key')
+        t.equal(await store.update(key, revision(1), recordOf(2), later()), 'done')
+        await move.finish()
+        t.same(await store.read(key), recordOf(2))
+        t.equal(await late.update(key, revision(2), recordOf(3), later()), 'done', 'after the move')
+        t.same(await late.read(key), recordOf(3))
+      }
     }
   })
 }
@@ -119,7 +135,7 @@ for (const [name, Library] of Object.entries(LIBRARIES)) {
   for (const enableAutoPipelining of [false, true]) {
     const title = `${name}, ${enableAutoPipelining ? 'with' : 'without'} auto-pipelining`
     t.test(`moving slots: writes that wait for replicas: ${title}`, async (t) => {
-      const cluster = await startCluster(t, { replicas: true })
+      const cluster = await startCluster(t, { nodeTimeout, replicas: true })
       const [owner, other] = cluster.primaries as [ClusterNode, ClusterNode]
       const client = await connect(t, cluster, { enableAutoPipelining }, Library)
       const store = new RedisStore(client, { replicas: 1, replicaTimeout: 10_000 })
@@ -175,14 +191,16 @@ for (const [name, Library] of Object.entries(LIBRARIES)) {
 }
 
 t.test('moving slots: a slot gets its first owner', async (t) => {
-  const cluster = await startCluster(t, { args: ['--cluster-require-full-coverage', 'no'] })
+  const cluster = await startCluster(t, { nodeTimeout, args: ['--cluster-require-full-coverage', 'no'] })
   const [owner] = cluster.primaries as [ClusterNode]
   const [key = ''] = await keysOf(cluster, owner, 1)
   const slot = await cluster.slotOf(key)
   for (const { client } of cluster.primaries) await client.call('CLUSTER', 'DELSLOTS', String(slot))
   const stores: RedisStore[] = []
   for (const enableAutoPipelining of [false, true]) {
-    const store = new RedisStore(await connect(t, cluster, { enableAutoPipelining }))
+    const store = new RedisStore(
+      await connect(t, cluster, { enableAutoPipelining, retryDelayOnClusterDown: 1 })
+    )
     const refusal = {
       code: 'FST_SESSION_UNAVAILABLE',
       message: /failed with CLUSTERDOWN; nothing was stored/
@@ -200,11 +218,14 @@ t.test('moving slots: a slot gets its first owner', async (t) => {
 })
 
 t.test('moving slots: ends that were executed before the client was redirected are uncertain', async (t) => {
-  const cluster = await startCluster(t, { replicas: true })
+  const cluster = await startCluster(t, { nodeTimeout, replicas: true })
   const [owner, other] = cluster.primaries as [ClusterNode, ClusterNode]
   const proxy = await LossyProxy.open(t, owner.port)
   const natMap = { [`127.0.0.1:${owner.port}`]: { host: '127.0.0.1', port: proxy.port } }
-  const store = new RedisStore(await connect(t, cluster, { natMap }), { replicas: 1, replicaTimeout: 10_000 })
+  const store = new RedisStore(await connect(t, cluster, { natMap, clusterNodeRetryStrategy: () => 1 }), {
+    replicas: 1,
+    replicaTimeout: 10_000
+  })
   const keys = await keysOf(cluster, owner, 2)
   const end = (key: string) =>
     store.end(key, { record: endedBecause('elsewhere', 60).bytes, expiresAt: later() })

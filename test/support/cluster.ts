@@ -20,8 +20,8 @@ export interface TestCluster {
   primaries: ClusterNode[]
   /** The replica of each primary, in the same order. Empty without replicas. */
   replicas: ClusterNode[]
-  /** A primary without slots. Undefined unless the test needs it. */
-  spare: ClusterNode | undefined
+  /** Primaries without slots. */
+  spares: ClusterNode[]
   /** The node that owns this slot, according to the other nodes. */
   ownerOf(slot: number): Promise<ClusterNode>
   /** The nodes that are primaries now: after a failover, others than at the start. */
@@ -46,8 +46,8 @@ export interface SlotMove {
 export interface ClusterOptions {
   /** Whether each primary has a replica. Default false. */
   replicas?: boolean
-  /** Whether there is a fourth primary, without slots. Default false. */
-  spare?: boolean
+  /** How many more primaries there are, without slots. Default 0. */
+  spares?: number
   /** Milliseconds after which a silent node counts as failed. Default 1,000. */
   nodeTimeout?: number
   /** Extra arguments for every server. */
@@ -61,7 +61,7 @@ const PRIMARIES = 3
  * Starts a cluster that ends with the test. A node that is stopped and restarted keeps its identity, and is empty.
  */
 export async function startCluster(t: Test, options: ClusterOptions = {}): Promise<TestCluster> {
-  const { replicas: hasReplicas = false, spare: hasSpare = false, nodeTimeout = 1_000, args = [] } = options
+  const { replicas: hasReplicas = false, spares: extra = 0, nodeTimeout = 1_000, args = [] } = options
   const folder = mkdtempSync(join(tmpdir(), 'session-cluster-'))
   // Before the servers are started, so that it happens after their end: they write to the folder.
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -89,11 +89,11 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
     ]
   }
   const replicated = PRIMARIES * (hasReplicas ? 2 : 1)
-  const started = await Promise.all(Array.from({ length: replicated + Number(hasSpare) }, start))
+  const started = await Promise.all(Array.from({ length: replicated + extra }, start))
   const all = started.map(([node]) => node)
   const primaries = all.slice(0, PRIMARIES)
   const replicas = all.slice(PRIMARIES, replicated)
-  const spare = all[replicated]
+  const spares = all.slice(replicated)
 
   const share = Math.ceil(SLOTS / PRIMARIES)
   for (const [index, { client }] of primaries.entries()) {
@@ -117,7 +117,7 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
     nodes: all.map(({ port }) => ({ host: '127.0.0.1', port })),
     primaries,
     replicas,
-    spare,
+    spares,
     async ownerOf(slot) {
       const port = await ownerPort(await living(all), slot)
       const owner = all.find((node) => node.port === port)
