@@ -127,7 +127,10 @@ const DAMAGES: Record<
 > = {
   'a changed byte': [
     /it was changed or copied from another place/,
-    ({ client }, name, record) => client.setrange(name, record.length - 20, 'x')
+    ({ client }, name, record) => {
+      const place = record.length - 20
+      return client.setrange(name, place, Buffer.of(record.readUInt8(place) ^ 1))
+    }
   ],
   'a header with another createdAt': [
     /it was changed or copied from another place/,
