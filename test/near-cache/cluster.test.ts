@@ -7,7 +7,7 @@ import { RedisStore } from '../../lib/stores/redis.js'
 import { later } from '../contracts/store.js'
 import { type ClusterNode, startCluster, type TestCluster } from '../support/cluster.js'
 import { until } from '../support/gate.js'
-import { freePort, startRedis } from '../support/redis-server.js'
+import { startRedis } from '../support/redis-server.js'
 import { LIFETIMES, nextOf, PREFIX, recordOf, trackingClients } from './stage.js'
 
 type ClusterOptions = NonNullable<ConstructorParameters<typeof Cluster>[1]>
@@ -221,10 +221,9 @@ t.test('cluster: a primary that joins is tracked before anything is served', asy
   const { gone, isHit, lines, near, store, warm } = await openStage(t, cluster)
   const key = await store()
   await warm(key)
-  const port = await freePort()
-  const node = await startRedis(t, '--cluster-enabled', 'yes', '--cluster-port', String(port))
+  const node = await startRedis(t, '--cluster-enabled', 'yes')
   const [first] = cluster.primaries
-  await first?.client.call('CLUSTER', 'MEET', '127.0.0.1', String(node.port), String(port))
+  await first?.client.call('CLUSTER', 'MEET', '127.0.0.1', String(node.port))
   await gone(key)
   await until(() => lines.length > 0)
   await near.read(key)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { until } from './gate.js'
-import { freePort, type RedisServer, startRedis } from './redis-server.js'
+import { type RedisServer, startRedis } from './redis-server.js'
 
 export interface ClusterNode extends RedisServer {
   /** The node's name in the cluster. */
@@ -65,12 +65,9 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
   const folder = mkdtempSync(join(tmpdir(), 'session-cluster-'))
   // Before the servers are started, so that it happens after their end: they write to the folder.
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const start = async (_: unknown, index: number): Promise<[ClusterNode, string]> => {
-    // The default, port + 10,000, may exceed the highest port.
-    const busPort = String(await freePort())
+  const start = async (_: unknown, index: number): Promise<ClusterNode> => {
     const settings = {
       'cluster-enabled': 'yes',
-      'cluster-port': busPort,
       'cluster-config-file': join(folder, `${index}.conf`),
       'cluster-node-timeout': String(nodeTimeout),
       'cluster-replica-validity-factor': '0',
@@ -83,14 +80,10 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
       maxRetriesPerRequest: 0,
       commandTimeout: 5_000
     })
-    return [
-      Object.assign(server, { id: String(await server.client.call('CLUSTER', 'MYID')), probe }),
-      busPort
-    ]
+    return Object.assign(server, { id: String(await server.client.call('CLUSTER', 'MYID')), probe })
   }
   const replicated = PRIMARIES * (hasReplicas ? 2 : 1)
-  const started = await Promise.all(Array.from({ length: replicated + extra }, start))
-  const all = started.map(([node]) => node)
+  const all = await Promise.all(Array.from({ length: replicated + extra }, start))
   const primaries = all.slice(0, PRIMARIES)
   const replicas = all.slice(PRIMARIES, replicated)
   const spares = all.slice(replicated)
@@ -103,10 +96,8 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
   for (const [index, { client }] of all.entries()) {
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
   }
-  const [first] = all
-  for (const [{ port }, busPort] of started.slice(1)) {
-    await first?.client.call('CLUSTER', 'MEET', '127.0.0.1', String(port), busPort)
-  }
+  const [first, ...others] = all
+  for (const { port } of others) await first?.client.call('CLUSTER', 'MEET', '127.0.0.1', String(port))
   await Promise.all(all.map((node) => until(async () => (await known(node)).length === all.length)))
   for (const [index, replica] of replicas.entries()) {
     await replica.client.call('CLUSTER', 'REPLICATE', primaries[index]?.id ?? '')

@@ -32,11 +32,15 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
   const binary = findRedisServer()
   if (binary === undefined)
     throw new Error('No Redis server: run the tests by `npm test`, which provides one.')
-  let port = await freePort()
-  let child = await launch(binary, port, args).catch(async () => {
-    port = await freePort()
+  const isCluster = args.includes('--cluster-enabled')
+  let port = await freePort(isCluster)
+  const launchElsewhere = async () => {
+    nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
+    port = await freePort(isCluster)
     return launch(binary, port, args)
-  })
+  }
+  // Another process may take a port that was free just now, and then it probably takes the ports behind it, too.
+  let child = await launch(binary, port, args).catch(launchElsewhere).catch(launchElsewhere)
   const clients: Redis[] = []
   const connect = (options: Omit<RedisOptions, 'replyMapping'> = {}): Redis => {
     const client = new Redis({ port, host: '127.0.0.1', ...options })
@@ -117,19 +121,30 @@ const [FIRST_PORT, END_OF_PORTS] = [10_240, 32_768]
 // since each process begins somewhere else.
 let nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
 
-/** A port on loopback that was free just now. */
-export async function freePort(): Promise<number> {
+/** How far from the port of a node is the one on which it talks to the other nodes of its cluster. */
+const BUS = 10_000
+
+/**
+ * A port on loopback that was free just now.
+ * @param isCluster Whether a node of a cluster needs it, and a second port.
+ */
+export async function freePort(isCluster = false): Promise<number> {
   for (;;) {
     const port = nextPort++
     if (nextPort === END_OF_PORTS) nextPort = FIRST_PORT
-    const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false
-    )
-    if (!isFree) continue
-    server.close()
-    await once(server, 'close')
-    return port
+    if (!isCluster && (await isFree(port))) return port
+    if (port + BUS < END_OF_PORTS && (await isFree(port)) && (await isFree(port + BUS))) return port
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
+  server.close()
+  await once(server, 'close')
+  return true
 }
