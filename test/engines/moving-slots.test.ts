@@ -7,6 +7,8 @@ import t, { type Test } from 'tap'
 import { OldRedis } from '../../lib/adopt/old-redis.js'
 import { type RedisClient, RedisStore } from '../../lib/index.js'
 import { endedBecause } from '../../lib/records/tombstone.js'
+import { execute } from '../../lib/stores/misdirected.js'
+import type { FullClient } from '../../lib/stores/redis-commands.js'
 import { TOUCH } from '../../lib/stores/store.js'
 import { later, newKey, recordOf, revision } from '../contracts/store.js'
 import { type ClusterNode, startCluster, type TestCluster } from '../support/cluster.js'
@@ -14,6 +16,7 @@ import { until } from '../support/gate.js'
 import { LossyProxy } from '../support/lossy-proxy.js'
 
 interface Options {
+  redisOptions?: { username: string; password: string }
   retryDelayOnClusterDown?: number
   maxRedirections?: number
   clusterNodeRetryStrategy?: () => number
@@ -215,6 +218,31 @@ t.test('moving slots: a slot gets its first owner', async (t) => {
     return owners.every((ranges) => ranges.some(([from, to]) => Number(from) <= slot && slot <= Number(to)))
   })
   for (const store of stores) t.equal(await store.create(`{${key}}${newKey()}`, recordOf(1), later()), true)
+})
+
+t.test('moving slots: a user without the right to ASKING', async (t) => {
+  const cluster = await startCluster(t, { nodeTimeout })
+  const [owner, other] = cluster.primaries as [ClusterNode, ClusterNode]
+  for (const { client } of cluster.primaries) {
+    await client.call('ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '+@all', '-asking')
+  }
+  const redisOptions = { username: 'limited', password: 'pw' }
+  const client = await connect(t, cluster, { enableAutoPipelining: true, redisOptions })
+  const store = new RedisStore(client)
+  const [key = ''] = await keysOf(cluster, owner, 1)
+  await store.create(key, recordOf(1), later())
+  const move = await cluster.beginMove(await cluster.slotOf(key), other)
+  await move.moveKeys()
+  const update = (store: RedisStore) => store.update(key, revision(1), recordOf(2), later())
+  // The client has asked, and hides why the node refused.
+  await t.rejects(update(store), { code: 'FST_SESSION_UNAVAILABLE', message: /MOVED; nothing was stored/ })
+  const replicated = new RedisStore(client, { replicas: 1 })
+  await t.rejects(update(replicated), { code: 'FST_SESSION_STORE_DENIED', message: /NOPERM/ })
+  // The slot has moved when the command comes, which then needs no ASKING.
+  await move.finish()
+  const command = ['getBuffer', [key]] as const
+  const redirection = new Error(`ASK 1 127.0.0.1:${other.port}`)
+  t.same(await execute(client as unknown as FullClient, [command], redirection), [{ reply: recordOf(1) }])
 })
 
 t.test('moving slots: ends that were executed before the client was redirected are uncertain', async (t) => {

@@ -132,8 +132,8 @@ export async function freePort(isCluster = false): Promise<number> {
   for (;;) {
     const port = nextPort++
     if (nextPort === END_OF_PORTS) nextPort = FIRST_PORT
-    if (!isCluster && (await isFree(port))) return port
-    if (port + BUS < END_OF_PORTS && (await isFree(port)) && (await isFree(port + BUS))) return port
+    if (isCluster && (port + BUS >= END_OF_PORTS || !(await isFree(port + BUS)))) continue
+    if (await isFree(port)) return port
   }
 }
 
