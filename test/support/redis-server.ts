@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,15 +32,11 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
   const binary = findRedisServer()
   if (binary === undefined)
     throw new Error('No Redis server: run the tests by `npm test`, which provides one.')
-  const isCluster = args.includes('--cluster-enabled')
-  let port = await freePort(isCluster)
-  const launchElsewhere = async () => {
-    nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
-    port = await freePort(isCluster)
+  let port = await freePort()
+  let child = await launch(binary, port, args).catch(async () => {
+    port = await freePort()
     return launch(binary, port, args)
-  }
-  // Another process may take a port that was free just now, and then it probably takes the ports behind it, too.
-  let child = await launch(binary, port, args).catch(launchElsewhere).catch(launchElsewhere)
+  })
   const clients: Redis[] = []
   const connect = (options: Omit<RedisOptions, 'replyMapping'> = {}): Redis => {
     const client = new Redis({ port, host: '127.0.0.1', ...options })
@@ -115,36 +111,45 @@ async function launch(binary: string, port: number, args: string[]): Promise<Chi
   return child
 }
 
-/** Above the ports of well-known servers, and below those that systems give to outgoing connections. */
-const [FIRST_PORT, END_OF_PORTS] = [10_240, 32_768]
-// One after another: two servers of this process never get the same port, and those of two processes hardly ever do,
-// since each process begins somewhere else.
-let nextPort = randomInt(FIRST_PORT, END_OF_PORTS)
-
 /** How far from the port of a node is the one on which it talks to the other nodes of its cluster. */
 const BUS = 10_000
+/** Above the ports of well-known servers. With the second ports, below those that systems give to outgoing connections. */
+const [FIRST_PORT, END_OF_PORTS] = [10_240, 32_768 - BUS]
+const BLOCK = 64
+/** The ports of this process that it has not used. */
+const ports: number[] = []
 
-/**
- * A port on loopback that was free just now.
- * @param isCluster Whether a node of a cluster needs it, and a second port.
- */
-export async function freePort(isCluster = false): Promise<number> {
+/** A port on loopback that was free just now, and that no other process gets from here until this one ends. */
+export async function freePort(): Promise<number> {
   for (;;) {
-    const port = nextPort++
-    if (nextPort === END_OF_PORTS) nextPort = FIRST_PORT
-    if (isCluster && (port + BUS >= END_OF_PORTS || !(await isFree(port + BUS)))) continue
-    if (await isFree(port)) return port
+    if (ports.length === 0) await claimBlock()
+    const port = ports.shift()
+    if (port !== undefined && (await isFree(port)) && (await isFree(port + BUS))) return port
+  }
+}
+
+// Whoever listens on the first port of a block has the others. Replicas and nodes of a cluster look for a server that a
+// test has killed, and would follow one of another process that got its port.
+async function claimBlock(): Promise<void> {
+  const first = FIRST_PORT + BLOCK * randomInt(Math.floor((END_OF_PORTS - FIRST_PORT) / BLOCK))
+  const claim = createServer()
+  if (await listens(claim, first)) {
+    claim.unref()
+    for (let port = first + 1; port < first + BLOCK; port++) ports.push(port)
   }
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1')
-  try {
-    await once(server, 'listening')
-  } catch {
-    return false
-  }
+  const server = createServer()
+  if (!(await listens(server, port))) return false
   server.close()
   await once(server, 'close')
   return true
+}
+
+function listens(server: Server, port: number): Promise<boolean> {
+  return once(server.listen(port, '127.0.0.1'), 'listening').then(
+    () => true,
+    () => false
+  )
 }
